@@ -1,0 +1,1 @@
+"""Episodes as rosbag2 folders (MCAP): writing, reading, collecting."""

@@ -1,0 +1,158 @@
+"""Reads a rosbag2 folder into frames and actions, through the same decoding and alignment as the live topics."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader
+from rosbags.typesys import Stores, get_typestore
+
+from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
+from lossless_ros.errors import LosslessError
+from lossless_ros.frames import Aligner, Frame
+from lossless_ros.messages import DataError, decode, stamp_ns
+
+INFO_KEY = "lossless"  # key of the episode's JSON in metadata.yaml's custom_data
+_TYPES = get_typestore(Stores.ROS2_JAZZY)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Frames of a bag and the actions that answered them (T, dim) float32: m/s, rad/s, gripper -1 or +1."""
+
+    path: Path
+    info: dict[str, Any]  # what the collector stored: task, seed, domain, success, ...; empty for other bags
+    frames: list[Frame]
+    actions: np.ndarray
+
+
+def find_episodes(folders: list[Path]) -> list[Path]:
+    """All rosbag2 folders in `folders` (themselves or one level below), sorted by name.
+
+    Raises:
+        LosslessError: a folder does not exist or holds no episode.
+    """
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise LosslessError(f"no such folder: {folder} (expected episodes as written by lossless collect)")
+        bags = [folder] if (folder / "metadata.yaml").is_file() else sorted(folder.glob("*/metadata.yaml"))
+        if not bags:
+            raise LosslessError(f"no rosbag2 folder in {folder} (looked for metadata.yaml in it and one level below)")
+        found += [bag if bag.is_dir() else bag.parent for bag in bags]
+    return found
+
+
+def read_info(path: Path) -> dict[str, Any]:
+    """The JSON that the collector stored with an episode; empty if there is none."""
+    with _reading(path) as reader:
+        return _info(reader)
+
+
+def read_messages(path: Path, topics: set[str]) -> Iterator[tuple[str, int, Any]]:
+    """(topic without the leading slash, log time [ns], message) in the bag's order.
+
+    Raises:
+        LosslessError: the bag lacks a topic or cannot be read.
+    """
+    with _reading(path) as reader:
+        connections = [c for c in reader.connections if c.topic.removeprefix("/") in topics]
+        missing = sorted(topics - {c.topic.removeprefix("/") for c in connections})
+        if missing:
+            present = ", ".join(sorted(c.topic for c in reader.connections))
+            raise LosslessError(f"{path}: no topic {', '.join('/' + m for m in missing)}; the bag has {present}")
+        for connection, time, data in reader.messages(connections):
+            yield connection.topic.removeprefix("/"), time, _TYPES.deserialize_cdr(data, connection.msgtype)
+
+
+def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> Episode:
+    """The episode in the rosbag2 folder `path` as the contract sees it.
+
+    A frame's action is the first twist stamped within one period from the frame on; frames without one (after the
+    last command) are left out. The gripper's command has no stamp: the newest one logged by then holds.
+
+    Raises:
+        LosslessError: missing topic, unusable message, or a bag that cannot be read.
+    """
+    robot = robot or Robot()
+    streams = {robot.topic(contract.topic(s)).removeprefix("/"): s for s in contract.streams}
+    twist_topic, gripper_topic = (robot.topic(t).removeprefix("/") for t in (TWIST_TOPIC, GRIPPER_TOPIC))
+    aligner = Aligner(contract)
+    frames: list[Frame] = []
+    twists: list[tuple[int, int, list[float]]] = []
+    grippers: list[tuple[int, float]] = []
+    for topic, time, msg in read_messages(path, {*streams, twist_topic, gripper_topic}):
+        if topic == twist_topic:
+            twists.append((stamp_ns(msg), time, _axes(contract, msg)))
+        elif topic == gripper_topic:
+            grippers.append((time, (robot.gripper or contract.action.gripper).action(float(msg.data[0]))))
+        else:
+            try:
+                sample = decode(contract, robot, streams[topic], msg)
+            except DataError as error:
+                raise LosslessError(f"{path}: /{topic} at {stamp_ns(msg)} ns: {error}") from None
+            frames += aligner.push(streams[topic], stamp_ns(msg), sample)
+    pairs = list(_answered(frames, sorted(twists), sorted(grippers), contract.period_ns))
+    actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
+    return Episode(path, read_info(path), [frame for frame, _ in pairs], actions)
+
+
+def _answered(
+    frames: list[Frame],
+    twists: list[tuple[int, int, list[float]]],
+    grippers: list[tuple[int, float]],
+    period: int,
+) -> Iterator[tuple[Frame, list[float]]]:
+    """Frames with the action that answered each of them."""
+    i = j = 0
+    gripper = -1.0
+    for frame in frames:
+        while i < len(twists) and twists[i][0] < frame.stamp:
+            i += 1
+        if i == len(twists) or twists[i][0] >= frame.stamp + period:
+            continue
+        _, time, axes = twists[i]
+        while j < len(grippers) and grippers[j][0] <= time + period // 4:
+            gripper = grippers[j][1]
+            j += 1
+        yield frame, [*axes, gripper]
+
+
+def _axes(contract: Contract, msg: Any) -> list[float]:
+    values = []
+    for axis in contract.action.axes:
+        part, name = axis.axis.split(".")
+        values.append(float(getattr(getattr(msg.twist, part), name)))
+    return values
+
+
+def _info(reader: Reader) -> dict[str, Any]:
+    text = (reader.storage.metadata.custom or {}).get(INFO_KEY, "{}")
+    return json.loads(text)
+
+
+class _reading:
+    """An open bag whose every failure to read becomes one line: truncated, no bag at all, unknown storage."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Reader:
+        try:
+            self.reader = Reader(self.path)
+            self.reader.open()
+        except Exception as error:  # rosbags raises many kinds on damaged files
+            raise self._unreadable(error) from None
+        return self.reader
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self.reader.close()
+        if isinstance(error, Exception) and not isinstance(error, LosslessError):
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> LosslessError:
+        why = " ".join(str(error).split()) or type(error).__name__
+        return LosslessError(f"{self.path} cannot be read as a rosbag2 folder (truncated or damaged?): {why}")
