@@ -1,0 +1,159 @@
+"""Collects episodes in simulation: an expert drives, every episode becomes a rosbag2 folder named by its seed."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lossless_ros import __version__
+from lossless_ros.contract import Contract, load_contract
+from lossless_ros.episodes.pool import run_parallel
+from lossless_ros.episodes.reader import read_info
+from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.errors import LosslessError
+
+START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
+STEPS_AFTER_SUCCESS = 20  # an episode ends when it has been a success for this long [control steps]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What to collect. The result does not depend on how many workers do it."""
+
+    task: str
+    domain: str
+    expert: str
+    out: Path
+    contract: Contract
+
+    def folder(self, seed: int) -> Path:
+        return self.out / f"episode_{seed:06d}"
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What episodes in one folder have in common."""
+        return {
+            "task": self.task,
+            "domain": self.domain,
+            "expert": self.expert,
+            "contract": self.contract.name,
+        }
+
+
+def collect(
+    task: str,
+    episodes: int,
+    seed: int,
+    domain: str,
+    out: Path,
+    expert: str = "scripted",
+    contract: str = "rgb_stacking",
+    workers: int = 1,
+    on_progress: Callable[[dict[str, Any]], None] = lambda info: None,
+) -> list[dict[str, Any]]:
+    """Collect the episodes with seeds `seed` to `seed + episodes - 1` into `out`; those that are there are kept.
+
+    Returns:
+        The stored information of each episode, by seed; `on_progress` gets them as they are finished.
+
+    Raises:
+        LosslessError: wrong argument, folder not writable or full, or episodes of something else in it.
+    """
+    if episodes < 1 or seed < 0:
+        raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
+    plan = Collection(task, domain, expert, out, load_contract(contract))
+    _check_names(plan)
+    _prepare(out)
+    done: dict[int, dict[str, Any]] = {}
+    for number in range(seed, seed + episodes):
+        if plan.folder(number).exists():
+            done[number] = _existing(plan, number)
+            on_progress(done[number])
+    todo = [number for number in range(seed, seed + episodes) if number not in done]
+    if todo:
+        for info in run_parallel(_record, todo, min(workers, len(todo)), _setup, (plan,)):
+            done[info["seed"]] = info
+            on_progress(info)
+    return [done[number] for number in sorted(done)]
+
+
+def _check_names(plan: Collection) -> None:
+    """Unknown tasks, domains and experts are told before any process starts."""
+    from lossless_sim.domains import load_domain
+    from lossless_sim.experts import check_expert
+    from lossless_sim.tasks import check_task
+
+    check_task(plan.task)
+    load_domain(plan.domain)
+    check_expert(plan.expert)
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder and clear what killed collections left half-written."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LosslessError(f"cannot make the folder {out}: {error.strerror}") from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise LosslessError(f"cannot write into {out}: permission denied")
+    for part in out.glob(".episode_*.part"):
+        match = re.fullmatch(r"\.episode_\d+\.(\d+)\.part", part.name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def _existing(plan: Collection, seed: int) -> dict[str, Any]:
+    info = read_info(plan.folder(seed))
+    for key, value in plan.key.items():
+        if info.get(key) != value:
+            raise LosslessError(
+                f"{plan.folder(seed)} has {key} {info.get(key)!r}, not {value!r}; give another --out for these episodes"
+            )
+    return info
+
+
+_worker: dict[str, Any] = {}  # this process's plan, environment and expert
+
+
+def _setup(plan: Collection) -> None:
+    from lossless_sim.experts import make_expert
+    from lossless_sim.tasks import make_env
+
+    cameras = tuple(camera.name for camera in plan.contract.cameras)
+    sizes = {(camera.height, camera.width) for camera in plan.contract.cameras}
+    if len(sizes) > 1:
+        raise LosslessError(f"contract {plan.contract.name}: the simulator renders all cameras in one size")
+    env = make_env(plan.task, plan.domain, cameras=cameras, image_size=sizes.pop())
+    _worker.update(plan=plan, env=env, expert=make_expert(plan.expert, plan.task))
+
+
+def _record(seed: int) -> dict[str, Any]:
+    """Record one episode and return its information."""
+    plan, env, expert = _worker["plan"], _worker["env"], _worker["expert"]
+    observation, info = env.reset(seed=seed)
+    draw = info["draw"]
+    expert.reset(seed)
+    steps = successes = 0
+    truncated = False
+    with EpisodeWriter(plan.folder(seed), plan.contract) as writer:
+        while not truncated and successes < STEPS_AFTER_SUCCESS:
+            stamp = START_NS + steps * plan.contract.period_ns
+            action = expert.act(observation, info)
+            writer.observe(stamp, observation)
+            writer.act(stamp, action)
+            observation, _, _, truncated, info = env.step(action)
+            steps += 1
+            successes = successes + 1 if info["success"] else 0
+        summary = {
+            **plan.key,
+            "seed": seed,
+            "steps": steps,
+            "success": bool(info["success"]),
+            "draw": draw,
+            "version": __version__,
+        }
+        writer.close(summary)
+    return summary

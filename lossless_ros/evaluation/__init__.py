@@ -1,0 +1,1 @@
+"""Closed-loop roll-outs, bag replay, statistics, reports."""

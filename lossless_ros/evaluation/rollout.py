@@ -1,0 +1,189 @@
+"""Closed-loop evaluation in simulation, in this process's children: seeded episodes, a rate and its interval."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossless_ros import __version__
+from lossless_ros.contract import Contract, load_contract
+from lossless_ros.episodes.collect import START_NS
+from lossless_ros.episodes.pool import run_parallel
+from lossless_ros.episodes.robot_messages import observation_frame
+from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.statistics import percentiles, wilson_interval
+from lossless_ros.evaluation.video import Film
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is evaluated where: a bundle's policy or an expert, on a task in a domain."""
+
+    task: str
+    domain: str
+    contract: Contract
+    bundle: Path | None = None
+    expert: str | None = None
+    video: Path | None = None  # film of the episode with seed `video_seed`
+    video_seed: int = 0
+
+
+def evaluate(
+    task: str,
+    domain: str,
+    episodes: int,
+    seed: int,
+    bundle: Path | None = None,
+    expert: str | None = None,
+    workers: int = 1,
+    video: Path | None = None,
+    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+) -> dict[str, Any]:
+    """Success at the end of `episodes` episodes with seeds from `seed` on.
+
+    Returns:
+        task, domain, n, successes, success_rate, interval_95 (Wilson), seeds, episodes (by seed), and who drove.
+
+    Raises:
+        LosslessError: neither or both of bundle and expert, or one of the names is wrong.
+    """
+    if (bundle is None) == (expert is None):
+        raise LosslessError("give either --bundle FILE or --expert scripted|random|specialist:PATH")
+    if episodes < 1 or seed < 0:
+        raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
+    check_trial(task, domain, bundle, expert)
+    contract = _contract(bundle)
+    trial = Trial(task, domain, contract, bundle, expert, video, seed)
+    seeds = list(range(seed, seed + episodes))
+    results = []
+    for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
+        results.append(result)
+        on_progress(result)
+    return summarize(trial.task, trial.domain, results) | {
+        "bundle": bundle and str(bundle),
+        "expert": expert,
+        "over_ros": False,
+        "version": __version__,
+    }
+
+
+def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The evaluation document of finished episodes (each with seed and success)."""
+    episodes = sorted(episodes, key=lambda episode: episode["seed"])
+    successes = sum(episode["success"] for episode in episodes)
+    n = len(episodes)
+    return {
+        "task": task,
+        "domain": domain,
+        "n": n,
+        "successes": successes,
+        "success_rate": successes / n if n else None,
+        "interval_95": list(wilson_interval(successes, n)),
+        "seeds": [episode["seed"] for episode in episodes],
+        "episodes": episodes,
+    }
+
+
+def check_trial(task: str, domain: str, bundle: Path | None, expert: str | None) -> None:
+    """Wrong names are told before any process starts.
+
+    Raises:
+        LosslessError or SimError: unknown task, domain or expert, or a bundle that cannot be used.
+    """
+    from lossless_sim.domains import load_domain
+    from lossless_sim.experts import check_expert
+    from lossless_sim.tasks import check_task
+
+    check_task(task)
+    load_domain(domain)
+    if expert is not None:
+        check_expert(expert)
+    if bundle is not None:
+        from lossless_ros.models.bundle import read_bundle
+
+        read_bundle(bundle)
+
+
+def _contract(bundle: Path | None) -> Contract:
+    if bundle is None:
+        return load_contract("rgb_stacking")
+    from lossless_ros.models.bundle import read_bundle
+
+    return read_bundle(bundle).contract
+
+
+_worker: dict[str, Any] = {}  # this process's trial, environment and driver
+
+
+def _setup(trial: Trial) -> None:
+    from lossless_sim.tasks import make_env
+
+    cameras = tuple(camera.name for camera in trial.contract.cameras)
+    size = (trial.contract.cameras[0].height, trial.contract.cameras[0].width)
+    looks = trial.bundle is not None or trial.video is not None
+    env = make_env(trial.task, trial.domain, cameras=cameras if looks else (), image_size=size)
+    _worker.update(trial=trial, env=env, drive=_driver(trial))
+
+
+def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str, Any]], np.ndarray]:
+    """A function (seed, step, observation, info) -> action (dim,)."""
+    if trial.bundle is not None:
+        import torch
+
+        from lossless_ros.models.policy import load_policy
+
+        torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
+        policy = load_policy(trial.bundle, device="cpu")
+        period = trial.contract.period_ns
+
+        def drive_policy(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
+            return policy.act(observation_frame(trial.contract, START_NS + step * period, observation))
+
+        return drive_policy
+
+    from lossless_sim.experts import make_expert
+
+    assert trial.expert is not None
+    expert = make_expert(trial.expert, trial.task)
+
+    def drive_expert(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
+        if step == 0:
+            expert.reset(seed)
+        return expert.act(observation, info)
+
+    return drive_expert
+
+
+def _episode(seed: int) -> dict[str, Any]:
+    """One whole episode: success at its end, first success [s], and the driver's time per step [ms]."""
+    trial, env, drive = _worker["trial"], _worker["env"], _worker["drive"]
+    observation, info = env.reset(seed=seed)
+    cameras = [camera.name for camera in trial.contract.cameras]
+    film = Film(trial.video) if trial.video and seed == trial.video_seed else None
+    first_success = None
+    step = 0
+    truncated = False
+    times = []
+    while not truncated:
+        begin = time.perf_counter()
+        action = drive(seed, step, observation, info)
+        times.append(1e3 * (time.perf_counter() - begin))
+        if film:
+            film.add([observation[name] for name in cameras])
+        observation, _, _, truncated, info = env.step(action)
+        step += 1
+        if info["success"] and first_success is None:
+            first_success = step * trial.contract.period_ns / 1e9
+    if film:
+        film.close(1e9 / trial.contract.period_ns)
+    return {
+        "seed": seed,
+        "success": bool(info["success"]),
+        "success_ever": first_success is not None,
+        "first_success_s": first_success,
+        "steps": step,
+        "driver_ms": percentiles(times),
+    }
