@@ -1,0 +1,73 @@
+#!/bin/sh
+# Makes .venv: uv, the pinned packages, this package (edits are live), and system libraries for headless
+# rendering. Quick when nothing has changed. Called by make; needs python3 and nothing else.
+set -eu
+cd "$(dirname "$0")/.."
+UV_VERSION=0.13.9
+PYTHONS='>=3.10,<3.14'
+RENDERING='libegl1 libgl1-mesa-dri libgl1 libglib2.0-0'
+export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}" UV_LINK_MODE="${UV_LINK_MODE:-hardlink}"
+unset PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
+
+say() { echo "setup: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+apt_install() { # installs Debian packages if it may
+    command -v apt-get > /dev/null || return 1
+    if [ "$(id -u)" = 0 ]; then as_root=; elif sudo -n true 2> /dev/null; then as_root='sudo -n'; else return 1; fi
+    say "installing $* with apt-get"
+    apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq"
+    # shellcheck disable=SC2086
+    { $apt install -y "$@" || { $apt update && $apt install -y "$@"; }; } > /dev/null
+}
+
+get_uv() { # uv of PATH, else one of our own in .uv
+    PATH="$PWD/.uv/bin:$PATH"
+    command -v uv > /dev/null && return
+    command -v python3 > /dev/null || apt_install python3 || fail "python3 is missing; run: apt-get install python3"
+    say "installing uv $UV_VERSION in .uv"
+    if python3 -m pip --version > /dev/null 2>&1; then
+        python3 -m pip install -q --disable-pip-version-check --target .uv "uv==$UV_VERSION"
+    else
+        python3 -c 'import ensurepip' 2> /dev/null || apt_install python3-venv ||
+            fail "python3 has neither pip nor ensurepip; run: apt-get install python3-venv"
+        rm -rf .uv
+        python3 -m venv .uv
+        .uv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"
+    fi
+    command -v uv > /dev/null || fail "uv $UV_VERSION could not be installed; install uv and run this again"
+}
+
+link_share() { # what a normal install copies and a development install leaves out, so that ROS finds it
+    mkdir -p .venv/share/ament_index/resource_index/packages .venv/share/lossless_ros .venv/lib/lossless_ros
+    ln -sfn "$PWD/resource/lossless_ros" .venv/share/ament_index/resource_index/packages/lossless_ros
+    for part in package.xml launch config; do ln -sfn "$PWD/$part" ".venv/share/lossless_ros/$part"; done
+    for node in scripts/ros2run/*; do ln -sfn "../../bin/$(basename "$node")" ".venv/lib/lossless_ros/"; done
+}
+
+renders() { # OpenCV loads and MuJoCo draws without a screen
+    MUJOCO_GL="${MUJOCO_GL:-egl}" .venv/bin/python -c \
+        'import cv2, mujoco; mujoco.GLContext(16, 16).make_current()' > /dev/null 2>&1
+}
+
+stamp=.venv/.setup-done
+wanted=$(echo "$PWD" | cat - requirements.txt setup.py scripts/setup.sh | cksum)
+[ "$(cat $stamp 2> /dev/null)" = "$wanted" ] && [ -x .venv/bin/lossless ] && exit 0
+
+get_uv
+if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2> /dev/null; then
+    uv python find --quiet --system "$PYTHONS" > /dev/null 2>&1 ||
+        fail "needs Python $PYTHONS and there is none; install one (apt-get install python3, or uv python install 3.12)"
+    say "making .venv"
+    uv venv --quiet --clear --python "$PYTHONS" .venv
+fi
+say "installing the pinned packages (3 GB to download the first time)"
+uv pip install --python .venv/bin/python --no-deps --requirement requirements.txt
+uv pip install --python .venv/bin/python --quiet --no-deps --no-build-isolation --editable .
+link_share
+if ! renders; then
+    # shellcheck disable=SC2086
+    { apt_install $RENDERING && renders; } || fail "headless rendering needs system libraries; run: apt-get install $RENDERING"
+fi
+echo "$wanted" > $stamp
+say "done; try: make demo"
