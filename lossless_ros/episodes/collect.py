@@ -81,7 +81,7 @@ def collect(
 
 
 def _check_names(plan: Collection) -> None:
-    """Unknown tasks, domains and experts are told before any process starts."""
+    """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
     from lossless_sim.experts import check_expert
     from lossless_sim.tasks import check_task

@@ -52,6 +52,12 @@ def read_info(path: Path) -> dict[str, Any]:
         return _info(reader)
 
 
+def topic_counts(path: Path) -> dict[str, str]:
+    """Type and number of messages of each topic of a bag."""
+    with _reading(path) as reader:
+        return {c.topic: f"{c.msgtype}, {c.msgcount} messages" for c in reader.connections}
+
+
 def read_messages(path: Path, topics: set[str]) -> Iterator[tuple[str, int, Any]]:
     """(topic without the leading slash, log time [ns], message) in the bag's order.
 

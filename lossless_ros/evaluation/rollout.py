@@ -16,6 +16,7 @@ from lossless_ros.episodes.robot_messages import observation_frame
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
 from lossless_ros.evaluation.video import Film
+from lossless_ros.models.bundle import read_bundle
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Trial:
 
 
 def evaluate(
-    task: str,
+    task: str | None,
     domain: str,
     episodes: int,
     seed: int,
@@ -50,12 +51,11 @@ def evaluate(
     Raises:
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
-    if (bundle is None) == (expert is None):
-        raise LosslessError("give either --bundle FILE or --expert scripted|random|specialist:PATH")
+    task = check_driver(task, bundle, expert)
     if episodes < 1 or seed < 0:
         raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
-    check_trial(task, domain, bundle, expert)
-    contract = _contract(bundle)
+    check_world(task, domain)
+    contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
     trial = Trial(task, domain, contract, bundle, expert, video, seed)
     seeds = list(range(seed, seed + episodes))
     results = []
@@ -87,32 +87,31 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
     }
 
 
-def check_trial(task: str, domain: str, bundle: Path | None, expert: str | None) -> None:
-    """Wrong names are told before any process starts.
+def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> str:
+    """The task to evaluate: the given one, else the bundle's own.
 
     Raises:
-        LosslessError or SimError: unknown task, domain or expert, or a bundle that cannot be used.
+        LosslessError: not exactly one of bundle and expert, one of them cannot be used, or no task.
     """
-    from lossless_sim.domains import load_domain
+    if (bundle is None) == (expert is None):
+        raise LosslessError("give either --bundle FILE or --expert scripted|random|specialist:PATH")
+    if bundle is not None:
+        return task or read_bundle(bundle).task
+    if task is None:
+        raise LosslessError("an expert needs --task suite/name, for example rgb_stacking/triplet1")
     from lossless_sim.experts import check_expert
+
+    check_expert(expert)
+    return task
+
+
+def check_world(task: str, domain: str) -> None:
+    """Unknown tasks and domains are told before any process starts (SimError)."""
+    from lossless_sim.domains import load_domain
     from lossless_sim.tasks import check_task
 
     check_task(task)
     load_domain(domain)
-    if expert is not None:
-        check_expert(expert)
-    if bundle is not None:
-        from lossless_ros.models.bundle import read_bundle
-
-        read_bundle(bundle)
-
-
-def _contract(bundle: Path | None) -> Contract:
-    if bundle is None:
-        return load_contract("rgb_stacking")
-    from lossless_ros.models.bundle import read_bundle
-
-    return read_bundle(bundle).contract
 
 
 _worker: dict[str, Any] = {}  # this process's trial, environment and driver

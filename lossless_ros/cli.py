@@ -1,0 +1,213 @@
+"""The `lossless` command. Every heavy import happens inside the command that needs it, so that help is quick."""
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.progress import Progress, say, write_json
+
+app = typer.Typer(
+    help="One frozen backbone, thousands of robot tasks: collect, train, evaluate, replay, verify.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Mode(str, Enum):
+    """How a policy is trained."""
+
+    frozen = "frozen"
+    top = "top"
+    middle = "middle"
+    bottom = "bottom"
+    adapters = "adapters"
+    full = "full"
+    scratch = "scratch"
+
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
+Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
+Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an episode.")]
+Domain = Annotated[str, typer.Option(help="How the world looks: a name of config/domains or a YAML file.")]
+Workers = Annotated[int, typer.Option(help="Worker processes.")]
+Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+@app.command()
+def collect(
+    task: Task,
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the rosbag2 folders; episodes that are there are kept.")],
+    seed: Seed = 0,
+    domain: Domain = "randomized",
+    workers: Workers = 2,
+    expert: Annotated[str, typer.Option(help="scripted, random or specialist:PATH.")] = "scripted",
+    contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
+    json: Json = None,
+) -> None:
+    """Record episodes of an expert in simulation, as rosbag2 folders."""
+    from lossless_ros.episodes.collect import collect as run
+
+    with Progress("collecting", episodes) as progress:
+        infos = run(task, episodes, seed, domain, out, expert, contract, workers, lambda info: progress.advance())
+    successes = sum(info["success"] for info in infos)
+    steps = sum(info["steps"] for info in infos)
+    say(f"{len(infos)} episodes in {out}, {successes} of them successful, {steps} frames")
+    write_json(json, {"out": str(out), "n": len(infos), "successes": successes, "frames": steps, "episodes": infos})
+
+
+@app.command()
+def train(
+    data: Annotated[list[Path], typer.Option(help="Folder with episodes; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],
+    backbone: Annotated[str, typer.Option(help="Name of the pretrained backbone.")] = "tf_efficientnet_lite0",
+    mode: Annotated[Mode, typer.Option(help="What is trained.")] = Mode.adapters,
+    config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
+    contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    json: Json = None,
+) -> None:
+    """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
+    from lossless_ros.contract import load_contract
+    from lossless_ros.training.behaviour_cloning import train as run
+    from lossless_ros.training.config import load_training_config
+
+    with Progress("training", None) as progress:
+        settings = load_training_config(config)
+        result = run(data, backbone, mode.value, out, settings, load_contract(contract), resume, progress.update)
+    say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
+    write_json(json, result)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
+    expert: Annotated[str | None, typer.Option(help="scripted, random or specialist:PATH.")] = None,
+    task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
+    seed: Seed = 0,
+    domain: Domain = "randomized",
+    workers: Workers = 2,
+    json: Json = None,
+    video: Annotated[Path | None, typer.Option(help="Film of the first episode (.mp4).")] = None,
+    over_ros: Annotated[
+        bool, typer.Option("--over-ros", help="Simulated robot and inference node as two ROS 2 processes.")
+    ] = False,
+) -> None:
+    """Closed-loop success rate with its 95 % interval, in simulation."""
+    from lossless_ros.evaluation.rollout import check_driver
+
+    task = check_driver(task, bundle, expert)
+    with Progress("evaluating", episodes) as progress:
+        if over_ros:
+            from lossless_ros.nodes.over_ros import evaluate_over_ros
+
+            if bundle is None:
+                raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
+            result = evaluate_over_ros(task, domain, episodes, seed, bundle, on_progress=lambda _: progress.advance())
+        else:
+            from lossless_ros.evaluation.rollout import evaluate as run
+
+            result = run(task, domain, episodes, seed, bundle, expert, workers, video, lambda _: progress.advance())
+    low, high = result["interval_95"]
+    rate = result["success_rate"]
+    say(
+        f"{result['successes']} of {result['n']} episodes successful: {100 * rate:.1f} % "
+        f"[{100 * low:.1f}, {100 * high:.1f}] (seeds {seed} to {seed + episodes - 1}, {domain})"
+    )
+    write_json(json, result)
+
+
+@app.command()
+def replay(
+    bundle: Annotated[Path, typer.Option(help="The policy's bundle.")],
+    bag: Annotated[list[Path], typer.Option(help="A rosbag2 folder, or a folder of them; may be given several times.")],
+    robot: Robot = "sim",
+    device: Device = "auto",
+    json: Json = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the curves.")] = None,
+) -> None:
+    """Compare a policy with recorded runs: action error, gripper agreement, latency."""
+    from lossless_ros.evaluation.replay import replay as run
+
+    with Progress("replaying", None) as progress:
+        result = run(bundle, bag, robot, device, on_progress=lambda _: progress.advance())
+    for axis, error in result["action_error"].items():
+        unit = error["unit"]
+        say(f"{axis}: mean error {error['mae']:.4f} {unit} (commanding nothing: {error['mae_of_zero']:.4f} {unit})")
+    say(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
+    times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
+    say(f"inference on {result['device']}: {times}")
+    write_json(json, result)
+    if report is not None:
+        from lossless_ros.evaluation.report import write_replay_report
+
+        write_replay_report(report, result)
+        say(str(report))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
+    json: Json = None,
+) -> None:
+    """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
+    from lossless_ros.models.verify import verify as run
+
+    result = run(bundle)
+    for name, value in result.items():
+        say(f"{name}: {value}")
+    write_json(json, result)
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(thing: Annotated[str, typer.Argument(help="A bundle, bag, backbone or contract.")]) -> None:
+    """Say what a bundle, bag, backbone or contract holds."""
+    from lossless_ros.info import describe
+
+    for name, value in describe(thing).items():
+        say(f"{name}: {value}")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo_output"),
+    workers: Workers = 2,
+) -> None:
+    """The main job end to end, small: collect, train, evaluate over ROS, replay, verify, report."""
+    from lossless_ros.demo import run
+
+    run(out, workers)
+
+
+def main() -> None:
+    """Run the command line: exit 0 on success, 2 with one line on the user's mistake, 1 where a proof failed."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        code = _fail(message)
+    except LosslessError as error:
+        code = _fail(str(error))
+    except ValueError as error:
+        if type(error).__module__ != "lossless_sim.errors":
+            raise
+        code = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    sys.exit(code or 0)
+
+
+def _fail(message: str) -> int:
+    print(f"lossless: {' '.join(message.split())}", file=sys.stderr)
+    return 2
