@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 UV_VERSION=0.13.9
 PYTHONS='>=3.10,<3.14'
 RENDERING='libegl1 libgl1-mesa-dri libgl1 libglib2.0-0'
-export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}" UV_LINK_MODE="${UV_LINK_MODE:-hardlink}"
+export UV_PYTHON_DOWNLOADS="${UV_PYTHON_DOWNLOADS:-never}"
 unset PYTHONPATH VIRTUAL_ENV CONDA_PREFIX
 
 say() { echo "setup: $*" >&2; }
@@ -59,7 +59,8 @@ if ! .venv/bin/python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info <
     uv python find --quiet --system "$PYTHONS" > /dev/null 2>&1 ||
         fail "needs Python $PYTHONS and there is none; install one (apt-get install python3, or uv python install 3.12)"
     say "making .venv"
-    uv venv --quiet --clear --python "$PYTHONS" .venv
+    rm -rf .venv
+    uv venv --quiet --python "$PYTHONS" .venv
 fi
 say "installing the pinned packages (3 GB to download the first time)"
 uv pip install --python .venv/bin/python --no-deps --requirement requirements.txt
