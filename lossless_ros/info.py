@@ -33,7 +33,8 @@ def _bag(path: Path) -> dict[str, Any]:
     if len(episodes) > 1:
         infos = [read_info(episode) for episode in episodes]
         successes = sum(bool(info.get("success")) for info in infos)
-        return {"episodes": len(episodes), "successful": successes, "tasks": sorted({str(i.get("task")) for i in infos})}
+        tasks = ", ".join(sorted({str(info.get("task")) for info in infos}))
+        return {"episodes": len(episodes), "successful": successes, "tasks": tasks}
     info = read_info(episodes[0])
     return {"bag": str(episodes[0]), **topic_counts(episodes[0]), **info}
 

@@ -24,7 +24,8 @@ def replay(
 
     Returns:
         n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of commanding nothing),
-        gripper_agreement, inference_ms, and the same per episode with its path.
+        gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
+        commands over time (t_s, recorded and predicted (T, dim)).
 
     Raises:
         LosslessError: bundle or bag missing or damaged, or a bag without the contract's topics.
@@ -37,6 +38,7 @@ def replay(
     policy.warm_up()
     axes = policy.contract.action.axes
     episodes, differences, recorded, agreements, times = [], [], [], [], []
+    example: dict[str, Any] = {}
     for path in paths:
         episode = read_episode(path, policy.contract, hardware)
         if not episode.frames:
@@ -49,6 +51,9 @@ def replay(
         predicted = np.array(predictions)
         difference = predicted[:, :-1] - episode.actions[:, :-1]
         agreement = (predicted[:, -1] > 0) == (episode.actions[:, -1] > 0)
+        if not example:
+            seconds = [(frame.stamp - episode.frames[0].stamp) / 1e9 for frame in episode.frames]
+            example = {"t_s": seconds, "recorded": episode.actions.tolist(), "predicted": predicted.tolist()}
         differences.append(difference)
         recorded.append(episode.actions[:, :-1])
         agreements.append(agreement)
@@ -79,4 +84,5 @@ def replay(
         "inference_ms": percentiles(times),
         "device": str(policy.device),
         "episodes": episodes,
+        "example": example,
     }

@@ -1,0 +1,102 @@
+"""The main job end to end, small: collect, train, drive over ROS 2, replay, verify, report."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lossless_ros.contract import load_contract
+from lossless_ros.progress import Progress, say, write_json
+
+TASK = "rgb_stacking/triplet1"
+DOMAIN = "randomized"
+BACKBONE = "tf_efficientnet_lite0"
+EPISODES = 30  # demonstrations, seeds 0 to 29
+REPLAY_SEED = 1000  # of the demonstration that is replayed and never trained on
+TRIALS, TRIAL_SEED = 4, 2000  # episodes that the policy drives
+
+
+def run(out: Path, workers: int) -> Path:
+    """Run everything into `out` (what an earlier demo left there is replaced) and return the report's path."""
+
+    from lossless_ros.episodes.collect import collect
+    from lossless_ros.episodes.reader import find_episodes, read_episode
+    from lossless_ros.evaluation.replay import replay
+    from lossless_ros.evaluation.report import write_demo_report
+    from lossless_ros.models.verify import verify
+    from lossless_ros.nodes.over_ros import evaluate_over_ros
+    from lossless_ros.training.behaviour_cloning import train
+    from lossless_ros.training.config import load_training_config
+
+    begin = time.monotonic()
+    contract = load_contract("rgb_stacking")
+    episodes, held_out, driven, bundle = (out / n for n in ("episodes", "held_out", "driven", "policy.safetensors"))
+    for folder in (episodes, held_out, driven):
+        shutil.rmtree(folder, ignore_errors=True)
+    bundle.unlink(missing_ok=True)
+    times: dict[str, float] = {}
+    results: dict[str, dict[str, Any]] = {}
+
+    with _timed(times, "collecting"), Progress("1/6 collecting", EPISODES + 1) as bar:
+        infos = collect(TASK, EPISODES, 0, DOMAIN, episodes, workers=workers, on_progress=lambda _: bar.advance())
+        collect(TASK, 1, REPLAY_SEED, DOMAIN, held_out, on_progress=lambda _: bar.advance())
+    results["collection"] = {
+        "domain": DOMAIN,
+        "n": len(infos),
+        "successes": sum(info["success"] for info in infos),
+        "frames": sum(info["steps"] for info in infos),
+        "first_seed": infos[0]["seed"],
+        "last_seed": infos[-1]["seed"],
+    }
+    with _timed(times, "training"), Progress("2/6 training", None) as bar:
+        config = load_training_config("demo")
+        results["training"] = train([episodes], BACKBONE, "adapters", bundle, config, contract, False, bar.update)
+    with _timed(times, "driving over ROS 2"), Progress("3/6 driving over ROS 2", TRIALS) as bar:
+        results["evaluation"] = evaluate_over_ros(
+            TASK, DOMAIN, TRIALS, TRIAL_SEED, bundle, record=driven, on_progress=lambda _: bar.advance()
+        )
+    with _timed(times, "replaying"), Progress("4/6 replaying", 1) as bar:
+        results["replay"] = replay(bundle, [held_out], on_progress=lambda _: bar.advance())
+    with _timed(times, "verifying"), Progress("5/6 verifying", 1) as bar:
+        results["verify"] = verify(bundle)
+        bar.advance()
+    report = out / "report.html"
+    with _timed(times, "reporting"), Progress("6/6 reporting", 1) as bar:
+        shown = next((info["seed"] for info in infos if info["success"]), infos[0]["seed"])
+        demonstration = read_episode(episodes / f"episode_{shown:06d}", contract)
+        film = read_episode(find_episodes([driven])[0], contract)
+        times["everything"] = time.monotonic() - begin
+        write_demo_report(report, contract, results, demonstration, film, times)
+        bar.advance()
+    write_json(out / "results.json", {**results, "seconds": times})
+    _say_results(results, times)
+    print(report.resolve())
+    return report
+
+
+@contextmanager
+def _timed(times: dict[str, float], name: str) -> Iterator[None]:
+    begin = time.monotonic()
+    yield
+    times[name] = time.monotonic() - begin
+
+
+def _say_results(results: dict[str, dict[str, Any]], times: dict[str, float]) -> None:
+    """What was measured, and nothing else."""
+    collection, evaluation, proof = results["collection"], results["evaluation"], results["verify"]
+    low, high = evaluation["interval_95"]
+    latency = evaluation["latency_ms"]
+    say(f"expert:   {collection['successes']} of {collection['n']} demonstrations stacked, {collection['frames']} frames")
+    say(f"training: {results['training']['steps']} steps, held-out loss {results['training']['held_out_loss']:.4f}")
+    say(
+        f"policy:   {evaluation['successes']} of {evaluation['n']} episodes stacked over ROS 2, "
+        f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
+    )
+    say(f"latency:  frame to command p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms")
+    for axis, error in results["replay"]["action_error"].items():
+        say(f"replay:   {axis} mean error {error['mae']:.4f} {error['unit']}")
+    say(f"replay:   gripper agrees in {100 * results['replay']['gripper_agreement']:.1f} % of the frames")
+    say(f"verify:   backbone untouched: {proof['ok']}, bundle {100 * proof['bundle_share']:.2f} % of its size")
+    say(f"time:     {times['everything']:.0f} s")

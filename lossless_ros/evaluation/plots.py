@@ -1,0 +1,69 @@
+"""Plots for the report pages, as inline SVG."""
+
+from collections.abc import Callable, Sequence
+from io import StringIO
+from typing import Any
+
+_BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
+
+
+def learning_curve(curve: Sequence[dict[str, float]]) -> str:
+    """Training and held-out loss over steps; `curve` holds step, train_loss and (sometimes) held_out_loss."""
+
+    def draw(axes: Any) -> None:
+        axes.plot(*_points(curve, "train_loss"), color=_GREY, label="training (with augmentation)")
+        axes.plot(*_points(curve, "held_out_loss"), color=_BLUE, marker="o", markersize=3, label="held-out episodes")
+        axes.set(xlabel="step", ylabel="loss", yscale="log")
+        axes.legend(frameon=False)
+
+    return _svg(draw, 1, (7, 2.8))
+
+
+def latencies(milliseconds: Sequence[float], period_ms: float) -> str:
+    """Histogram of the loop's latencies with the control period as a line."""
+
+    def draw(axes: Any) -> None:
+        axes.hist(milliseconds, bins=60, color=_BLUE)
+        axes.axvline(period_ms, color=_ORANGE, linestyle="--", label=f"control period {period_ms:g} ms")
+        axes.set(xlabel="latency [ms]", ylabel="periods")
+        axes.legend(frameon=False)
+
+    return _svg(draw, 1, (7, 2.4))
+
+
+def commands(example: dict[str, Any], names: Sequence[str]) -> str:
+    """Recorded and predicted commands of one episode, an axis a row; names with their units."""
+    recorded, predicted = zip(*example["recorded"], strict=True), zip(*example["predicted"], strict=True)
+    rows = list(zip(names, recorded, predicted, strict=True))
+
+    def draw(all_axes: Any) -> None:
+        for axes, (name, was, would_be) in zip(all_axes, rows, strict=True):
+            axes.plot(example["t_s"], was, color=_GREY, label="recorded")
+            axes.plot(example["t_s"], would_be, color=_BLUE, linewidth=1, label="policy")
+            axes.set_ylabel(name, fontsize=8)
+        all_axes[0].legend(frameon=False, ncol=2, fontsize=8)
+        all_axes[-1].set_xlabel("time [s]")
+
+    return _svg(draw, len(rows), (7, 1.1 * len(rows)))
+
+
+def _points(curve: Sequence[dict[str, float]], name: str) -> tuple[list[float], list[float]]:
+    points = [(p["step"], p[name]) for p in curve if p.get(name) is not None]
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _svg(draw: Callable[[Any], None], rows: int, size: tuple[float, float]) -> str:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    style = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "svg.fonttype": "none"}
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(rows, 1, figsize=size, sharex=True, layout="constrained")
+        draw(axes)
+        text = StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+        plt.close(figure)
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
