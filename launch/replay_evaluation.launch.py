@@ -1,0 +1,36 @@
+"""A policy against recorded runs: action error per axis, gripper agreement, latency.
+
+ros2 launch lossless_ros replay_evaluation.launch.py bundle:=stacking.safetensors bags:=runs/episodes report:=r.html
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+ARGUMENTS = {  # name: (default or None, description)
+    "bundle": (None, "bundle (.safetensors)"),
+    "bags": (None, "rosbag2 folder, or a folder of them"),
+    "report": ("", "HTML page to write"),
+    "json": ("", "JSON document to write"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    parameters = {name: ParameterValue(LaunchConfiguration(name), value_type=str) for name in ARGUMENTS}
+    return LaunchDescription(
+        [
+            *(DeclareLaunchArgument(n, default_value=d, description=text) for n, (d, text) in ARGUMENTS.items()),
+            DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
+            Node(
+                package="lossless_ros",
+                executable="replay_node",
+                name="replay_node",
+                parameters=[parameters],
+                ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+                output="both",
+                on_exit=Shutdown(reason="the replay has ended"),
+            ),
+        ]
+    )
