@@ -88,7 +88,7 @@ def _say_results(results: dict[str, dict[str, Any]], times: dict[str, float]) ->
     collection, evaluation, proof = results["collection"], results["evaluation"], results["verify"]
     low, high = evaluation["interval_95"]
     latency = evaluation["latency_ms"]
-    say(f"expert:   {collection['successes']} of {collection['n']} demonstrations stacked, {collection['frames']} frames")
+    say(f"expert:   {collection['successes']} of {collection['n']} episodes stacked, {collection['frames']} frames")
     say(f"training: {results['training']['steps']} steps, held-out loss {results['training']['held_out_loss']:.4f}")
     say(
         f"policy:   {evaluation['successes']} of {evaluation['n']} episodes stacked over ROS 2, "
