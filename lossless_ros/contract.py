@@ -134,9 +134,9 @@ class Contract:
             raise ValueError(f"cameras are {names}, expected at least one and each once")
         if not 0 < self.rate_hz <= 1000:
             raise ValueError(f"rate_hz is {self.rate_hz}, expected more than 0 and at most 1000")
-        for stream in (*self.cameras, *self.proprioception):
-            if not 0 <= stream.slop_s <= self.max_skew_s:
-                raise ValueError(f"slop_s is {stream.slop_s}, expected 0 to max_skew_s ({self.max_skew_s})")
+        for slop_s in (*(c.slop_s for c in self.cameras), *(p.slop_s for p in self.proprioception)):
+            if not 0 <= slop_s <= self.max_skew_s:
+                raise ValueError(f"slop_s is {slop_s}, expected 0 to max_skew_s ({self.max_skew_s})")
         if self.max_age_s < 1 / self.rate_hz:
             raise ValueError(f"max_age_s is {self.max_age_s}, expected at least one period ({1 / self.rate_hz})")
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
@@ -24,7 +24,7 @@ from lossless_ros.episodes.robot_messages import (
 from lossless_ros.errors import LosslessError
 
 SENSOR_TOPICS = ("image_raw", JOINT_STATES)
-METADATA_VERSION = 8  # read by rosbag2 from Humble on
+METADATA_VERSION: Literal[8] = 8  # read by rosbag2 from Humble on
 _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 
 

@@ -58,7 +58,7 @@ def _svg(draw: Callable[[Any], None], rows: int, size: tuple[float, float]) -> s
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    style = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "svg.fonttype": "none"}
+    style: Any = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 9, "svg.fonttype": "none"}
     with plt.rc_context(style):
         figure, axes = plt.subplots(rows, 1, figsize=size, sharex=True, layout="constrained")
         draw(axes)
