@@ -27,21 +27,21 @@ get_uv() { # uv of PATH, else one of our own in .uv
     command -v python3 > /dev/null || apt_install python3 || fail "python3 is missing; run: apt-get install python3"
     say "installing uv $UV_VERSION in .uv"
     if python3 -m pip --version > /dev/null 2>&1; then
-        python3 -m pip install -q --disable-pip-version-check --target .uv "uv==$UV_VERSION"
+        python3 -m pip install -qq --disable-pip-version-check --target .uv "uv==$UV_VERSION"
     else
         python3 -c 'import ensurepip' 2> /dev/null || apt_install python3-venv ||
             fail "python3 has neither pip nor ensurepip; run: apt-get install python3-venv"
         rm -rf .uv
         python3 -m venv .uv
-        .uv/bin/python -m pip install -q --disable-pip-version-check "uv==$UV_VERSION"
+        .uv/bin/python -m pip install -qq --disable-pip-version-check "uv==$UV_VERSION"
     fi
     command -v uv > /dev/null || fail "uv $UV_VERSION could not be installed; install uv and run this again"
 }
 
 link_share() { # what a normal install copies and a development install leaves out, so that ROS finds it
-    mkdir -p .venv/share/ament_index/resource_index/packages .venv/share/lossless_ros .venv/lib/lossless_ros
+    mkdir -p .venv/share/ament_index/resource_index/packages .venv/share/lossless_ros/launch .venv/lib/lossless_ros
     ln -sfn "$PWD/resource/lossless_ros" .venv/share/ament_index/resource_index/packages/lossless_ros
-    for part in package.xml launch config; do ln -sfn "$PWD/$part" ".venv/share/lossless_ros/$part"; done
+    for part in package.xml config launch/*; do ln -sfn "$PWD/$part" ".venv/share/lossless_ros/$part"; done
     for node in scripts/ros2run/*; do ln -sfn "../../bin/$(basename "$node")" ".venv/lib/lossless_ros/"; done
 }
 
