@@ -1,0 +1,179 @@
+"""The RGB-stacking task as a Gymnasium environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from lossless_sim.cell import Cell, CellCache
+from lossless_sim.control import MAX_ANGULAR, MAX_LINEAR, CartesianController, Command
+from lossless_sim.domains import load_domain
+from lossless_sim.errors import SimError
+from lossless_sim.kinematics import solve_pose
+from lossless_sim.render import Cameras, check_cameras
+from lossless_sim.rotations import downward
+from lossless_sim.scene import names
+from lossless_sim.scene.objects import check_triplet, draw_triplet
+from lossless_sim.scene.physics import physics as physics_settings
+from lossless_sim.start import Start, write_start
+from lossless_sim.state import SIZE, StateObserver, site_pose
+from lossless_sim.success import stacked
+
+MAX_STEPS = 400  # 20 s at 20 Hz (released environment)
+ACTION_LOW = np.array([-MAX_LINEAR] * 3 + [-MAX_ANGULAR, -1.0], np.float32)
+ACTION_HIGH = -ACTION_LOW
+GRAVITY = 9.81  # [m/s^2], taken off the robot's links as their own controllers do
+_NOTHING = np.array([0.0, 0.0, 0.0, 0.0, -1.0], np.float32)
+
+
+class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
+    """Stack the red object on the blue one with a Sawyer and a Robotiq 2F-85 over a basket; 20 Hz, 20 s.
+
+    Action: float32 (5,) vx, vy, vz of the wrist [m/s] in the base frame (x forward, y left, z up), wz [rad/s],
+    and the gripper (> 0 closes at full speed, else opens).
+
+    Args:
+        triplet: triplet1..triplet5, `train` or `heldout` (three objects drawn per episode), or e.g. r3-s0-b2.
+        domain: how the world looks and behaves: a name of config/domains or the path of a YAML file.
+        physics: `fast`, or `reference` for the released environment's solver settings.
+        cameras: of basket_front_left, basket_front_right, basket_back_left; none renders nothing.
+        image_size: side of the images [pixels].
+
+    Raises:
+        SimError: an unknown name; an action that is not five finite numbers; a simulation that went unstable.
+    """
+
+    metadata = {"render_modes": []}
+
+    def __init__(
+        self,
+        triplet: str = "triplet1",
+        domain: str = "nominal",
+        physics: str = "fast",
+        cameras: Sequence[str] = ("basket_front_left", "basket_front_right"),
+        image_size: int = 128,
+    ) -> None:
+        check_triplet(triplet)
+        self._triplet = triplet
+        self._domain = load_domain(domain)
+        self._physics = physics_settings(physics)
+        self._camera_names = check_cameras(cameras)
+        self._image_size = image_size
+        self._cells = CellCache(self._physics)
+        self._cameras: Cameras | None = None
+        self._rendered_cell: Cell | None = None
+        self._steps = 0
+        self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float32)
+        self.observation_space = self._observation_space()
+
+    def _observation_space(self) -> gymnasium.spaces.Dict:
+        def box(size: int, dtype: type = np.float64) -> gymnasium.spaces.Box:
+            return gymnasium.spaces.Box(-np.inf, np.inf, (size,), dtype)  # type: ignore[arg-type]
+
+        image = gymnasium.spaces.Box(0, 255, (self._image_size, self._image_size, 3), np.uint8)
+        numbers = {
+            "joint_position": box(7),
+            "joint_velocity": box(7),
+            "joint_effort": box(7),
+            "gripper_position": box(1),
+            "tcp_pose": box(7),
+            "state": box(SIZE, np.float32),
+        }
+        return gymnasium.spaces.Dict({**{name: image for name in self._camera_names}, **numbers})
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Begin the episode of that seed; the same seed gives the same episode in any process."""
+        super().reset(seed=seed)
+        if seed is None:
+            seed = int(self.np_random.integers(2**31))
+        begin, look, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+        cell = self._cells.get(draw_triplet(self._triplet, begin))
+        start = cell.dropper.draw(begin)
+        draw = self._domain.draw(cell.model, look)
+        self._cell, self._noise, self._steps = cell, noise, 0
+        self._model = self._domain.apply(cell.model, draw)
+        self._draw = draw
+        self._data = mujoco.MjData(self._model)
+        self._controller = CartesianController(self._model, cell.ids)
+        self._observer = StateObserver(self._model, cell.ids)
+        self._begin(start)
+        command = self._advance(_NOTHING)
+        info = self._info() | {"seed": seed, "draw": draw, "triplet": cell.triplet}
+        return self._observation(command), info
+
+    def _begin(self, start: Start) -> None:
+        data, ids = self._data, self._cell.ids
+        rotation = downward(start.yaw)
+        arm = solve_pose(self._model, ids, start.tool, rotation, self._cell.posture)
+        write_start(data, ids, start, arm)
+        data.xfrc_applied[ids.robot_bodies, 2] = GRAVITY * self._model.body_mass[ids.robot_bodies]
+        mujoco.mj_forward(self._model, data)
+        self._observer.reset(data)
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """One control period of 50 ms; reward 1.0 while red is stacked, never terminated, 400 steps."""
+        action = np.asarray(action, np.float32)
+        if action.shape != (5,) or not np.isfinite(action).all():
+            raise SimError(f"an action is five finite numbers (vx, vy, vz, wz, gripper), got {action.tolist()}")
+        command = self._advance(action)
+        self._steps += 1
+        info = self._info()
+        return self._observation(command), float(info["success"]), False, self._steps >= MAX_STEPS, info
+
+    def _advance(self, action: np.ndarray) -> Command:
+        """Hold the command of an action for a control period; kinematics and contacts are fresh after it."""
+        model, data, ids = self._model, self._data, self._cell.ids
+        command = self._controller.command(data, action)
+        data.ctrl[ids.arm_ctrl] = command.joints
+        data.ctrl[ids.finger_ctrl] = command.gripper
+        mujoco.mj_step2(model, data)
+        if self._physics.substeps > 1:
+            mujoco.mj_step(model, data, self._physics.substeps - 1)
+        mujoco.mj_step1(model, data)
+        if data.warning.number.any() or not np.isfinite(data.qpos).all():
+            raise SimError(f"the simulation went unstable at step {self._steps}; the episode cannot be used")
+        return command
+
+    def _observation(self, command: Command) -> dict[str, np.ndarray]:
+        data, ids = self._data, self._cell.ids
+        observation = self._images()
+        pose = site_pose(data, ids.pinch)
+        observation["joint_position"] = data.qpos[ids.arm_qpos].copy()
+        observation["joint_velocity"] = data.qvel[ids.arm_dof].copy()
+        observation["joint_effort"] = data.actuator_force[ids.arm_ctrl].copy()
+        observation["gripper_position"] = data.qpos[[ids.finger_qpos]].copy()
+        observation["tcp_pose"] = pose[[0, 1, 2, 4, 5, 6, 3]]
+        observation["state"] = self._observer(data, command)
+        return observation
+
+    def _images(self) -> dict[str, np.ndarray]:
+        if not self._camera_names:
+            return {}
+        if self._cameras is None:
+            self._cameras = Cameras(self._cell.model, self._camera_names, self._image_size)
+        elif self._rendered_cell is not self._cell:
+            self._cameras.use(self._cell.model)
+        self._rendered_cell = self._cell
+        shadows = self._domain.shadows(self._draw)
+        images = self._cameras.render(self._model, self._data, shadows)
+        return {name: self._domain.spoil(image, self._draw, self._noise) for name, image in images.items()}
+
+    def _info(self) -> dict[str, Any]:
+        data, ids = self._data, self._cell.ids
+        poses = {
+            colour: np.concatenate([data.xpos[body], data.xquat[body][[1, 2, 3, 0]]])
+            for colour, body in zip(names.COLOURS, ids.objects, strict=True)
+        }
+        return {"success": stacked(data, ids), "objects": poses}
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None

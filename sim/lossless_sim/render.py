@@ -1,0 +1,70 @@
+"""Off-screen images of the cell's cameras."""
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+
+from lossless_sim.errors import SimError, unknown
+from lossless_sim.scene import names
+
+
+def check_cameras(cameras: Sequence[str]) -> tuple[str, ...]:
+    """The names as a tuple; SimError for one that the cell does not have."""
+    for name in cameras:
+        if name not in names.CAMERAS:
+            raise unknown("camera", name, names.CAMERAS)
+    return tuple(cameras)
+
+
+class Cameras:
+    """Renders some cameras of a model, square images of `size` pixels.
+
+    One OpenGL context per instance, used from the thread that made it.
+    """
+
+    def __init__(self, model: mujoco.MjModel, cameras: Sequence[str], size: int) -> None:
+        from mujoco.gl_context import GLContext
+
+        self.size = size
+        self.names = check_cameras(cameras)
+        try:
+            self._gl = GLContext(size, size)
+        except Exception as error:
+            raise SimError(f"no off-screen OpenGL ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from None
+        self._gl.make_current()
+        self._pixels = np.empty((size, size, 3), np.uint8)
+        self._rect = mujoco.MjrRect(0, 0, size, size)
+        self._option = mujoco.MjvOption()
+        self.use(model)
+
+    def use(self, model: mujoco.MjModel) -> None:
+        """Upload the meshes and textures of a model."""
+        model.vis.global_.offwidth = model.vis.global_.offheight = self.size
+        self._gl.make_current()
+        self._scene = mujoco.MjvScene(model, maxgeom=200)
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+    def render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool = False
+    ) -> dict[str, np.ndarray]:
+        """One image (size, size, 3) uint8 RGB per camera; `model` shares meshes and textures with `use`'s."""
+        self._gl.make_current()
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
+        images = {}
+        for name in self.names:
+            view = mujoco.MjvCamera()
+            view.type = mujoco.mjtCamera.mjCAMERA_FIXED
+            view.fixedcamid = model.camera(names.camera(name)).id
+            everything = mujoco.mjtCatBit.mjCAT_ALL
+            mujoco.mjv_updateScene(model, data, self._option, None, view, everything, self._scene)
+            mujoco.mjr_render(self._rect, self._scene, self._context)
+            mujoco.mjr_readPixels(self._pixels, None, self._rect, self._context)
+            images[name] = self._pixels[::-1].copy()
+        return images
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        self._context.free()
+        self._gl.free()

@@ -1,0 +1,79 @@
+"""The cell with three objects as a MuJoCo model."""
+
+import mujoco
+
+from lossless_sim.rotations import matrix_to_quaternion
+from lossless_sim.scene import names
+from lossless_sim.scene.cache import scene_folder
+from lossless_sim.scene.objects import Triplet
+from lossless_sim.scene.physics import Physics
+
+MASS = 0.2  # of each object [kg] (dm-robotics-manipulation)
+RGBA = {"red": (1, 0, 0, 1), "green": (0, 1, 0, 1), "blue": (0, 0, 1, 1)}  # released environment
+
+
+def build_model(triplet: Triplet, physics: Physics) -> mujoco.MjModel:
+    """The cell with the objects (red, green, blue) of `triplet`, solved as `physics` says."""
+    folder = scene_folder()
+    spec = mujoco.MjSpec.from_file(str(folder / "scene.xml"))
+    for colour, name in zip(names.COLOURS, triplet, strict=True):
+        _add_object(spec, colour, str(folder / "objects" / f"{name}.stl"))
+    if physics.lean:
+        _disable_idle_geoms(spec)
+    physics.apply(spec)
+    return spec.compile()
+
+
+def build_basket(cell: mujoco.MjModel, triplet: Triplet, physics: Physics) -> mujoco.MjModel:
+    """The basket and the objects of `cell` without the robot, to settle the objects in."""
+    spec = mujoco.MjSpec()
+    physics.apply(spec)
+    spec.option.cone = cell.opt.cone
+    spec.option.noslip_iterations = 0  # it stops creep under load, and nothing is under load here
+    data = mujoco.MjData(cell)
+    mujoco.mj_kinematics(cell, data)
+    for index in range(cell.ngeom):
+        geom = cell.geom(index)
+        fixed = cell.body_weldid[geom.bodyid[0]] == 0 and not geom.name.startswith(names.ROBOT)
+        if fixed and geom.contype[0]:
+            spec.worldbody.add_geom(
+                name=geom.name,
+                type=mujoco.mjtGeom(int(geom.type[0])),
+                size=geom.size,
+                pos=data.geom_xpos[index],
+                quat=matrix_to_quaternion(data.geom_xmat[index]),
+                friction=geom.friction,
+                solref=geom.solref,
+                solimp=geom.solimp,
+            )
+    for colour, name in zip(names.COLOURS, triplet, strict=True):
+        _add_object(spec, colour, str(scene_folder() / "objects" / f"{name}.stl"))
+    return spec.compile()
+
+
+def _add_object(spec: mujoco.MjSpec, colour: str, file: str) -> None:
+    name = names.object_body(colour)
+    spec.add_mesh(name=name, file=file)
+    body = spec.worldbody.add_body(name=name)
+    body.add_freejoint(name=name)
+    mesh = {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": name}
+    body.add_geom(
+        name=f"{name}_visual", rgba=RGBA[colour], group=1, contype=0, conaffinity=0, mass=MASS, **mesh
+    )
+    body.add_geom(
+        name=name,
+        group=4,
+        condim=6,
+        friction=(0.5, 0.005, 0.0001),
+        solref=(0.004, 1.0),
+        mass=0.0,
+        **mesh,
+    )
+
+
+def _disable_idle_geoms(spec: mujoco.MjSpec) -> None:
+    """Arm links never reach the basket's content; ground and sloped walls only matter to objects."""
+    for geom in spec.geoms:
+        link = geom.parent.name.removeprefix(names.ROBOT)
+        if geom.parent.name.startswith(names.ROBOT) and "/" not in link:
+            geom.contype = geom.conaffinity = 0

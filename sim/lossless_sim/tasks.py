@@ -1,0 +1,35 @@
+"""The tasks of the simulator by name."""
+
+from typing import Any
+
+import gymnasium
+
+from lossless_sim.errors import unknown
+from lossless_sim.scene.objects import TRIPLETS
+
+TASKS: dict[str, dict[str, Any]] = {
+    f"rgb_stacking/{triplet}": {"id": "lossless/RgbStacking-v0", "triplet": triplet}
+    for triplet in [*TRIPLETS, "train", "heldout"]
+}
+
+
+def task(name: str) -> dict[str, Any]:
+    """Arguments of `gymnasium.make` for a task.
+
+    Raises:
+        SimError: unknown task; the message lists the known ones.
+    """
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
+
+
+def make_env(name: str, domain: str = "nominal", **kwargs: Any) -> gymnasium.Env[Any, Any]:
+    """The environment of a task; `kwargs` as of RgbStackingEnv (cameras, image_size, physics).
+
+    Raises:
+        SimError: unknown task, domain, physics or camera.
+    """
+    import lossless_sim  # noqa: F401  registers the environments
+
+    return gymnasium.make(**task(name), domain=domain, disable_env_checker=True, **kwargs)
