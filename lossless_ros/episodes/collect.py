@@ -80,15 +80,25 @@ def collect(
     return [done[number] for number in sorted(done)]
 
 
+def simulated_image_size(contract: Contract) -> int:
+    """Side of the simulator's square images [px].
+
+    Raises:
+        LosslessError: the contract's cameras are not square or not of one size.
+    """
+    sizes = {size for camera in contract.cameras for size in (camera.height, camera.width)}
+    if len(sizes) > 1:
+        raise LosslessError(f"contract {contract.name}: the simulator's images are square and all of one size")
+    return sizes.pop()
+
+
 def _check_names(plan: Collection) -> None:
     """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
-    from lossless_sim.experts import check_expert
-    from lossless_sim.tasks import check_task
+    from lossless_sim.experts import make_expert
 
-    check_task(plan.task)
+    make_expert(plan.expert, plan.task, 0)
     load_domain(plan.domain)
-    check_expert(plan.expert)
 
 
 def _prepare(out: Path) -> None:
@@ -119,23 +129,22 @@ _worker: dict[str, Any] = {}  # this process's plan, environment and expert
 
 
 def _setup(plan: Collection) -> None:
-    from lossless_sim.experts import make_expert
     from lossless_sim.tasks import make_env
 
     cameras = tuple(camera.name for camera in plan.contract.cameras)
-    sizes = {(camera.height, camera.width) for camera in plan.contract.cameras}
-    if len(sizes) > 1:
-        raise LosslessError(f"contract {plan.contract.name}: the simulator renders all cameras in one size")
-    env = make_env(plan.task, plan.domain, cameras=cameras, image_size=sizes.pop())
-    _worker.update(plan=plan, env=env, expert=make_expert(plan.expert, plan.task))
+    size = simulated_image_size(plan.contract)
+    _worker.update(plan=plan, env=make_env(plan.task, plan.domain, cameras=cameras, image_size=size))
 
 
 def _record(seed: int) -> dict[str, Any]:
     """Record one episode and return its information."""
-    plan, env, expert = _worker["plan"], _worker["env"], _worker["expert"]
+    from lossless_sim.experts import make_expert
+
+    plan, env = _worker["plan"], _worker["env"]
+    expert = make_expert(plan.expert, plan.task, seed)
+    expert.reset()
     observation, info = env.reset(seed=seed)
     draw = info["draw"]
-    expert.reset(seed)
     steps = successes = 0
     truncated = False
     with EpisodeWriter(plan.folder(seed), plan.contract) as writer:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import START_NS
+from lossless_ros.episodes.collect import START_NS, simulated_image_size
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
 from lossless_ros.errors import LosslessError
@@ -54,9 +54,9 @@ def evaluate(
     task = check_driver(task, bundle, expert)
     if episodes < 1 or seed < 0:
         raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
-    check_world(task, domain)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
     trial = Trial(task, domain, contract, bundle, expert, video, seed)
+    _check_names(trial)
     seeds = list(range(seed, seed + episodes))
     results = []
     for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
@@ -99,19 +99,19 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
         return task or read_bundle(bundle).task
     if task is None:
         raise LosslessError("an expert needs --task suite/name, for example rgb_stacking/triplet1")
-    from lossless_sim.experts import check_expert
-
-    check_expert(expert)
     return task
 
 
-def check_world(task: str, domain: str) -> None:
-    """Unknown tasks and domains are told before any process starts (SimError)."""
+def _check_names(trial: Trial) -> None:
+    """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
-    from lossless_sim.tasks import check_task
+    from lossless_sim.experts import make_expert
+    from lossless_sim.tasks import task
 
-    check_task(task)
-    load_domain(domain)
+    task(trial.task)
+    load_domain(trial.domain)
+    if trial.expert is not None:
+        make_expert(trial.expert, trial.task, 0)
 
 
 _worker: dict[str, Any] = {}  # this process's trial, environment and driver
@@ -121,7 +121,7 @@ def _setup(trial: Trial) -> None:
     from lossless_sim.tasks import make_env
 
     cameras = tuple(camera.name for camera in trial.contract.cameras)
-    size = (trial.contract.cameras[0].height, trial.contract.cameras[0].width)
+    size = simulated_image_size(trial.contract)
     looks = trial.bundle is not None or trial.video is not None
     env = make_env(trial.task, trial.domain, cameras=cameras if looks else (), image_size=size)
     _worker.update(trial=trial, env=env, drive=_driver(trial))
@@ -143,15 +143,18 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
 
         return drive_policy
 
-    from lossless_sim.experts import make_expert
+    from lossless_sim.experts import Expert, make_expert
 
-    assert trial.expert is not None
-    expert = make_expert(trial.expert, trial.task)
+    spec = trial.expert
+    assert spec is not None
+    experts: dict[int, Expert] = {}
 
     def drive_expert(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
         if step == 0:
-            expert.reset(seed)
-        return expert.act(observation, info)
+            experts.clear()
+            experts[seed] = make_expert(spec, trial.task, seed)
+            experts[seed].reset()
+        return experts[seed].act(observation, info)
 
     return drive_expert
 

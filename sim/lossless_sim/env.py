@@ -78,6 +78,8 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             "joint_velocity": box(7),
             "joint_effort": box(7),
             "gripper_position": box(1),
+            "gripper_velocity": box(1),
+            "gripper_effort": box(1),
             "tcp_pose": box(7),
             "state": box(SIZE, np.float32),
         }
@@ -148,6 +150,8 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         observation["joint_velocity"] = data.qvel[ids.arm_dof].copy()
         observation["joint_effort"] = data.actuator_force[ids.arm_ctrl].copy()
         observation["gripper_position"] = data.qpos[[ids.finger_qpos]].copy()
+        observation["gripper_velocity"] = data.qvel[[ids.finger_dof]].copy()
+        observation["gripper_effort"] = data.qfrc_actuator[[ids.finger_dof]].copy()
         observation["tcp_pose"] = pose[[0, 1, 2, 4, 5, 6, 3]]
         observation["state"] = self._observer(data, command)
         return observation

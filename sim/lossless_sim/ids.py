@@ -32,6 +32,7 @@ class Ids:
     arm_ctrl: np.ndarray
     arm_act: np.ndarray
     finger_qpos: int
+    finger_dof: int
     finger_ctrl: int
     wrist: int
     pinch: int
@@ -63,6 +64,7 @@ class Ids:
             arm_ctrl=np.array([actuator.id for actuator in actuators]),
             arm_act=np.array([actuator.actadr[0] for actuator in actuators]),
             finger_qpos=int(model.joint(names.FINGER_JOINT).qposadr[0]),
+            finger_dof=int(model.joint(names.FINGER_JOINT).dofadr[0]),
             finger_ctrl=int(model.actuator(names.FINGER_ACTUATOR).id),
             wrist=int(model.site(names.WRIST_SITE).id),
             pinch=int(model.site(names.PINCH_SITE).id),
