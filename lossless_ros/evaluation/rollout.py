@@ -56,7 +56,11 @@ def evaluate(
         raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
     trial = Trial(task, domain, contract, bundle, expert, video, seed)
-    _check_names(trial)
+    check_world(task, domain)
+    if expert is not None:
+        from lossless_sim.experts import make_expert
+
+        make_expert(expert, task, seed)
     seeds = list(range(seed, seed + episodes))
     results = []
     for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
@@ -102,16 +106,13 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
     return task
 
 
-def _check_names(trial: Trial) -> None:
-    """Unknown tasks, domains and experts are told before any process starts (SimError)."""
+def check_world(task: str, domain: str) -> None:
+    """Unknown tasks and domains are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
-    from lossless_sim.experts import make_expert
-    from lossless_sim.tasks import task
+    from lossless_sim.tasks import task as find_task
 
-    task(trial.task)
-    load_domain(trial.domain)
-    if trial.expert is not None:
-        make_expert(trial.expert, trial.task, 0)
+    find_task(task)
+    load_domain(domain)
 
 
 _worker: dict[str, Any] = {}  # this process's trial, environment and driver
