@@ -42,7 +42,7 @@ class EpisodeWriter:
         self._contract = contract
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         shutil.rmtree(self._part, ignore_errors=True)
-        self._writer = Writer(self._part, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writer.open()
@@ -68,7 +68,8 @@ class EpisodeWriter:
         self._writer.set_custom_data(INFO_KEY, json.dumps(info, sort_keys=True))
         try:
             self._writer.close()
-            os.rename(self._part, self.path)
+            os.rename(self._part / self.path.name, self.path)
+            self._part.rmdir()
         except OSError as error:
             self.abort()
             raise LosslessError(f"cannot write {self.path}: {error.strerror}") from None

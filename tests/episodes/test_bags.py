@@ -87,8 +87,9 @@ def test_metadata_is_what_rosbag2_reads_from_humble_on(tmp_path):
     record(tmp_path / "bag")
     bag = yaml.safe_load((tmp_path / "bag/metadata.yaml").read_text())["rosbag2_bagfile_information"]
     assert bag["version"] == 8 and bag["storage_identifier"] == "mcap"
-    assert bag["relative_file_paths"] == ["bag.mcap"] or len(bag["relative_file_paths"]) == 1
-    assert (tmp_path / "bag" / bag["relative_file_paths"][0]).is_file()
+    assert bag["relative_file_paths"] == ["bag.mcap"]
+    assert sorted(p.name for p in (tmp_path / "bag").iterdir()) == ["bag.mcap", "metadata.yaml"]
+    assert [p.name for p in tmp_path.iterdir()] == ["bag"]
     topics = {t["topic_metadata"]["name"]: t["message_count"] for t in bag["topics_with_message_count"]}
     assert set(topics.values()) == {STEPS} and len(topics) == 6
     assert json.loads(bag["custom_data"]["lossless"]) == read_info(tmp_path / "bag")
