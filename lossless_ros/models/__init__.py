@@ -1,0 +1,1 @@
+"""Frozen backbones, the adapters they wear, policies and their bundles."""

@@ -1,0 +1,93 @@
+"""Adapters: bottlenecks beside a frozen feature that start as the identity, and the top that feeds the policy head."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lossless_ros.models.families import Site
+
+MAX_SHARE = 0.012  # of the backbone's parameters, for bottom and middle adapters together
+
+
+class ConvAdapter(nn.Module):
+    """x + up(gelu(depthwise(down(x)))) on (B, C, H, W). `up` starts at zero, so the start is the identity, bit for bit.
+
+    The depthwise kernel lets the adapter see neighbours; kernel 1 leaves it out.
+    """
+
+    def __init__(self, channels: int, rank: int, kernel: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(channels, rank, 1)
+        self.near = nn.Conv2d(rank, rank, kernel, padding=kernel // 2, groups=rank) if kernel > 1 else nn.Identity()
+        self.up = nn.Conv2d(rank, channels, 1)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.up(functional.gelu(self.near(self.down(x))))
+
+    @staticmethod
+    def size(channels: int, rank: int, kernel: int) -> int:
+        """Number of parameters."""
+        near = rank * (kernel * kernel + 1) if kernel > 1 else 0
+        return 2 * channels * rank + channels + rank + near
+
+
+class Adapters(nn.Module):
+    """One task's adapters by site. Call it as `adapt(site, feature)`; sites without an adapter pass through."""
+
+    def __init__(self, sites: Sequence[Site], placements: Sequence[str], rank: int, kernel: int) -> None:
+        super().__init__()
+        self.at = nn.ModuleDict(
+            {_key(s.name): ConvAdapter(s.channels, rank, kernel) for s in sites if s.placement in placements}
+        )
+
+    def forward(self, site: str, x: Tensor) -> Tensor:
+        key = _key(site)
+        return self.at[key](x) if key in self.at else x
+
+
+class Pool(nn.Module):
+    """The parameter-free way from the last feature (B, C, h, w) to C numbers: its mean over the image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.size = channels
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3))
+
+
+class Top(nn.Module):
+    """The top adapter: 1x1 convolution and pooling onto a grid, from (B, C, h, w) to about `size` numbers."""
+
+    def __init__(self, channels: int, size: int, grid: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(channels, max(1, size // grid**2), 1)
+        self.grid = grid
+        self.size = self.mix.out_channels * grid**2
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.gelu(functional.adaptive_avg_pool2d(self.mix(features), self.grid)).flatten(1)
+
+
+def default_rank(sites: Sequence[Site], kernel: int, parameters: int) -> int:
+    """Largest rank with which an adapter at every site stays within MAX_SHARE of `parameters`.
+
+    A multiple of 8 where there is room for it, for the sake of the processor.
+    """
+    fixed = sum(ConvAdapter.size(s.channels, 0, kernel) for s in sites)
+    slope = sum(ConvAdapter.size(s.channels, 1, kernel) for s in sites) - fixed
+    rank = max(1, int((MAX_SHARE * parameters - fixed) // slope)) if slope else 1
+    return rank - rank % 8 if rank >= 8 else rank
+
+
+def count(module: torch.nn.Module) -> int:
+    """Number of parameters of a module."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def _key(site: str) -> str:
+    return site.replace(".", "_")  # a module's name cannot hold a dot

@@ -1,0 +1,85 @@
+"""A trained policy: a bundle worn by its backbone. Gets frames, gives actions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.frames import Frame
+from lossless_ros.models.backbones import Backbone, load_backbone
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
+from lossless_ros.models.network import Network, to_action
+from lossless_ros.models.preprocess import to_batch
+
+
+class Policy:
+    """Deterministic: the same frame gives the same action. Keeps no state between frames."""
+
+    def __init__(self, bundle: Bundle, network: Network, backbone: Backbone, device: torch.device) -> None:
+        self.bundle = bundle
+        self.task = bundle.task
+        self.mode = bundle.mode
+        self.contract = bundle.contract
+        self.bundle_hash = bundle.hash
+        self.device = device
+        self.backbone = backbone.to(device)
+        self.network = network.to(device).eval().requires_grad_(False)
+
+    def act(self, frame: Frame) -> np.ndarray:
+        """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""
+        return self.act_batch([frame])[0]
+
+    def act_batch(self, frames: Sequence[Frame]) -> np.ndarray:
+        """Actions (B, dim) float32 for frames of any instants, all cameras in one pass through the backbone."""
+        cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
+        proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
+        size = self.network.config.image_size
+        with torch.inference_mode():
+            images = to_batch(cameras, size, self.backbone.preprocessing, self.device)
+            return to_action(self.network(self.backbone, images, proprioception), self.contract).cpu().numpy()
+
+    def warm_up(self, times: int = 3) -> None:
+        """Act on black frames, so that the first real one is not slower than the rest."""
+        images = tuple(np.zeros((c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
+        felt = np.zeros(self.contract.proprioception_dim, np.float32)
+        for _ in range(times):
+            self.act(Frame(0, images, felt, {}))
+
+
+def load_policy(bundle: Path, device: str = "auto", backbone: Backbone | None = None) -> Policy:
+    """The policy in a bundle file, on its own backbone or on one that is loaded already.
+
+    Raises:
+        LosslessError: the file is no whole bundle, is for another backbone, or the device is not there.
+    """
+    where = find_device(device)
+    description, tensors = load_bundle(bundle)
+    backbone = backbone or load_backbone(description.backbone.name)
+    check_backbone(bundle, description, backbone.name, backbone.fingerprint)
+    network = Network(description.network, backbone, description.contract)
+    wanted = network.state_dict()
+    for name in sorted(wanted.keys() | tensors.keys()):
+        got, expected = (tuple(s[name].shape) if name in s else "none" for s in (tensors, wanted))
+        if got != expected:
+            raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
+    network.load_state_dict(tensors)
+    return Policy(description, network, backbone, where)
+
+
+def find_device(name: str) -> torch.device:
+    """`auto` is the GPU if there is one; else the device of that name.
+
+    Raises:
+        LosslessError: no such device here.
+    """
+    gpu = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if gpu else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise LosslessError(f"no device '{name}' here; there is cpu{', cuda' if gpu else ''}") from None
+    return device

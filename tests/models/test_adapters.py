@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from lossless_ros.models.adapters import MAX_SHARE, Adapters, ConvAdapter, Pool, Top, count, default_rank
+from tests.models.conftest import awake
+
+PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle")]
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("placements", PLACEMENTS)
+def test_adapted_backbone_starts_as_the_plain_one_bit_for_bit(lite0, placements, kernel):
+    adapters = Adapters(lite0.sites, placements, 4, kernel)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(lite0.features(images, adapters), lite0.features(images))
+
+
+@pytest.mark.parametrize("placements", PLACEMENTS)
+def test_gradient_reaches_every_adapter_and_nothing_else(lite0, placements):
+    adapters = Adapters(lite0.sites, placements, 4, 3)
+    awake(adapters)
+    before = lite0.fingerprint
+    lite0.features(torch.rand(1, 3, 64, 64), adapters).square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in adapters.parameters())
+    assert all(p.grad is None for p in lite0.model.parameters())
+    assert lite0.fingerprint == before
+
+
+def test_adapters_stand_where_their_placement_says(lite0):
+    names = {p: set(Adapters(lite0.sites, (p,), 4, 3).at) for p in ("bottom", "middle")}
+    assert names["bottom"] == {"stem", "blocks_0_0", "blocks_1_0", "blocks_1_1"}
+    assert len(names["middle"]) == 13 and not names["bottom"] & names["middle"]
+
+
+def test_taking_adapters_off_gives_back_the_plain_features(lite0):
+    adapters = Adapters(lite0.sites, ("bottom", "middle"), 4, 3)
+    awake(adapters)
+    images = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        plain = lite0.features(images)
+        assert not torch.equal(lite0.features(images, adapters), plain)
+        assert torch.equal(lite0.features(images), plain)
+
+
+def test_default_rank_stays_within_the_share(lite0):
+    rank = default_rank(lite0.sites, 3, lite0.parameters)
+    adapters = Adapters(lite0.sites, ("bottom", "middle"), rank, 3)
+    assert rank == 8
+    assert 0.005 < count(adapters) / lite0.parameters <= MAX_SHARE
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_size_of_an_adapter_is_as_computed(kernel):
+    assert count(ConvAdapter(24, 6, kernel)) == ConvAdapter.size(24, 6, kernel)
+
+
+def test_top_gives_about_2000_numbers_whatever_the_image_size():
+    top = Top(1280, 2000, 4)
+    assert top.size == 2000
+    assert {tuple(top(torch.rand(2, 1280, n, n)).shape) for n in (3, 4, 7)} == {(2, 2000)}
+    assert Pool(1280)(torch.rand(2, 1280, 4, 4)).shape == (2, 1280)

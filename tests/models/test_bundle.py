@@ -1,0 +1,106 @@
+import json
+import struct
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
+
+
+def rewrite(path, change):
+    """Change the bundle's metadata by `change(metadata)` and write it again."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        metadata = json.loads(file.read(length))["__metadata__"]
+    tensors = load_file(path)
+    change(metadata)
+    save_file(tensors, path, metadata)
+
+
+def test_bundle_says_what_was_saved(bundle_path, lite0, contract, config):
+    bundle = read_bundle(bundle_path)
+    assert (bundle.task, bundle.mode) == ("rgb_stacking/triplet1", "adapters")
+    assert bundle.contract == contract
+    assert bundle.network == config
+    assert (bundle.backbone.name, bundle.backbone.fingerprint) == (lite0.name, lite0.fingerprint)
+    assert bundle.provenance == {"seed": 0}
+
+
+def test_same_content_has_the_same_hash(bundle_path, tmp_path):
+    bundle, tensors = load_bundle(bundle_path)
+    again = tmp_path / "again.safetensors"
+    assert save_bundle(again, bundle, tensors).hash == bundle.hash
+    assert read_bundle(again) == bundle
+
+
+def test_bundle_can_be_described_without_torch(bundle_path):
+    code = (
+        "import sys; from pathlib import Path; from lossless_ros.models.bundle import read_bundle;"
+        f"read_bundle(Path({str(bundle_path)!r})); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(LosslessError, match="no such file: .*expected a bundle"):
+        load_bundle(tmp_path / "none.safetensors")
+
+
+def test_truncated_file(bundle_path):
+    data = bundle_path.read_bytes()
+    for length in (0, 5, 100, len(data) // 2, len(data) - 1):
+        bundle_path.write_bytes(data[:length])
+        with pytest.raises(LosslessError, match="not a whole safetensors file"):
+            load_bundle(bundle_path)
+
+
+def test_file_of_another_kind(tmp_path):
+    path = tmp_path / "picture.safetensors"
+    path.write_bytes(b"\x89PNG" * 100)
+    with pytest.raises(LosslessError, match="not a whole safetensors file"):
+        load_bundle(path)
+
+
+def test_safetensors_of_somebody_else(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(LosslessError, match="not one that lossless train wrote"):
+        load_bundle(path)
+
+
+def test_newer_format(bundle_path):
+    rewrite(bundle_path, lambda m: m.update(format_version="7"))
+    with pytest.raises(LosslessError, match="bundle format 7, this version reads up to 1; update"):
+        read_bundle(bundle_path)
+
+
+def test_missing_metadata_is_named(bundle_path):
+    rewrite(bundle_path, lambda m: m.pop("contract"))
+    with pytest.raises(LosslessError, match="metadata lack contract"):
+        read_bundle(bundle_path)
+
+
+def test_changed_metadata_is_noticed(bundle_path):
+    rewrite(bundle_path, lambda m: m.update(task="rgb_stacking/triplet4"))
+    with pytest.raises(LosslessError, match="content was changed"):
+        load_bundle(bundle_path)
+
+
+def test_one_changed_byte_is_noticed(bundle_path):
+    data = bytearray(bundle_path.read_bytes())
+    data[-3] ^= 1
+    bundle_path.write_bytes(data)
+    with pytest.raises(LosslessError, match="content was changed"):
+        load_bundle(bundle_path)
+
+
+def test_unwritable_folder_leaves_nothing(bundle_path, tmp_path):
+    bundle, tensors = load_bundle(bundle_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LosslessError, match="cannot write"):
+        save_bundle(tmp_path / "file" / "b.safetensors", bundle, tensors)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "triplet1.safetensors"]
