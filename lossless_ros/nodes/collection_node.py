@@ -1,0 +1,68 @@
+"""Collection of episodes in simulation as a ROS 2 node: `lossless collect` for launch files."""
+
+import sys
+import threading
+from pathlib import Path
+
+from rclpy.node import Node
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.nodes.parameters import Parameter, declare, read
+from lossless_ros.nodes.process import run
+from lossless_ros.nodes.simulator import simulator_errors
+
+PARAMETERS = (
+    Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
+    Parameter("domain", "randomized", "How the world looks and behaves: a name from config/domains or a path."),
+    Parameter("expert", "scripted", "Who drives: scripted, random or specialist:PATH."),
+    Parameter("contract", "rgb_stacking", "Contract, a name from config/contracts or a path."),
+    Parameter("episodes", 1, "Number of episodes."),
+    Parameter("seed", 0, "Seed of the first episode; each next one has the next seed."),
+    Parameter("out", "", "Folder for the episodes, one rosbag2 folder each; those that are there are kept."),
+    Parameter("workers", 1, "Number of processes."),
+)
+
+
+class CollectionNode(Node):
+    """Collects, says so for every episode, and ends."""
+
+    def __init__(self) -> None:
+        super().__init__("collection_node")
+        declare(self, PARAMETERS)
+
+    @property
+    def node(self) -> Node:
+        return self
+
+    def start(self, done: threading.Event) -> None:
+        if not self.get_parameter("out").value:
+            raise LosslessError("parameter out is empty; give the folder for the episodes: -p out:=FOLDER")
+
+    def work(self, done: threading.Event) -> int:
+        from lossless_ros.episodes.collect import collect
+
+        parameters = read(self, PARAMETERS)
+        out = Path(parameters.pop("out"))
+        with simulator_errors():
+            episodes = collect(**parameters, out=out, on_progress=lambda info: self._tell(info, done))
+        successes = sum(info["success"] for info in episodes)
+        self.get_logger().info(f"{len(episodes)} episodes in {out}, {successes} successful")
+        return 0
+
+    def stop(self) -> None:
+        """Nothing to do: whole episodes stay, half ones are never at their final place."""
+
+    def _tell(self, info: dict, done: threading.Event) -> None:
+        verdict = "success" if info["success"] else "no success"
+        self.get_logger().info(f"seed {info['seed']}: {verdict} after {info['steps']} steps")
+        if done.is_set():
+            raise LosslessError("interrupted; start it again to go on with the next episode")
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `collection_node`."""
+    return run(CollectionNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""What a configured inference node consists of: streams, policies, guarded commands, watchdog, diagnostics."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from lossless_ros.contract import Contract, load_contract, load_robot
+from lossless_ros.errors import LosslessError
+from lossless_ros.frames import Frame
+from lossless_ros.models.bundle import read_bundle
+from lossless_ros.nodes.commands import Commands
+from lossless_ros.nodes.diagnostics import Latencies, diagnostic_array
+from lossless_ros.nodes.inference_loop import InferenceLoop
+from lossless_ros.nodes.policies import check_contract, choose_task, find_bundles, load_policies
+from lossless_ros.nodes.streams import Streams
+from lossless_ros.safety import Limits
+
+_LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # every other state of the guard is an error
+_SILENT_S = 2.0  # a topic without messages for this long is warned of
+
+
+def check(parameters: dict[str, Any]) -> None:
+    """Tell mistakes in the parameters that can be told without loading anything.
+
+    Raises:
+        LosslessError: with the one line that says what is wrong.
+    """
+    load_robot(parameters["robot"])
+    found = find_bundles(parameters["bundles"])
+    bundle = read_bundle(found[choose_task(parameters["task"], found)])
+    _limits(_contract(parameters, bundle.contract), parameters)
+
+
+class Driver:
+    """Loads everything when made; drives the robot between `activate` and `deactivate`."""
+
+    def __init__(self, node: Node, parameters: dict[str, Any]) -> None:
+        found: dict[str, Path] = find_bundles(parameters["bundles"])
+        self.task = choose_task(parameters["task"], found)
+        robot = load_robot(parameters["robot"])
+        begin = time.monotonic()
+        self.policies = load_policies(found, parameters["device"])
+        self.contract = _contract(parameters, self._policy.contract)
+        node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
+        self._node, self._parameters = node, parameters
+        self._active = False
+        self._latency, self._inference = Latencies(), Latencies()
+        self._frames_before = 0
+        self._commands = Commands(node, self.contract, robot, _limits(self.contract, parameters), parameters["dry_run"])
+        self._loop = InferenceLoop(self._act)
+        self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
+        self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._watchdog = node.create_timer(0.5 / self.contract.rate_hz, self._watch)  # on the node's clock
+        # Reports come also when a simulator's clock stands still.
+        self._reporter = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @property
+    def _policy(self) -> Any:
+        return self.policies[self.task]
+
+    def activate(self) -> None:
+        """Commands answer the frames from now on."""
+        self._streams.restart()
+        self._commands.open()
+        self._active = True
+        where = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
+        self._node.get_logger().info(
+            f"active: task {self.task} on {self._policy.device} at {self.contract.rate_hz:g} Hz, commands go to {where}"
+        )
+
+    def deactivate(self, reason: str) -> None:
+        """No more commands; the stop goes out last."""
+        self._active = False
+        self._commands.close(reason)
+
+    def close(self) -> None:
+        """Deactivate and let go of everything."""
+        self.deactivate("shutting down")
+        self._loop.close()
+        self._streams.close()
+        self._commands.destroy()
+        for timer in (self._watchdog, self._reporter):
+            self._node.destroy_timer(timer)
+        self._node.destroy_publisher(self._diagnostics)
+
+    def switch(self, task: str) -> None:
+        """Drive by another task's policy from the next frame on; the robot stops in between."""
+        if task != self.task:
+            self.task = task
+            self._commands.stop("task", f"task is now {task}")
+
+    def latch(self, reason: str) -> None:
+        self._commands.stop("service", reason, latch=True)
+
+    def release(self) -> None:
+        self._commands.release()
+
+    def _on_frame(self, frame: Frame) -> None:
+        if self._active:
+            self._loop.offer(frame)
+
+    def _act(self, frame: Frame, offered: float) -> None:
+        task, begin = self.task, time.monotonic()
+        try:
+            action = self.policies[task].act(frame)
+        except Exception as error:  # whatever the model does, the robot must not go on
+            self._commands.stop("policy", f"policy of {task} failed: {type(error).__name__}: {error}")
+            return
+        end = time.monotonic()
+        self._inference.add(1e3 * (end - begin))
+        if task == self.task and self._commands.send(frame, action):
+            self._latency.add(1e3 * (time.monotonic() - offered))
+
+    def _watch(self) -> None:
+        fault = self._commands.overdue()
+        if fault:
+            late = self.contract.max_age_s
+            silent = [s for s in self.contract.streams if (self._streams.age(s) or 0.0) > late]
+            topics = ", ".join(self._streams.topic(stream) for stream in silent)
+            self._commands.stop("watchdog", f"nothing new on {topics}" if silent else f"no new command: {fault}")
+
+    def _report(self) -> None:
+        missing = self._streams.look_for_publishers()
+        silent = [s for s in self.contract.streams if (self._streams.age(s) or _SILENT_S + 1) > _SILENT_S]
+        log = self._node.get_logger()
+        if missing:
+            topics = ", ".join(self._streams.topic(stream) for stream in missing)
+            log.warning(f"nobody publishes {topics}", throttle_duration_sec=5.0)
+        elif silent:
+            topics = ", ".join(self._streams.topic(stream) for stream in silent)
+            log.warning(f"published, but nothing arrives: {topics} (type or QoS?)", throttle_duration_sec=5.0)
+        guard = self._commands.guard
+        level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if self._active else DiagnosticStatus.WARN
+        if missing or silent:
+            level = max(level, DiagnosticStatus.WARN)
+        state = guard.state if self._active else "inactive"
+        message = f"{state}: {guard.reason}" if guard.state in ("stopped", "latched") else state
+        now = self._node.get_clock().now()
+        name = self._node.get_fully_qualified_name().lstrip("/")
+        status = diagnostic_array(now, name, self._parameters["robot"], level, message, self._values())
+        self._diagnostics.publish(status)
+
+    def _values(self) -> dict[str, Any]:
+        streams, guard = self._streams, self._commands.guard
+        frames, self._frames_before = streams.frames - self._frames_before, streams.frames
+        values: dict[str, Any] = {
+            "task": self.task,
+            "bundle": self._policy.bundle_hash,
+            "device": self._policy.device,
+            "dry_run": self._parameters["dry_run"],
+            "frames per second": frames,
+            "frames skipped": self._loop.skipped,
+            "commands": self._commands.sent,
+            "frame to command p50/p99/max [ms]": self._latency.text(),
+            "inference p50/p99/max [ms]": self._inference.text(),
+            "stops": sum(guard.stops.values()),
+            "stops by kind": ", ".join(f"{kind} {n}" for kind, n in guard.stops.items()) or "none",
+            "last stop": guard.reason or "none",
+        }
+        for stream in self.contract.streams:
+            age = streams.age(stream)
+            values[f"{stream} rate [Hz]"] = f"{streams.rate(stream):.1f}"
+            values[f"{stream} age [s]"] = "-" if age is None else f"{age:.3f}"
+            values[f"{stream} rejected"] = streams.rejected[stream]
+            values[f"{stream} out of order"] = streams.aligner.ignored[stream]
+            values[f"{stream} missing in frames"] = streams.aligner.gaps[stream]
+        return values
+
+
+def _contract(parameters: dict[str, Any], own: Contract) -> Contract:
+    """The contract given by hand, if it fits the bundle's own; else that one."""
+    if not parameters["contract"]:
+        return own
+    contract = load_contract(parameters["contract"])
+    check_contract(contract, own)
+    return contract
+
+
+def _limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
+    names = ("linear_acceleration", "angular_acceleration", "workspace")
+    try:
+        return Limits.of(contract.action, **{name: parameters[f"safety.{name}"] for name in names})
+    except ValueError as error:
+        raise LosslessError(f"safety: {error}") from None

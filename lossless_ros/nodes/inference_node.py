@@ -1,0 +1,148 @@
+"""The inference node: frames from the robot's topics in, guarded velocity commands out, one per control period."""
+
+import sys
+import threading
+import traceback
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+from std_srvs.srv import Trigger
+
+from lossless_ros.errors import LosslessError, unknown
+from lossless_ros.nodes.driver import Driver, check
+from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
+from lossless_ros.nodes.process import run
+from lossless_ros.nodes.streams import TRANSPORTS
+from lossless_ros.safety import NO_BOX
+
+ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
+PARAMETERS = (
+    ROBOT,
+    Parameter("bundles", "", "Bundle file, or a folder of them (one per task)."),
+    Parameter("task", "", "Active task, may change at any time; empty: the only bundle's."),
+    Parameter("contract", "", "Contract, a name from config/contracts or a path; empty: the bundle's own."),
+    Parameter("device", "auto", "Where the policy runs: auto (CUDA if there is one), cpu, cuda, cuda:1, ..."),
+    Parameter("precision", "float32", "Arithmetic of the policy.", ("float32",)),
+    Parameter("command", "twist", "Kind of command: twist is for MoveIt Servo.", ("twist",)),
+    Parameter("dry_run", True, "Everything runs, but commands go to ~/would_send only."),
+    Parameter("autostart", False, "Configure and activate by itself, for use without launch."),
+    Parameter("image_transport", "auto", "Topics of the cameras; auto: what is published, raw first.", TRANSPORTS),
+    Parameter("safety.linear_acceleration", float("inf"), "Largest change of linear velocity [m/s^2]."),
+    Parameter("safety.angular_acceleration", float("inf"), "Largest change of angular velocity [rad/s^2]."),
+    Parameter("safety.workspace", list(NO_BOX), "Box for the tool centre: lowest x, y, z, highest x, y, z [m]."),
+)
+
+
+class InferenceNode(LifecycleNode):
+    """Lifecycle node: configure loads and warms up, activate lets commands flow, every way down ends in stop."""
+
+    def __init__(self) -> None:
+        super().__init__("inference_node")
+        self._driver: Driver | None = None
+        self._failure: Exception | None = None
+        declare(self, PARAMETERS, declare_robot(self, ROBOT))
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/resume", self._on_resume)
+
+    @property
+    def node(self) -> Node:
+        return self
+
+    def start(self, done: threading.Event) -> None:
+        """Tell the user's mistakes before anything is loaded; with autostart go all the way to active."""
+        parameters = read(self, PARAMETERS)
+        if parameters["autostart"] or parameters["bundles"]:
+            check(parameters)
+        if not parameters["autostart"]:
+            self.get_logger().info("waiting to be configured (-p autostart:=true does it at once)")
+            return
+        self.trigger_configure()
+        if self._failure:
+            raise self._failure
+        if not done.is_set():
+            self.trigger_activate()
+
+    def work(self, done: threading.Event) -> int:
+        done.wait()
+        return 0
+
+    def stop(self) -> None:
+        driver, self._driver = self._driver, None
+        if driver:
+            driver.close()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._failure = None
+        try:
+            self._driver = Driver(self, read(self, PARAMETERS))
+            return TransitionCallbackReturn.SUCCESS
+        except LosslessError as error:
+            self._failure = error
+            if not self.get_parameter("autostart").value:  # else `start` ends the process with this line
+                self.get_logger().error(f"not configured: {error}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:
+            self._failure = error
+            self.get_logger().error(f"not configured: {traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        assert self._driver
+        self._driver.activate()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        assert self._driver
+        self._driver.deactivate("deactivated")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.stop()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self.on_cleanup(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        return self.on_cleanup(state)
+
+    def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
+        """While configured only the task may change, to one of the loaded ones."""
+        own = {parameter.name for parameter in PARAMETERS}
+        changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in own}
+        if self._driver is None or not changed:
+            return SetParametersResult(successful=True)
+        fixed = ", ".join(sorted(set(changed) - {"task"}))
+        if fixed:
+            return SetParametersResult(successful=False, reason=f"{fixed}: fixed while configured, clean up first")
+        if changed["task"] not in self._driver.policies:
+            reason = str(unknown("task", changed["task"], self._driver.policies))
+            return SetParametersResult(successful=False, reason=reason)
+        self._driver.switch(changed["task"])
+        return SetParametersResult(successful=True)
+
+    def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = True
+        response.message = "stopped until ~/resume" if self._driver else "not configured, nothing moves"
+        if self._driver:
+            self._driver.latch("asked to by ~/stop")
+        return response
+
+    def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._driver is not None
+        response.message = "the next frame is answered" if self._driver else "not configured"
+        if self._driver:
+            self._driver.release()
+        return response
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `inference_node`."""
+    return run(InferenceNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""The policies of a node: one bundle, or a folder of them, over one backbone."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lossless_ros.contract import Contract
+from lossless_ros.errors import LosslessError, unknown
+from lossless_ros.models.bundle import read_bundle
+
+if TYPE_CHECKING:
+    from lossless_ros.models.backbones import Backbone
+    from lossless_ros.models.policy import Policy
+
+SUFFIX = ".safetensors"
+
+
+def find_bundles(bundles: str) -> dict[str, Path]:
+    """Bundle of each task in a file or a folder; reads no weights.
+
+    Raises:
+        LosslessError: nothing there, a damaged bundle, or two bundles of one task.
+    """
+    if not bundles:
+        raise LosslessError("parameter bundles is empty; give a bundle file or a folder of them: -p bundles:=PATH")
+    path = Path(bundles)
+    files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+    if not files:
+        raise LosslessError(f"no bundle (*{SUFFIX}) in {path}")
+    found: dict[str, Path] = {}
+    for file in files:
+        task = read_bundle(file).task
+        if task in found:
+            raise LosslessError(f"{found[task]} and {file} are both for task {task}; keep one of them")
+        found[task] = file
+    return found
+
+
+def choose_task(task: str, found: dict[str, Path]) -> str:
+    """The task to begin with: the named one, or the only one.
+
+    Raises:
+        LosslessError: not known, or not named though there are several.
+    """
+    if task and task not in found:
+        raise unknown("task", task, found)
+    if not task and len(found) > 1:
+        raise LosslessError(f"several tasks, say which: -p task:=NAME with one of {', '.join(sorted(found))}")
+    return task or next(iter(found))
+
+
+def load_policies(found: dict[str, Path], device: str) -> dict[str, "Policy"]:
+    """Load and warm up all of them, each backbone once.
+
+    Raises:
+        LosslessError: a bundle cannot be used, or the bundles' contracts differ.
+    """
+    from lossless_ros.models.policy import load_policy
+
+    policies: dict[str, Policy] = {}
+    backbones: dict[str, Backbone] = {}
+    for task, file in found.items():
+        backbone = read_bundle(file).backbone.name
+        policies[task] = load_policy(file, device=device, backbone=backbones.get(backbone))
+        backbones[backbone] = policies[task].backbone
+        policies[task].warm_up()
+    first = next(iter(policies.values()))
+    for task, policy in policies.items():
+        if policy.contract != first.contract:
+            raise LosslessError(f"{found[task]} has another contract than {found[first.task]}; use separate folders")
+    return policies
+
+
+def check_contract(contract: Contract, own: Contract) -> None:
+    """A contract given by hand may rename and retime, not change what the policy takes and gives.
+
+    Raises:
+        LosslessError: it does.
+    """
+
+    def shape(c: Contract) -> tuple:
+        images = tuple((camera.height, camera.width) for camera in c.cameras)
+        return images, tuple((p.stream, p.dim) for p in c.proprioception), c.action
+
+    if shape(contract) != shape(own):
+        raise LosslessError(
+            f"contract '{contract.name}' does not fit the bundle's '{own.name}': "
+            "camera sizes, proprioception and action must be the same"
+        )

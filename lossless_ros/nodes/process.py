@@ -1,0 +1,101 @@
+"""A node as a process: signals, exit codes, one way down."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import rclpy
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.nodes.dds import use_profile
+
+WRONG_USE = 2  # exit code for the user's mistakes
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Working(Protocol):
+    """What `run` asks of a node."""
+
+    @property
+    def node(self) -> Node: ...
+
+    def start(self, done: threading.Event) -> None:
+        """Called first, while callbacks are not served yet."""
+
+    def work(self, done: threading.Event) -> int:
+        """What the main thread does while another one serves callbacks, until `done`; returns the exit code."""
+
+    def stop(self) -> None:
+        """The one way down: called whatever ended the work, while publishers still publish."""
+
+
+def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
+    """Run a node until its work is done or a signal comes.
+
+    Returns:
+        The exit code: that of `work` (0 also for a signal), or 2 for a mistake of the user's, told in one line.
+    """
+    use_profile()
+    done = threading.Event()
+    previous = {number: signal.signal(number, lambda *_: done.set()) for number in _SIGNALS}
+    try:
+        _init(args)
+        return _run(make(), done)
+    except (LosslessError, InvalidParameterTypeException) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_USE
+    finally:
+        rclpy.try_shutdown()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _init(args: list[str] | None) -> None:
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy has no public class for wrong arguments
+        raise LosslessError(f"ROS arguments cannot be used: {error}") from None
+
+
+def _run(working: Working, done: threading.Event) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(working.node)
+    over = threading.Event()
+    failures: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            while not over.is_set():
+                executor.spin_once(timeout_sec=0.5)
+        except ExternalShutdownException:
+            pass
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            done.set()
+
+    server = threading.Thread(target=serve, name="executor", daemon=True)
+    try:
+        working.start(done)
+        server.start()
+        code = working.work(done)
+    finally:
+        # From here on a second signal (launch and terminals send several) must not cut the way down short.
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        working.stop()
+        over.set()
+        executor.wake()
+        if server.ident is not None:
+            server.join(timeout=5.0)
+        executor.shutdown()
+        working.node.destroy_node()
+    if failures:
+        raise failures[0]
+    return code

@@ -1,0 +1,180 @@
+"""The simulated robot as a ROS 2 node: the same topics as the real one, a clock, and a score for every episode."""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+
+from lossless_ros.contract import load_contract
+from lossless_ros.episodes.collect import START_NS
+from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.statistics import percentiles
+from lossless_ros.nodes.parameters import Parameter, declare, read
+from lossless_ros.nodes.process import run
+from lossless_ros.nodes.robot_topics import RobotTopics
+from lossless_ros.nodes.simulator import simulator_errors
+
+PARAMETERS = (
+    Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
+    Parameter("domain", "nominal", "How the world looks and behaves: a name from config/domains or a path."),
+    Parameter("contract", "rgb_stacking", "Contract, a name from config/contracts or a path."),
+    Parameter("seed", 0, "Seed of the first episode; each next one has the next seed."),
+    Parameter("episodes", 0, "Number of episodes; 0: until stopped."),
+    Parameter("steps", 0, "End an episode after this many steps, if the task does not before; 0: the task's own."),
+    Parameter("mode", "real_time", "lock_step: each step waits for its command.", ("real_time", "lock_step")),
+    Parameter("result", "", "JSON file for the score, written after every episode; empty: none."),
+    Parameter("timeout", 120.0, "Give up when no inference node answers for this long [s]."),
+)
+COMMAND_TIMEOUT_S = 0.1  # as MoveIt Servo's incoming_command_timeout: then the arm stands still
+_REPEAT_S = 2.0  # an unanswered observation is published again: images are best effort, one can be lost
+
+
+class SimRobotNode(Node):
+    """Runs episodes: publishes what the robot sees, does what it is told, scores at the end of each."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_robot_node")
+        declare(self, PARAMETERS)
+        self._parameters = read(self, PARAMETERS)
+        self._contract = load_contract(self._parameters["contract"])
+        self._robot = RobotTopics(self, self._contract)
+        self._stamp = START_NS
+        self._latencies: list[float] = []
+        self._episodes: list[dict[str, Any]] = []
+
+    @property
+    def node(self) -> Node:
+        return self
+
+    def start(self, done: threading.Event) -> None:
+        """Tell wrong names before the simulator is built."""
+        from lossless_ros.evaluation.rollout import check_world
+
+        for name in ("episodes", "seed", "steps"):
+            if self._parameters[name] < 0:
+                raise LosslessError(f"parameter {name} is {self._parameters[name]}, expected at least 0")
+        with simulator_errors():
+            check_world(self._parameters["task"], self._parameters["domain"])
+
+    def work(self, done: threading.Event) -> int:
+        from lossless_sim.tasks import make_env
+
+        first, number = self._parameters["seed"], self._parameters["episodes"]
+        camera = self._contract.cameras[0]  # the simulator renders all in one size
+        names = tuple(camera.name for camera in self._contract.cameras)
+        size = (camera.height, camera.width)
+        with simulator_errors():
+            env = make_env(self._parameters["task"], self._parameters["domain"], cameras=names, image_size=size)
+        try:
+            self._wait_for_driver(done)
+            seed = first
+            while not done.is_set() and (not number or seed < first + number):
+                episode = self._episode(env, seed, done)
+                if episode:
+                    self._episodes.append(episode)
+                    self._write(finished=len(self._episodes) == number)
+                    verdict = "success" if episode["success"] else "no success"
+                    self.get_logger().info(f"seed {seed}: {verdict} after {episode['steps']} steps")
+                seed += 1
+        finally:
+            env.close()
+        return 0
+
+    def stop(self) -> None:
+        """Nothing to do: a simulated robot hurts nobody."""
+
+    def _wait_for_driver(self, done: threading.Event) -> None:
+        end = time.monotonic() + self._parameters["timeout"]
+        while (missing := self._robot.unconnected()) and not done.wait(0.05):
+            self._robot.tick(self._stamp)
+            self.get_logger().info("waiting for the inference node", throttle_duration_sec=10.0)
+            if time.monotonic() > end:
+                raise LosslessError(
+                    f"no inference node after {self._parameters['timeout']:g} s: nobody at the other end of "
+                    f"{', '.join(missing)}; does it run, in this domain, with the same contract?"
+                )
+
+    def _episode(self, env: Any, seed: int, done: threading.Event) -> dict[str, Any] | None:
+        """One whole episode; None if the process was asked to end before."""
+        observation, info = env.reset(seed=seed)
+        period = self._contract.period_ns
+        rewards, steps, over, first_success = 0.0, 0, False, None
+        answer = self._answer if self._parameters["mode"] == "lock_step" else self._hold
+        next_step = time.monotonic()
+        while not over:
+            next_step = max(next_step + period / 1e9, time.monotonic())
+            action = answer(observation, next_step, done)
+            if done.is_set():
+                return None
+            observation, reward, _, truncated, info = env.step(action)
+            self._stamp += period
+            steps += 1
+            rewards += float(reward)
+            over = truncated or steps == self._parameters["steps"]
+            if info["success"] and first_success is None:
+                first_success = steps * period / 1e9
+        return {
+            "seed": seed,
+            "success": bool(info["success"]),
+            "success_ever": first_success is not None,
+            "first_success_s": first_success,
+            "steps": steps,
+            "return": rewards,
+        }
+
+    def _answer(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Any:
+        """Lock step: the command that answers this observation, however long it takes."""
+        end = time.monotonic() + self._parameters["timeout"]
+        since = self._robot.publish(self._stamp, observation)
+        again = time.monotonic() + _REPEAT_S
+        while not done.is_set():
+            command = self._robot.reply(self._stamp, since, timeout=0.2)
+            if command:
+                self._latencies.append(1e3 * (command.arrived - since))
+                return command.action
+            if time.monotonic() > end:
+                raise LosslessError(f"no command for {self._parameters['timeout']:g} s; see the inference node's log")
+            if time.monotonic() > again:
+                self._robot.publish(self._stamp, observation)
+                again = time.monotonic() + _REPEAT_S
+        return None
+
+    def _hold(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Any:
+        """Real time: whatever command is the newest when the step is due."""
+        since = self._robot.publish(self._stamp, observation)
+        command = self._robot.reply(self._stamp, since, timeout=next_step - time.monotonic())
+        if command:
+            self._latencies.append(1e3 * (command.arrived - since))
+        done.wait(max(next_step - time.monotonic(), 0.0))
+        return self._robot.newest(COMMAND_TIMEOUT_S).action
+
+    def _write(self, finished: bool) -> None:
+        document = {
+            **{key: self._parameters[key] for key in ("task", "domain", "mode")},
+            "contract": self._contract.name,
+            "finished": finished,
+            "episodes": self._episodes,
+            "latency_ms": percentiles(self._latencies) if self._latencies else None,
+        }
+        if self._parameters["result"]:
+            path = Path(self._parameters["result"])
+            part = path.with_name(f".{path.name}.part")
+            try:
+                part.write_text(json.dumps(document, indent=1) + "\n")
+                os.replace(part, path)
+            except OSError as error:
+                raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `sim_robot_node`."""
+    return run(SimRobotNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

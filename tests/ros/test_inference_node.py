@@ -1,0 +1,142 @@
+"""The inference node as a process, seen from a robot written with plain rclpy."""
+
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from std_srvs.srv import Trigger
+
+
+@pytest.fixture(scope="module")
+def running(make_world: Any, bundles: Any) -> Iterator[Any]:
+    """A robot and an active node with two tasks; every test leaves it moving."""
+    world = make_world()
+    robot = world.robot()
+    world.start("inference_node", bundles=bundles, task="rgb_stacking/triplet1", autostart=True, device="cpu")
+    yield SimpleNamespace(world=world, robot=robot)
+    world.close()
+
+
+def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.commands and robot.grippers)
+    before = len(robot.commands), len(robot.grippers)
+    world.wait_until(lambda: len(robot.commands) >= before[0] + 40)
+    assert abs((len(robot.commands) - before[0]) - (len(robot.grippers) - before[1])) <= 1
+    stamps = [msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec for msg in robot.commands]
+    assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    assert all(msg.header.frame_id == "base" for msg in robot.commands)
+    velocities = [robot.velocity(msg) for msg in robot.commands]
+    assert max(abs(v) for velocity in velocities for v in velocity[:3]) <= 0.07
+    assert all(velocity[3:5] == (0.0, 0.0) for velocity in velocities)
+    assert set(robot.grippers) <= {0.0, 0.8}
+    report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
+    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == "cpu"
+
+
+def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving)
+    robot.cameras = False
+    world.wait_until(lambda: not robot.moving)
+    assert "basket_front_left" in world.wait_until(lambda: _stopped(robot))["message"]
+    robot.cameras = True
+    world.wait_until(lambda: robot.moving)
+
+
+def test_service_latches_the_stop_until_resume(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving)
+    robot.diagnostics.clear()
+    assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: not robot.moving)
+    n = len(robot.commands)
+    world.wait_until(lambda: len(robot.diagnostics) >= 2)
+    assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop"
+    assert len(robot.commands) == n
+    assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: robot.moving)
+
+
+def test_task_switches_through_a_stop(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving)
+    n = len(robot.commands)
+    assert robot.set_parameter("task", "rgb_stacking/triplet2").successful
+    world.wait_until(lambda: any(not any(robot.velocity(msg)) for msg in robot.commands[n:]) and robot.moving)
+    world.wait_until(lambda: robot.diagnostics[-1]["task"] == "rgb_stacking/triplet2")
+
+
+def test_parameters_that_cannot_be_set_are_refused_with_the_reason(running: Any) -> None:
+    refused = running.robot.set_parameter("task", "rgb_stacking/triplet9")
+    assert not refused.successful
+    assert refused.reason.endswith("known: rgb_stacking/triplet1, rgb_stacking/triplet2")
+    refused = running.robot.set_parameter("dry_run", True)
+    assert not refused.successful and refused.reason.startswith("dry_run: fixed while configured")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_last_command_before_the_process_ends_is_stop(world: Any, bundle: Any, number: int) -> None:
+    robot = world.robot()
+    process = world.start("inference_node", bundles=bundle, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 0
+    world.wait_until(lambda: not robot.moving)
+
+
+def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
+    """With compressed images and reliable publishers, as real cameras may have them."""
+    robot = world.robot(compressed=True, reliable=True)
+    joints = f"/joint_states:={world.namespace}/joint_states"
+    world.start("inference_node", joints, bundles=bundle, autostart=True, device="cpu", robot="sawyer")
+    world.wait_until(lambda: len(robot.would) > 5)
+    assert any(any(robot.velocity(msg)) for msg in robot.would)
+    assert not robot.commands and not robot.grippers
+
+
+def test_lifecycle_over_services(world: Any, bundle: Any) -> None:
+    robot = world.robot()
+    world.start("inference_node", bundles=bundle, device="cpu")
+    assert robot.change_state("configure")
+    assert not robot.commands
+    assert robot.change_state("activate")
+    world.wait_until(lambda: robot.moving)
+    assert robot.change_state("deactivate")
+    world.wait_until(lambda: not robot.moving)
+    n = len(robot.commands)
+    assert robot.change_state("activate")
+    world.wait_until(lambda: robot.moving)
+    assert len(robot.commands) > n
+    assert robot.change_state("deactivate") and robot.change_state("cleanup")
+    world.wait_until(lambda: not robot.moving)
+    assert robot.change_state("configure")
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
+    ({"bundles": "''"}, "parameter bundles is empty"),
+    ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
+    ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
+    ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
+    ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
+    ({"precision": "float7"}, "parameter precision is 'float7', expected float32"),
+    ({"dry_run": 3}, "expecting type 'BOOL'"),
+    ({"device": "abacus"}, "no device 'abacus' here"),
+    ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "line"), MISTAKES, ids=[next(iter(p)) for p, _ in MISTAKES])
+def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters: dict[str, Any], line: str) -> None:
+    process = world.start("inference_node", **{"autostart": True, "bundles": bundle, **parameters})
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
+    assert not output
+
+
+def _stopped(robot: Any) -> Any:
+    return next((r for r in reversed(robot.diagnostics) if r["message"].startswith("stopped")), None)
