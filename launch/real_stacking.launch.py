@@ -15,6 +15,7 @@ from launch.actions import (
     Shutdown,
 )
 from launch.events import matches_action
+from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
@@ -44,8 +45,13 @@ def typed(name: str, kind: type) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
+def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """Launch ends with the node; a second shutdown during the first would be an error."""
+    return None if context.is_shutdown else Shutdown(reason="the inference node has ended")
+
+
 def inference(context: LaunchContext) -> list:
-    """The node, and the events that configure and then activate it; launch ends with the node."""
+    """The node, and the events that configure and then activate it."""
     arguments = context.launch_configurations
     files = [str(find_config("robots", arguments["robot"])), arguments["params_file"]]
     node = LifecycleNode(
@@ -65,7 +71,7 @@ def inference(context: LaunchContext) -> list:
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="both",
-        on_exit=Shutdown(reason="the inference node has ended"),
+        on_exit=end,
     )
 
     def change(transition: int) -> EmitEvent:

@@ -1,6 +1,6 @@
 """A policy against recorded runs: action error per axis, gripper agreement, latency.
 
-ros2 launch lossless_ros replay_evaluation.launch.py bundle:=stacking.safetensors bags:=runs/episodes report:=r.html
+ros2 launch lossless_ros replay_evaluation.launch.py bundle:=stacking.safetensors bag:=runs/episodes result:=replay.json
 """
 
 from launch import LaunchDescription
@@ -11,9 +11,10 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 ARGUMENTS = {  # name: (default or None, description)
     "bundle": (None, "bundle (.safetensors)"),
-    "bags": (None, "rosbag2 folder, or a folder of them"),
-    "report": ("", "HTML page to write"),
-    "json": ("", "JSON document to write"),
+    "bag": (None, "rosbag2 folder, or a folder of them"),
+    "robot": ("sim", "robot that recorded it: name of config/robots or path"),
+    "device": ("auto", "auto, cpu or cuda"),
+    "result": ("", "JSON file for the result"),
 }
 
 

@@ -16,6 +16,7 @@ ARGUMENTS = {  # name: (type, default or None, description)
     "seed": (int, "0", "first episode's seed"),
     "domain": (str, "randomized", "name of config/domains or path"),
     "expert": (str, "scripted", "scripted, random or specialist:PATH"),
+    "workers": (int, "1", "number of processes"),
 }
 
 

@@ -5,24 +5,32 @@
 Ends after the last episode.
 """
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-ARGUMENTS = {  # name: (default, description); real_stacking has the rest
+ARGUMENTS = {  # name: (default or None, description); real_stacking has the rest
+    "bundle": (None, "bundle (.safetensors) or folder of bundles"),
     "task": ("rgb_stacking/triplet1", "what is simulated, and the policy's active task"),
     "domain": ("randomized", "name of config/domains or path"),
     "seed": ("0", "first episode's seed"),
     "episodes": ("10", "number of episodes"),
-    "real_time_factor": ("1.0", "speed of the simulation against the wall clock"),
+    "mode": ("real_time", "real_time, or lock_step: each step waits for its command"),
+    "result": ("", "JSON file for the score"),
     "robot": ("sim", "name of config/robots or path of a robot's parameter file"),
     "dry_run": ("false", "true: commands go to ~/would_send only"),
     "use_sim_time": ("true", "take the time from /clock"),
 }
-TYPES = {"task": str, "domain": str, "seed": int, "episodes": int, "real_time_factor": float}
+SIMULATOR = {"task": str, "domain": str, "seed": int, "episodes": int, "mode": str, "result": str}  # its parameters
+
+
+def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """Launch ends with the simulator; a second shutdown during the first would be an error."""
+    return None if context.is_shutdown else Shutdown(reason="the simulated robot has ended")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -31,16 +39,16 @@ def generate_launch_description() -> LaunchDescription:
         executable="sim_robot_node",
         name="sim_robot_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[{n: ParameterValue(LaunchConfiguration(n), value_type=t) for n, t in TYPES.items()}],
+        parameters=[{n: ParameterValue(LaunchConfiguration(n), value_type=t) for n, t in SIMULATOR.items()}],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="both",
-        on_exit=Shutdown(reason="the simulated robot has ended"),
+        on_exit=end,
     )
     policy = PathJoinSubstitution([FindPackageShare("lossless_ros"), "launch", "real_stacking.launch.py"])
     return LaunchDescription(
         [
             *(DeclareLaunchArgument(name, default_value=d, description=text) for name, (d, text) in ARGUMENTS.items()),
-            IncludeLaunchDescription(policy),
+            IncludeLaunchDescription(policy, launch_arguments=[("bundle", LaunchConfiguration("bundle"))]),
             simulator,
         ]
     )
