@@ -16,6 +16,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 
 START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
+MAX_STEPS = 400  # of an episode: 20 s at 20 Hz, as in the released environment
 STEPS_AFTER_SUCCESS = 20  # an episode ends when it has been a success for this long [control steps]
 
 
@@ -28,6 +29,7 @@ class Collection:
     expert: str
     out: Path
     contract: Contract
+    max_steps: int
 
     def folder(self, seed: int) -> Path:
         return self.out / f"episode_{seed:06d}"
@@ -52,6 +54,7 @@ def collect(
     expert: str = "scripted",
     contract: str = "rgb_stacking",
     workers: int = 1,
+    max_steps: int = MAX_STEPS,
     on_progress: Callable[[dict[str, Any]], None] = lambda info: None,
 ) -> list[dict[str, Any]]:
     """Collect the episodes with seeds `seed` to `seed + episodes - 1` into `out`; those that are there are kept.
@@ -62,9 +65,8 @@ def collect(
     Raises:
         LosslessError: wrong argument, folder not writable or full, or episodes of something else in it.
     """
-    if episodes < 1 or seed < 0:
-        raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
-    plan = Collection(task, domain, expert, out, load_contract(contract))
+    check_numbers(episodes, seed, max_steps)
+    plan = Collection(task, domain, expert, out, load_contract(contract), max_steps)
     _check_names(plan)
     _prepare(out)
     done: dict[int, dict[str, Any]] = {}
@@ -78,6 +80,13 @@ def collect(
             done[info["seed"]] = info
             on_progress(info)
     return [done[number] for number in sorted(done)]
+
+
+def check_numbers(episodes: int, seed: int, max_steps: int = 1) -> None:
+    """LosslessError for numbers that make no sense."""
+    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0), ("max-steps", max_steps, 1)):
+        if value < least:
+            raise LosslessError(f"{name} is {value}, expected at least {least}")
 
 
 def simulated_image_size(contract: Contract) -> int:
@@ -148,7 +157,7 @@ def _record(seed: int) -> dict[str, Any]:
     steps = successes = 0
     truncated = False
     with EpisodeWriter(plan.folder(seed), plan.contract) as writer:
-        while not truncated and successes < STEPS_AFTER_SUCCESS:
+        while not truncated and steps < plan.max_steps and successes < STEPS_AFTER_SUCCESS:
             stamp = START_NS + steps * plan.contract.period_ns
             action = expert.act(observation, info)
             writer.observe(stamp, observation)

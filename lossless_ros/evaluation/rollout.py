@@ -10,7 +10,7 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import START_NS, simulated_image_size
+from lossless_ros.episodes.collect import START_NS, check_numbers, simulated_image_size
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
 from lossless_ros.errors import LosslessError
@@ -52,8 +52,7 @@ def evaluate(
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
     task = check_driver(task, bundle, expert)
-    if episodes < 1 or seed < 0:
-        raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
+    check_numbers(episodes, seed)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
     trial = Trial(task, domain, contract, bundle, expert, video, seed)
     check_world(task, domain)

@@ -1,0 +1,86 @@
+"""Collection in real simulation: a seed names an episode, what is there is kept, nothing half-written stays."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rosbags.rosbag2 import Reader
+
+from lossless_ros.contract import load_contract
+from lossless_ros.episodes.collect import collect
+from lossless_ros.episodes.reader import read_episode, read_info
+from lossless_ros.errors import LosslessError
+
+TASK = "rgb_stacking/triplet1"
+
+
+def run(out, episodes=2, seed=3, **options):
+    return collect(TASK, episodes, seed, "randomized", out, **{"expert": "random", "max_steps": 6, **options})
+
+
+def digests(path):
+    with Reader(path) as reader:
+        return [(c.topic, at, hashlib.sha256(data).hexdigest()) for c, at, data in reader.messages()]
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory):
+    out = tmp_path_factory.mktemp("collected")
+    return out, run(out)
+
+
+def test_episodes_are_named_by_their_seeds_and_hold_what_the_contract_says(collected):
+    out, infos = collected
+    assert sorted(p.name for p in out.iterdir()) == ["episode_000003", "episode_000004"]
+    assert [info["seed"] for info in infos] == [3, 4]
+    episode = read_episode(out / "episode_000003", load_contract("rgb_stacking"))
+    assert len(episode.frames) == len(episode.actions) == 6
+    assert episode.info["draw"]["domain"] == "randomized"
+
+
+def test_same_seed_gives_the_same_messages_whatever_the_number_of_workers(collected, tmp_path):
+    run(tmp_path, workers=2)
+    for name in ("episode_000003", "episode_000004"):
+        assert digests(tmp_path / name) == digests(collected[0] / name)
+    assert digests(tmp_path / "episode_000003") != digests(tmp_path / "episode_000004")
+
+
+def test_what_is_there_is_kept_and_only_the_rest_is_made(collected, tmp_path):
+    run(tmp_path, episodes=1)
+    before = (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns
+    seen = []
+    run(tmp_path, on_progress=lambda info: seen.append(info["seed"]))
+    assert seen == [3, 4]
+    assert (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns == before
+
+
+def test_episodes_of_something_else_in_the_folder_are_refused(collected):
+    with pytest.raises(LosslessError, match="has expert 'random', not 'scripted'"):
+        run(collected[0], expert="scripted")
+
+
+def test_killed_collection_leaves_whole_episodes_and_goes_on(tmp_path):
+    options = ["--task", TASK, "--episodes", "4", "--out", str(tmp_path), "--expert", "random", "--max-steps", "8"]
+    code = "from lossless_ros.cli import main; main()"
+    command = [sys.executable, "-c", code, "collect", *options, "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not list(tmp_path.glob("episode_*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    for path in tmp_path.glob("episode_*"):
+        assert len(digests(path)) == 6 * read_info(path)["steps"]
+    subprocess.run(command, check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # the killed one's worker may still be ending
+        subprocess.run(command, check=True, capture_output=True)
+    assert sorted(os.listdir(tmp_path)) == [f"episode_{seed:06d}" for seed in range(4)]
+
+
+def test_the_information_in_the_bag_is_the_returned_one(collected):
+    out, infos = collected
+    assert read_info(out / "episode_000004") == json.loads(json.dumps(infos[1]))
