@@ -104,7 +104,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._observer = StateObserver(self._model, cell.ids)
         self._begin(start)
         command = self._advance(_NOTHING)
-        info = self._info() | {"seed": seed, "draw": draw, "triplet": cell.triplet}
+        info = self._info() | {"seed": seed, "draw": draw}
         return self._observation(command), info
 
     def _begin(self, start: Start) -> None:
@@ -174,7 +174,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             colour: np.concatenate([data.xpos[body], data.xquat[body][[1, 2, 3, 0]]])
             for colour, body in zip(names.COLOURS, ids.objects, strict=True)
         }
-        return {"success": stacked(data, ids), "objects": poses}
+        return {"success": stacked(data, ids), "objects": poses, "triplet": self._cell.triplet}
 
     def close(self) -> None:
         """Free the renderer."""
