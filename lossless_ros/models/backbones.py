@@ -71,6 +71,26 @@ class Backbone:
         total = sum(p.numel() for p in self.model.parameters())
         return total - sum(p.numel() for p in classifier.parameters())
 
+    def describe(self) -> dict[str, Any]:
+        """Source, sizes, stages and fingerprint, for people."""
+        how = self.preprocessing
+        placements = {p: [s.name for s in self.sites if s.placement == p] for p in ("bottom", "middle")}
+        return {
+            "family": self.family,
+            "source": self.source,
+            "parameters": self.parameters,
+            "input": f"{how.size}x{how.size}, mean {how.mean}, std {how.std}, {how.interpolation}",
+            "feature": "{} channels, {}x{}".format(*self._feature_shape()),
+            **{f"{p} sites": f"{names[0]} to {names[-1]} ({len(names)})" for p, names in placements.items()},
+            "fingerprint": self.fingerprint,
+        }
+
+    def _feature_shape(self) -> tuple[int, ...]:
+        import torch
+
+        with torch.inference_mode():
+            return tuple(self.features(torch.zeros(1, 3, self.preprocessing.size, self.preprocessing.size)).shape[1:])
+
     def features(self, images: "Tensor", adapt: "Adapt | None" = None) -> "Tensor":
         """Last feature (B, C, h, w) of preprocessed images (B, 3, H, W), wearing `adapt` at the sites.
 

@@ -20,15 +20,7 @@ if TYPE_CHECKING:
 
 FORMAT = "lossless_ros bundle"
 FORMAT_VERSION = 1
-_KEYS = ("task", "mode", "contract", "backbone", "network", "provenance", "content")
-
-
-@dataclass(frozen=True)
-class BackboneRef:
-    """The backbone that a bundle was trained on."""
-
-    name: str
-    fingerprint: str
+_KEYS = ("task", "mode", "contract", "backbone", "fingerprint", "network", "provenance", "content")
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,8 @@ class Bundle:
     task: str
     mode: str
     contract: Contract
-    backbone: BackboneRef
+    backbone: str  # name of the backbone that it was trained on,
+    fingerprint: str  # and its fingerprint
     network: NetworkConfig
     provenance: dict[str, Any] = field(default_factory=dict)
     hash: str = ""  # sha256 over tensors and metadata; empty until saved
@@ -59,7 +52,8 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
         "task": bundle.task,
         "mode": bundle.mode,
         "contract": bundle.contract.to_json(),
-        "backbone": json.dumps(dataclasses.asdict(bundle.backbone), sort_keys=True),
+        "backbone": bundle.backbone,
+        "fingerprint": bundle.fingerprint,
         "network": json.dumps(dataclasses.asdict(bundle.network), sort_keys=True),
         "provenance": json.dumps(bundle.provenance, sort_keys=True),
     }
@@ -76,12 +70,13 @@ def read_bundle(path: Path) -> Bundle:
     """
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
-    parts = {k: _json(path, k, metadata[k]) for k in ("contract", "backbone", "network", "provenance")}
+    parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
     return Bundle(
         metadata["task"],
         metadata["mode"],
         build(Contract, parts["contract"], f"{path}: contract"),
-        build(BackboneRef, parts["backbone"], f"{path}: backbone"),
+        metadata["backbone"],
+        metadata["fingerprint"],
         build(NetworkConfig, parts["network"], f"{path}: network"),
         parts["provenance"],
         metadata["content"],
@@ -109,9 +104,9 @@ def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> N
     Raises:
         LosslessError: another name or other weights.
     """
-    if (name, fingerprint) != (bundle.backbone.name, bundle.backbone.fingerprint):
+    if (name, fingerprint) != (bundle.backbone, bundle.fingerprint):
         raise LosslessError(
-            f"{path} was trained on {bundle.backbone.name} ({bundle.backbone.fingerprint[:12]}), "
+            f"{path} was trained on {bundle.backbone} ({bundle.fingerprint[:12]}), "
             f"not on {name} ({fingerprint[:12]}); load that backbone or train again"
         )
 

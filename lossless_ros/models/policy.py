@@ -23,7 +23,7 @@ class Policy:
         self.mode = bundle.mode
         self.contract = bundle.contract
         self.bundle_hash = bundle.hash
-        self.device = device
+        self.device = str(device)
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
 
@@ -56,7 +56,7 @@ def load_policy(bundle: Path, device: str = "auto", backbone: Backbone | None = 
     """
     where = find_device(device)
     description, tensors = load_bundle(bundle)
-    backbone = backbone or load_backbone(description.backbone.name)
+    backbone = backbone or load_backbone(description.backbone)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
     wanted = network.state_dict()

@@ -44,7 +44,7 @@ def verify(bundle: Path, images: np.ndarray | None = None, backbone: Backbone | 
     size = policy.network.config.image_size
     checks = {
         "parameters_equal": not differing,
-        "fingerprint_equal": backbones.fingerprint(source) == worn.fingerprint == description.backbone.fingerprint,
+        "fingerprint_equal": backbones.fingerprint(source) == worn.fingerprint == description.fingerprint,
         "batchnorm_unmoved": not any("running_" in n or "num_batches" in n for n in differing),
         "outputs_equal": _outputs_equal(source, worn, images, size),
         "frozen": not worn.model.training and not any(p.requires_grad for p in worn.model.parameters()),

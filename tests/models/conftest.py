@@ -7,7 +7,7 @@ import torch
 
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import BackboneRef, Bundle, save_bundle
+from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 
@@ -43,8 +43,8 @@ def write_bundle(path: Path, backbone: Backbone, contract: Contract, config: Net
     torch.manual_seed(0)
     network = Network(config, backbone, contract)
     awake(network)
-    ref = BackboneRef(backbone.name, backbone.fingerprint)
-    bundle = Bundle("rgb_stacking/triplet1", "adapters", contract, ref, config, {"seed": 0})
+    name, fingerprint = backbone.name, backbone.fingerprint
+    bundle = Bundle("rgb_stacking/triplet1", "adapters", contract, name, fingerprint, config, {"seed": 0})
     return save_bundle(path, bundle, network.state_dict())
 
 

@@ -74,3 +74,10 @@ def test_backbone_is_shared_by_threads(lite0: Backbone):
         bare = pool.submit(lite0.features, images)
         assert torch.equal(bare.result(), lite0.features(images))
         assert not torch.equal(plus.result(), bare.result())
+
+
+def test_description_names_source_stages_and_feature(lite0):
+    described = lite0.describe()
+    assert described["feature"] == "1280 channels, 7x7"
+    assert described["bottom sites"] == "stem to blocks.1.1 (4)"
+    assert described["fingerprint"] == lite0.fingerprint

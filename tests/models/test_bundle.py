@@ -26,7 +26,7 @@ def test_bundle_says_what_was_saved(bundle_path, lite0, contract, config):
     assert (bundle.task, bundle.mode) == ("rgb_stacking/triplet1", "adapters")
     assert bundle.contract == contract
     assert bundle.network == config
-    assert (bundle.backbone.name, bundle.backbone.fingerprint) == (lite0.name, lite0.fingerprint)
+    assert (bundle.backbone, bundle.fingerprint) == (lite0.name, lite0.fingerprint)
     assert bundle.provenance == {"seed": 0}
 
 
