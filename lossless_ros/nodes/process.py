@@ -36,14 +36,15 @@ class Working(Protocol):
 
 
 def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
-    """Run a node until its work is done or a signal comes.
+    """Run a node until its work is done or a signal comes. The process is meant to end then: signals stay ignored.
 
     Returns:
         The exit code: that of `work` (0 also for a signal), or 2 for a mistake of the user's, told in one line.
     """
     use_profile()
     done = threading.Event()
-    previous = {number: signal.signal(number, lambda *_: done.set()) for number in _SIGNALS}
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: done.set())
     try:
         _init(args)
         return _run(make(), done)
@@ -52,8 +53,6 @@ def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
         return WRONG_USE
     finally:
         rclpy.try_shutdown()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _init(args: list[str] | None) -> None:
