@@ -1,0 +1,150 @@
+"""The launch files, run by ROS 2's own launch. It is not on PyPI: without it they are only read."""
+
+import ast
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lossless_ros.nodes.dds import stay_on_this_machine
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+needs_launch = pytest.mark.skipif(
+    importlib.util.find_spec("launch_ros") is None,
+    reason="ROS 2's launch and launch_ros are not installed (they are not on PyPI)",
+)
+DRIVER = """
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+service = LaunchService(noninteractive=True)
+arguments = [argument.split(":=", 1) for argument in sys.argv[2:]]
+include = IncludeLaunchDescription(sys.argv[1], launch_arguments=arguments)
+service.include_launch_description(LaunchDescription([include]))
+sys.exit(service.run())
+"""
+
+
+class Launched:
+    """A launch file in a process of its own, as `ros2 launch` runs it."""
+
+    def __init__(self, file: str, *arguments: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        prefixes = [environment.get("AMENT_PREFIX_PATH"), sys.prefix]
+        environment["AMENT_PREFIX_PATH"] = os.pathsep.join(filter(None, prefixes))
+        stay_on_this_machine(environment, os.getpid() % 100 + 1)
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", "-c", DRIVER, str(ROOT / "launch" / f"{file}.launch.py"), *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.output = ""
+
+    def read_until(self, text: str) -> None:
+        """Read the output up to a line that holds the text."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output += line
+            if text in line:
+                return
+        raise AssertionError(f"'{text}' was never said:\n{self.output}")
+
+    def read_to_end(self) -> str:
+        self.output += self.process.communicate(timeout=120)[0]
+        return self.output
+
+
+@pytest.fixture
+def launched() -> Iterator[list[Launched]]:
+    """Launched processes, ended after the test whatever it did."""
+    started: list[Launched] = []
+    yield started
+    for one in started:
+        if one.process.poll() is None:
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.communicate()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_file_is_python_and_says_how_it_is_used(file: Path) -> None:
+    tree = ast.parse(file.read_text(), str(file))
+    assert f"ros2 launch lossless_ros {file.name}" in str(ast.get_docstring(tree))
+    assert "generate_launch_description" in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+@needs_launch
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
+def test_every_argument_is_described(file: Path) -> None:
+    from launch import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    description = PythonLaunchDescriptionSource(str(file)).get_launch_description(LaunchContext())
+    arguments = description.get_launch_arguments()
+    assert arguments
+    assert all(argument.description != "no description given" for argument in arguments)
+
+
+@needs_launch
+def test_real_robot_is_not_moved_unless_one_says_so() -> None:
+    from launch import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    from launch.utilities import perform_substitutions
+
+    file = str(ROOT / "launch" / "real_stacking.launch.py")
+    context = LaunchContext()
+    arguments = PythonLaunchDescriptionSource(file).get_launch_description(context).get_launch_arguments()
+    defaults = {argument.name: argument.default_value for argument in arguments}
+    assert defaults["bundle"] is None
+    assert perform_substitutions(context, defaults["dry_run"]) == "true"
+
+
+@needs_launch
+def test_unknown_robot_is_one_line_with_the_known_ones(launched: list[Launched]) -> None:
+    launched.append(Launched("real_stacking", "bundle:=none.safetensors", "robot:=nobody"))
+    output = launched[0].read_to_end()
+    assert "unknown robot 'nobody'; known: " in output and "sawyer" in output
+    assert launched[0].process.returncode != 0
+
+
+@needs_launch
+@pytest.mark.parametrize(
+    ("file", "arguments"),
+    [
+        ("real_stacking", ["bundle:=none.safetensors"]),
+        ("replay_evaluation", ["bundle:=none.safetensors", "bag:=none"]),
+        ("sim_collection", ["out:=none", "task:=none"]),
+        ("sim_stacking", ["bundle:=none.safetensors", "task:=none"]),
+    ],
+)
+def test_wrong_argument_is_told_by_the_node_and_ends_the_launch(
+    launched: list[Launched], file: str, arguments: list[str]
+) -> None:
+    launched.append(Launched(file, *arguments))
+    said = [line for line in launched[0].read_to_end().splitlines() if "_node-" in line and "] error: " in line]
+    assert len(said) == 1
+
+
+@needs_launch
+def test_inference_node_becomes_active_and_ends_with_the_launch(launched: list[Launched], tmp_path: Path) -> None:
+    from lossless_ros.contract import load_contract
+    from lossless_ros.models.backbones import load_backbone
+    from lossless_ros.models.network_config import NetworkConfig
+    from tests.models.conftest import write_bundle
+
+    config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 64, 128, 2, (16,))
+    bundle = tmp_path / "triplet1.safetensors"
+    write_bundle(bundle, load_backbone("tf_efficientnet_lite0"), load_contract("rgb_stacking"), config)
+    launched.append(Launched("real_stacking", f"bundle:={bundle}"))
+    launched[0].read_until("active: task rgb_stacking/triplet1")
+    assert "dry run" in launched[0].output
+    os.killpg(launched[0].process.pid, signal.SIGINT)
+    assert "finished cleanly" in launched[0].read_to_end()
