@@ -34,7 +34,8 @@ def evaluate_over_ros(
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on, every step over real topics.
 
-    `steps` ends episodes early (0: the task's own length); `timeout` is how long the simulated robot waits for the inference node, or for one of its commands [s].
+    `steps` ends episodes early (0: the task's own length).
+    `timeout` is how long the simulated robot waits for the inference node, or for one of its commands [s].
 
     Returns:
         The document of `evaluation.rollout.evaluate`, and latency_ms {p50, p99, max}: from the begin of publishing

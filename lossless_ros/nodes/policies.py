@@ -59,9 +59,9 @@ def load_policies(found: dict[str, Path], device: str) -> dict[str, "Policy"]:
     policies: dict[str, Policy] = {}
     backbones: dict[str, Backbone] = {}
     for task, file in found.items():
-        backbone = read_bundle(file).backbone.name
-        policies[task] = load_policy(file, device=device, backbone=backbones.get(backbone))
-        backbones[backbone] = policies[task].backbone
+        fingerprint = read_bundle(file).fingerprint
+        policies[task] = load_policy(file, device=device, backbone=backbones.get(fingerprint))
+        backbones[fingerprint] = policies[task].backbone
         policies[task].warm_up()
     first = next(iter(policies.values()))
     for task, policy in policies.items():

@@ -237,7 +237,7 @@ def _bundle(path: Path, task: str, seed: int) -> Path:
 
     from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
-    from lossless_ros.models.bundle import BackboneRef, Bundle, save_bundle
+    from lossless_ros.models.bundle import Bundle, save_bundle
     from lossless_ros.models.network import Network
     from lossless_ros.models.network_config import NetworkConfig
 
@@ -246,6 +246,6 @@ def _bundle(path: Path, task: str, seed: int) -> Path:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Network(config, backbone, contract)
-    reference = BackboneRef(backbone.name, backbone.fingerprint)
-    save_bundle(path, Bundle(task, "adapters", contract, reference, config), network.state_dict())
+    name, fingerprint = backbone.name, backbone.fingerprint
+    save_bundle(path, Bundle(task, "adapters", contract, name, fingerprint, config), network.state_dict())
     return path
