@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from lossless_ros.nodes.dds import stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
+PATIENCE_S = 180.0
 needs_launch = pytest.mark.skipif(
     importlib.util.find_spec("launch_ros") is None,
     reason="ROS 2's launch and launch_ros are not installed (they are not on PyPI)",
@@ -50,16 +52,19 @@ class Launched:
         self.output = ""
 
     def read_until(self, text: str) -> None:
-        """Read the output up to a line that holds the text."""
+        """Read the output up to a line that holds the text; the node's warnings keep lines coming."""
         assert self.process.stdout
+        end = time.monotonic() + PATIENCE_S
         for line in self.process.stdout:
             self.output += line
             if text in line:
                 return
+            if time.monotonic() > end:
+                break
         raise AssertionError(f"'{text}' was never said:\n{self.output}")
 
     def read_to_end(self) -> str:
-        self.output += self.process.communicate(timeout=120)[0]
+        self.output += self.process.communicate(timeout=PATIENCE_S)[0]
         return self.output
 
 
