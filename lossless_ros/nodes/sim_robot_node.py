@@ -11,7 +11,7 @@ from typing import Any
 from rclpy.node import Node
 
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.collect import START_NS
+from lossless_ros.episodes.collect import START_NS, simulated_image_size
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.nodes.parameters import Parameter, declare, read
@@ -65,9 +65,8 @@ class SimRobotNode(Node):
         from lossless_sim.tasks import make_env
 
         first, number = self._parameters["seed"], self._parameters["episodes"]
-        camera = self._contract.cameras[0]  # the simulator renders all in one size
         names = tuple(camera.name for camera in self._contract.cameras)
-        size = (camera.height, camera.width)
+        size = simulated_image_size(self._contract)
         with simulator_errors():
             env = make_env(self._parameters["task"], self._parameters["domain"], cameras=names, image_size=size)
         try:
