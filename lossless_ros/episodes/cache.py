@@ -1,0 +1,100 @@
+"""Decoded episodes on disk, each under the hash of its bag's content and of the contract. Safe to delete."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossless_ros.contract import Contract, Robot
+from lossless_ros.episodes.reader import read_episode
+from lossless_ros.errors import LosslessError
+from lossless_ros.paths import cache_dir
+
+_LAYOUT = "1"  # changes when what is written, or how an episode is read, changes
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An episode as arrays; images stay on disk and are read as they are indexed."""
+
+    path: Path
+    info: dict[str, Any]
+    images: tuple[np.ndarray, ...]  # per camera (T, H, W, 3) uint8
+    proprioception: np.ndarray  # (T, P) float32
+    actions: np.ndarray  # (T, A) float32: m/s, rad/s, gripper -1 or +1
+    key: str
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+
+def decode_episodes(
+    paths: list[Path],
+    contract: Contract,
+    robot: Robot | None = None,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> list[Decoded]:
+    """The episodes as arrays, each decoded at most once on this machine.
+
+    Raises:
+        LosslessError: a bag cannot be used, or the cache cannot be written.
+    """
+    decoded = []
+    for i, path in enumerate(paths):
+        decoded.append(_decode(path, contract, robot or Robot()))
+        on_progress(i + 1, len(paths))
+    return decoded
+
+
+def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
+    key = _key(path, contract, robot)
+    folder = cache_dir() / "episodes" / key
+    if not folder.is_dir():
+        _write(folder, path, contract, robot)
+    try:
+        images = tuple(np.load(folder / f"camera_{i}.npy", mmap_mode="r") for i in range(len(contract.cameras)))
+        proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
+        info = json.loads((folder / "info.json").read_text())
+    except (OSError, ValueError) as error:
+        raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be made again") from None
+    return Decoded(path, info, images, proprioception, actions, key)
+
+
+def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
+    episode = read_episode(path, contract, robot)
+    if not episode.frames:
+        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        for i in range(len(contract.cameras)):
+            np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
+        np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
+        np.save(part / "actions.npy", episode.actions)
+        (part / "info.json").write_text(json.dumps(episode.info))
+        part.rename(folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if not folder.is_dir():  # else another process was quicker, with the same content
+            raise LosslessError(f"cannot write the cache {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
+
+
+def _key(path: Path, contract: Contract, robot: Robot) -> str:
+    """Hash of every byte of the bag and of how it is read."""
+    digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(robot)}\n".encode())
+    try:
+        for file in sorted(p for p in path.iterdir() if p.is_file()):
+            digest.update(f"{file.suffix} {file.stat().st_size}\n".encode())
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise LosslessError(f"cannot read {path}: {error.strerror}") from None
+    return digest.hexdigest()[:32]

@@ -1,0 +1,70 @@
+"""Frames and actions of many episodes for training: which are used, which are held out, batches of them."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossless_ros.episodes.cache import Decoded
+from lossless_ros.errors import LosslessError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Frames with the actions that answered them."""
+
+    images: tuple[np.ndarray, ...]  # per camera (B, H, W, 3) uint8
+    proprioception: np.ndarray  # (B, P) float32
+    actions: np.ndarray  # (B, A) float32: m/s, rad/s, gripper -1 or +1
+
+
+class Dataset:
+    """All frames of some episodes under one index."""
+
+    def __init__(self, episodes: Sequence[Decoded]) -> None:
+        self.episodes = tuple(episodes)
+        self.proprioception = np.concatenate([e.proprioception for e in self.episodes])  # (N, P)
+        self.actions = np.concatenate([e.actions for e in self.episodes])  # (N, A)
+        self._starts = np.cumsum([0, *(len(e) for e in self.episodes)])
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    @property
+    def key(self) -> str:
+        """Hash of the content, in this order."""
+        return hashlib.sha256("\n".join(e.key for e in self.episodes).encode()).hexdigest()[:32]
+
+    def batch(self, indices: np.ndarray) -> Batch:
+        """The frames at `indices` (B,)."""
+        which = np.searchsorted(self._starts, indices, side="right") - 1
+        at = indices - self._starts[which]
+        cameras = range(len(self.episodes[0].images))
+        images = tuple(
+            np.stack([self.episodes[e].images[c][t] for e, t in zip(which, at, strict=True)]) for c in cameras
+        )
+        return Batch(images, self.proprioception[indices], self.actions[indices])
+
+    def spread(self, count: int) -> np.ndarray:
+        """At most `count` indices, evenly spread over all frames."""
+        return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+
+
+def split(episodes: Sequence[Decoded], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
+    """Training and held-out frames: of the episodes that are used, the last `held_out` part (one at least).
+
+    An episode without a word on success, as from a robot, counts as successful.
+
+    Raises:
+        LosslessError: fewer than two episodes to use.
+    """
+    used = [e for e in episodes if not only_successful or e.info.get("success", True)]
+    if len(used) < 2:
+        raise LosslessError(
+            f"{len(used)} of {len(episodes)} episodes can be trained on, expected at least 2 "
+            f"({'successful ones; only_successful: false takes all' if only_successful else 'one is held out'})"
+        )
+    last = max(1, math.floor(held_out * len(used)))
+    return Dataset(used[:-last]), Dataset(used[-last:])

@@ -1,0 +1,179 @@
+"""Behaviour cloning: episodes in, one bundle out. The backbone is used and never changed."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lossless_ros import __version__
+from lossless_ros.contract import Contract
+from lossless_ros.episodes.cache import Decoded, decode_episodes
+from lossless_ros.episodes.dataset import split
+from lossless_ros.episodes.reader import find_episodes
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.adapters import count
+from lossless_ros.models.backbones import Backbone, load_backbone
+from lossless_ros.models.bundle import Bundle, save_bundle
+from lossless_ros.models.network import Network
+from lossless_ros.models.policy import find_device
+from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
+from lossless_ros.training.config import TrainingConfig, network_config
+from lossless_ros.training.run import NotFiniteError, Run
+
+OnProgress = Callable[[int, int, str], object]  # percent, 100, a note
+
+
+def train(
+    data: list[Path],
+    backbone: str,
+    mode: str,
+    out: Path,
+    config: TrainingConfig,
+    contract: Contract,
+    resume: bool = False,
+    on_progress: OnProgress = lambda done, total, note: None,
+) -> dict[str, Any]:
+    """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
+
+    Returns:
+        JSON-able: steps, seconds, learning curve, last losses and errors, numbers of parameters, data, bundle's hash.
+
+    Raises:
+        LosslessError: data, backbone, mode or folder cannot be used, or the loss is not finite (then the last good
+            checkpoint is kept).
+    """
+    began = time.monotonic()
+    _check_writable(out)
+    device = find_device(config.device)
+    frozen = load_backbone(backbone)
+    sizes = network_config(config, mode, frozen)
+    paths = find_episodes(data)
+    episodes = decode_episodes(paths, contract, on_progress=lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
+    task = _task(episodes, out)
+    training, held_out = split(episodes, config.held_out, config.only_successful)
+    fingerprint = frozen.fingerprint
+    with _threads(config.threads), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = Network(sizes, frozen, contract)
+        network.fit_statistics(training.proprioception)
+        frozen.to(device)
+        network.to(device)
+        run = Run(config, contract, frozen, network, training, held_out, device, began)
+        identity = _identity((mode, backbone, fingerprint, training.key, held_out.key, contract.to_json()), config)
+        if resume:
+            run.restore(read_checkpoint(out, identity))
+        last = _advance(run, out, identity, on_progress)
+    frozen.to("cpu")
+    if frozen.fingerprint != fingerprint:
+        raise LosslessError(f"backbone {backbone} changed while it was trained on; no bundle was written")
+    metrics = {name: last[name] for name in ("train_loss", "held_out_loss", "mae", "gripper_agreement")}
+    sources = {
+        "episodes": len(training.episodes),
+        "frames": len(training),
+        "held_out_episodes": len(held_out.episodes),
+        "held_out_frames": len(held_out),
+        "left_out_episodes": len(episodes) - len(training.episodes) - len(held_out.episodes),
+        "key": training.key,
+    }
+    provenance = {
+        "data": sources,
+        "steps": run.step,
+        "config": dataclasses.asdict(config),
+        "versions": {"lossless_ros": __version__, "torch": torch.__version__, "timm": version("timm")},
+        "metrics": metrics,
+    }
+    bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance)
+    bundle = save_bundle(out, bundle, network.state_dict())
+    checkpoint_path(out).unlink(missing_ok=True)
+    return {
+        "bundle": str(out),
+        "bundle_hash": bundle.hash,
+        "task": task,
+        "mode": mode,
+        "backbone": backbone,
+        "steps": run.step,
+        "seconds": run.elapsed,
+        "curve": run.curve,
+        **metrics,
+        "parameters": _parameters(network, frozen),
+        "data": sources,
+    }
+
+
+def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dict[str, Any]:
+    """Go through all steps that are left; returns the last look."""
+    looks = run.config.looks
+    due = int(looks * run.progress) + 1  # number of the next look
+    point = run.look() if run.step == 0 else run.curve[-1]
+    while run.progress < 1:
+        try:
+            value = run.advance()
+        except NotFiniteError:
+            kept = checkpoint_path(out)
+            where = f"{kept} holds the last good state" if kept.is_file() else "there is no checkpoint yet"
+            raise LosslessError(
+                f"loss is not finite in step {run.step}; {where}; try a lower learning_rate or clip"
+            ) from None
+        on_progress(int(100 * run.progress), 100, f"step {run.step}, loss {value:.4f}")
+        if looks * run.progress >= due and run.progress < 1:
+            due = int(looks * run.progress) + 1
+            point = run.look()
+            write_checkpoint(out, {"run": identity, **run.state()})
+    return run.look() if run.curve[-1]["step"] < run.step else point
+
+
+def _task(episodes: list[Decoded], out: Path) -> str:
+    """The episodes' task; the bundle's name for recordings that do not say.
+
+    Raises:
+        LosslessError: they are of several tasks.
+    """
+    tasks = sorted({str(e.info["task"]) for e in episodes if "task" in e.info})
+    if len(tasks) > 1:
+        raise LosslessError(
+            f"episodes of {len(tasks)} tasks: {', '.join(tasks)}; a bundle is for one, give one's folders"
+        )
+    return tasks[0] if tasks else out.stem
+
+
+def _identity(parts: tuple[str, ...], config: TrainingConfig) -> str:
+    text = json.dumps([*parts, dataclasses.asdict(config)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
+    return {
+        "backbone": backbone.parameters,
+        "trained": count(network),
+        "adapters": count(network.adapters),
+        "top": count(network.top),
+        "head": count(network.head) + count(network.norm),
+    }
+
+
+def _check_writable(out: Path) -> None:
+    """Find out before hours of training, not after."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        probe = out.with_name(f".{out.name}.probe")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise LosslessError(f"cannot write {out}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,175 @@
+"""One training run: its state, one step of it, a look at the held-out episodes, and how far along it is."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lossless_ros.contract import Contract
+from lossless_ros.episodes.dataset import Batch, Dataset
+from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.network import Network
+from lossless_ros.models.preprocess import to_batch
+from lossless_ros.training import order
+from lossless_ros.training.augment import augment
+from lossless_ros.training.config import TrainingConfig
+from lossless_ros.training.features import Features, compute_features
+from lossless_ros.training.loss import errors, limits_of, loss
+
+_FEATURE_SHARE = 0.3  # largest part of the time budget for computing features
+
+
+class NotFiniteError(Exception):
+    """Loss or gradient is not finite; nothing was changed by this step."""
+
+
+class Run:
+    """Trains `network` on `data`. Which frames a step sees depends on seed and step alone."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        contract: Contract,
+        backbone: Backbone,
+        network: Network,
+        data: Dataset,
+        held_out: Dataset,
+        device: torch.device,
+        began: float,
+    ) -> None:
+        self.config, self.contract, self.device = config, contract, device
+        self.backbone, self.network = backbone, network
+        self.data, self.held_out = data, held_out
+        self.step = 0
+        self.curve: list[dict[str, Any]] = []
+        self._limits = limits_of(contract, device)
+        self._began = began
+        self._recent: list[float] = []
+        self._look_s = 0.0
+        self._features: Features | None = None
+        self._head_start = config.steps if network.feature_is_plain else config.head_start
+        self._phase_begin = 0  # step at which images took over from features
+        self._optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
+
+    @property
+    def elapsed(self) -> float:
+        """Time spent on the run [s], also before it was resumed."""
+        return time.monotonic() - self._began
+
+    @property
+    def progress(self) -> float:
+        """0 at the start, 1 at the end: in steps or in time, whichever is further."""
+        done = self.step / self.config.steps
+        if self.config.max_minutes is not None:  # leave time for the last look
+            done = max(done, (self.elapsed + self._look_s) / (60 * self.config.max_minutes))
+        return min(1.0, done)
+
+    def advance(self) -> float:
+        """One optimiser step; returns its loss.
+
+        Raises:
+            NotFiniteError: loss or gradient is not finite; the network is as it was.
+        """
+        raw, actions = self._forward()
+        value = loss(raw, actions, self._limits, self.config.gripper_weight)
+        self._optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
+        if not math.isfinite(value.item()) or not math.isfinite(norm.item()):
+            raise NotFiniteError
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * self._rate()
+        self._optimiser.step()
+        self.step += 1
+        self._recent.append(value.item())
+        return value.item()
+
+    def look(self) -> dict[str, Any]:
+        """Loss and errors on the held-out episodes; becomes the learning curve's next point."""
+        begin = time.monotonic()
+        raws, actions = [], []
+        with torch.inference_mode():
+            for chunk in np.array_split(at := self.held_out.spread(self.config.look_frames), -(-len(at) // 16)):
+                batch = self.held_out.batch(chunk)
+                raws.append(self.network(self.backbone, self._images(batch), self._tensor(batch.proprioception)))
+                actions.append(self._tensor(batch.actions))
+            raw, action = torch.cat(raws), torch.cat(actions)
+            value = loss(raw, action, self._limits, self.config.gripper_weight).item()
+        self._look_s = time.monotonic() - begin
+        point = {**self.note(), "held_out_loss": value, **errors(raw, action, self.contract)}
+        self.curve.append(point)
+        return point
+
+    def note(self) -> dict[str, Any]:
+        """Step, mean loss since the last note (with augmentation) and time [s]."""
+        recent, self._recent = self._recent, []
+        mean = sum(recent) / len(recent) if recent else None
+        return {"step": self.step, "train_loss": mean, "held_out_loss": None, "seconds": self.elapsed}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        return {
+            "step": self.step,
+            "elapsed": self.elapsed,
+            "phase_begin": self._phase_begin,
+            "curve": self.curve,
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.step, self.curve, self._phase_begin = state["step"], list(state["curve"]), state["phase_begin"]
+        self._began = time.monotonic() - state["elapsed"]
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+
+    def _forward(self) -> tuple[Tensor, Tensor]:
+        """Raw actions (B, A) for this step's frames, and what the expert did."""
+        config, generator = self.config, order.generator(self.config.seed, self.step)
+        if self.step < self._head_start:
+            features = self._computed()
+            chosen = order.indices(len(features), config.batch, config.seed, self.step)
+            at = features.at[chosen]
+            felt = self._tensor(self.data.proprioception[at])
+            seen = features.batch(chosen, generator).to(self.device)
+            return self.network.decide(seen, felt), self._tensor(self.data.actions[at])
+        if self.step == self._head_start:
+            self._features, self._phase_begin = None, self.step
+        batch = self.data.batch(order.indices(len(self.data), config.batch, config.seed, self.step))
+        images = augment(self._images(batch), config.shift, config.colour, generator)
+        raw = self.network(self.backbone, images, self._tensor(batch.proprioception))
+        return raw, self._tensor(batch.actions)
+
+    def _computed(self) -> Features:
+        if self._features is None:
+            minutes = self.config.max_minutes
+            deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes * _FEATURE_SHARE
+            parts = (self.data, self.network, self.backbone, self.config, self.device)
+            self._features = compute_features(*parts, deadline)
+        return self._features
+
+    def _rate(self) -> float:
+        """Learning rate in parts of the full one: a ramp at the start of each phase, under a cosine over the run."""
+        ramp = min(1.0, (self.step - self._phase_begin + 1) / self.config.warm_up)
+        return ramp * 0.5 * (1 + math.cos(math.pi * self.progress))
+
+    def _images(self, batch: Batch) -> Tensor:
+        size = self.network.config.image_size
+        return to_batch(batch.images, size, self.backbone.preprocessing, self.device)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def _groups(network: Network, decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases and norms."""
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

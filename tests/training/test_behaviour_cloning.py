@@ -1,0 +1,156 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.bundle import load_bundle, read_bundle
+from lossless_ros.models.policy import load_policy
+from lossless_ros.models.verify import verify
+from lossless_ros.training import run
+from lossless_ros.training.behaviour_cloning import train
+from lossless_ros.training.checkpoint import checkpoint_path
+from lossless_ros.training.config import MODES
+from tests.training.conftest import record
+
+LITE0 = "tf_efficientnet_lite0"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_gives_a_bundle_that_acts_and_is_proved(episodes, contract, config, tmp_path, mode):
+    out = tmp_path / f"{mode}.safetensors"
+    result = train([episodes], LITE0, mode, out, config, contract)
+    bundle = read_bundle(out)
+    assert json.loads(json.dumps(result)) == result
+    assert (bundle.task, bundle.mode, bundle.hash) == ("rgb_stacking/triplet1", mode, result["bundle_hash"])
+    assert result["steps"] == config.steps
+    assert result["parameters"]["adapters"] <= 0.012 * result["parameters"]["backbone"]
+    assert (result["parameters"]["adapters"] > 0) == bool({"bottom", "middle"} & set(MODES[mode]))
+    assert result["data"]["episodes"] == 3 and result["data"]["held_out_episodes"] == 1
+    load_policy(out).warm_up(1)
+    assert verify(out)["ok"]
+    assert not checkpoint_path(out).exists()
+
+
+@pytest.mark.parametrize("mode", ["frozen", "adapters"])
+def test_it_learns_what_the_pictures_show(episodes, contract, config, tmp_path, mode):
+    steps = {"frozen": 300, "adapters": 60}[mode]
+    config = dataclasses.replace(config, steps=steps, shift=0.0, batch=16)
+    result = train([episodes], LITE0, mode, tmp_path / "b.safetensors", config, contract)
+    first, last = result["curve"][0], result["curve"][-1]
+    assert last["train_loss"] < 0.5 * first["held_out_loss"]
+    assert last["held_out_loss"] < 0.8 * first["held_out_loss"]
+
+
+def test_curve_has_what_a_picture_needs(episodes, contract, config, tmp_path):
+    curve = train([episodes], LITE0, "adapters", tmp_path / "b.safetensors", config, contract)["curve"]
+    assert [p["step"] for p in curve] == [0, 4, 8, 12]
+    assert curve[0]["train_loss"] is None
+    assert all(p["train_loss"] > 0 for p in curve[1:]) and all(p["held_out_loss"] > 0 for p in curve)
+    assert set(curve[-1]["mae"]) == {"linear.x", "linear.y", "linear.z", "angular.z"}
+
+
+@pytest.mark.parametrize("mode", ["frozen", "adapters"])
+def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode):
+    results = [
+        train([episodes], LITE0, mode, tmp_path / f"{i}.safetensors", dataclasses.replace(config, seed=s), contract)
+        for i, s in enumerate((0, 0, 1))
+    ]
+    hashes = [r["bundle_hash"] for r in results]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize(("mode", "head_start"), [("adapters", 0), ("adapters", 6), ("top", 0)])
+def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+    episodes, contract, config, tmp_path, mode, head_start
+):
+    config = dataclasses.replace(config, head_start=head_start)
+    whole = train([episodes], LITE0, mode, tmp_path / "whole.safetensors", config, contract)
+    out = tmp_path / "killed.safetensors"
+
+    def kill(percent: int, total: int, note: str) -> None:
+        if note.startswith("step 9,"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train([episodes], LITE0, mode, out, config, contract, on_progress=kill)
+    assert checkpoint_path(out).is_file() and not out.exists()
+    resumed = train([episodes], LITE0, mode, out, config, contract, resume=True)
+    assert resumed["bundle_hash"] == whole["bundle_hash"]
+    assert [p["step"] for p in resumed["curve"]] == [p["step"] for p in whole["curve"]]
+
+
+def test_time_limit_ends_the_run(episodes, contract, config, tmp_path):
+    config = dataclasses.replace(config, steps=10**6, max_minutes=0.1, head_start=20, feature_stride=3)
+    result = train([episodes], LITE0, "adapters", tmp_path / "b.safetensors", config, contract)
+    assert 20 < result["steps"] < 10**6
+    assert result["curve"][-1]["step"] == result["steps"]
+
+
+def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(episodes, contract, config, tmp_path, monkeypatch):
+    out = tmp_path / "b.safetensors"
+    right = run.loss
+    steps = iter(range(1000))
+
+    def wrong(raw, *rest):
+        bad = raw.requires_grad and next(steps) == 9
+        return right(raw, *rest) * (float("nan") if bad else 1.0)
+
+    monkeypatch.setattr(run, "loss", wrong)
+    with pytest.raises(LosslessError, match="loss is not finite in step 9; .*b.checkpoint holds the last good state"):
+        train([episodes], LITE0, "adapters", out, config, contract)
+    state = torch.load(checkpoint_path(out), weights_only=True)
+    assert state["step"] == 8
+    assert all(t.isfinite().all() for t in state["network"].values())
+    monkeypatch.setattr(run, "loss", right)
+    assert train([episodes], LITE0, "adapters", out, config, contract, resume=True)["steps"] == config.steps
+
+
+def test_resume_says_what_is_wrong(episodes, contract, config, tmp_path):
+    out = tmp_path / "b.safetensors"
+    with pytest.raises(LosslessError, match="nothing to resume: no checkpoint"):
+        train([episodes], LITE0, "top", out, config, contract, resume=True)
+    torch.save({"run": "other"}, checkpoint_path(out))
+    with pytest.raises(LosslessError, match="other data, backbone, mode or settings"):
+        train([episodes], LITE0, "top", out, config, contract, resume=True)
+    checkpoint_path(out).write_bytes(b"PK")
+    with pytest.raises(LosslessError, match="is damaged"):
+        train([episodes], LITE0, "top", out, config, contract, resume=True)
+
+
+def test_wrong_arguments_are_one_line_before_any_work(episodes, contract, config, tmp_path):
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "b.safetensors"
+    with pytest.raises(LosslessError, match="unknown backbone 'resnet51'"):
+        train([episodes], "resnet51", "top", out, config, contract)
+    with pytest.raises(LosslessError, match="unknown mode 'all'"):
+        train([episodes], LITE0, "all", out, config, contract)
+    with pytest.raises(LosslessError, match="cannot write"):
+        train([episodes], LITE0, "top", tmp_path / "file" / "b.safetensors", config, contract)
+    with pytest.raises(LosslessError, match="no such folder"):
+        train([tmp_path / "none"], LITE0, "top", out, config, contract)
+
+
+def test_episodes_of_several_tasks_are_refused_and_unnamed_ones_take_the_bundles_name(
+    contract, config, tmp_path, episodes
+):
+    record(tmp_path / "more" / "a", contract, 50, task="rgb_stacking/triplet2")
+    with pytest.raises(LosslessError, match="episodes of 2 tasks: rgb_stacking/triplet1, rgb_stacking/triplet2"):
+        train([episodes, tmp_path / "more"], LITE0, "top", tmp_path / "b.safetensors", config, contract)
+
+
+def test_bundle_says_what_it_was_trained_on(episodes, contract, config, tmp_path):
+    out = tmp_path / "b.safetensors"
+    result = train([episodes], LITE0, "frozen", out, config, contract)
+    bundle, tensors = load_bundle(out)
+    provenance = bundle.provenance
+    assert provenance["data"]["frames"] == 60
+    assert provenance["config"]["seed"] == 0
+    assert set(provenance["versions"]) == {"lossless_ros", "torch", "timm"}
+    assert provenance["metrics"]["held_out_loss"] == result["held_out_loss"]
+    assert tensors["mean"].abs().sum() > 0

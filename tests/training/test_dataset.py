@@ -1,0 +1,77 @@
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from lossless_ros.episodes.cache import decode_episodes
+from lossless_ros.episodes.dataset import Dataset, split
+from lossless_ros.episodes.reader import find_episodes, read_episode
+from lossless_ros.errors import LosslessError
+from lossless_ros.paths import cache_dir
+from tests.training.conftest import STEPS, record
+
+
+@pytest.fixture
+def decoded(episodes, contract):
+    return decode_episodes(find_episodes([episodes]), contract)
+
+
+def test_decoded_episode_is_the_bag_frame_by_frame(episodes, contract, decoded):
+    episode = read_episode(episodes / "episode_2", contract)
+    np.testing.assert_array_equal(decoded[2].actions, episode.actions)
+    for t, frame in enumerate(episode.frames):
+        np.testing.assert_array_equal([camera[t] for camera in decoded[2].images], frame.images)
+        np.testing.assert_array_equal(decoded[2].proprioception[t], frame.proprioception)
+
+
+def test_episode_is_decoded_once_and_found_by_content(episodes, contract, decoded, tmp_path):
+    written = {p: p.stat().st_mtime_ns for p in cache_dir().rglob("*.npy")}
+    shutil.copytree(episodes / "episode_1", tmp_path / "copy")
+    again = decode_episodes([tmp_path / "copy"], contract)[0]
+    assert again.key == decoded[1].key
+    assert {p: p.stat().st_mtime_ns for p in cache_dir().rglob("*.npy")} == written
+
+
+def test_changed_content_or_contract_is_another_key(contract, decoded, tmp_path):
+    other = decode_episodes([record(tmp_path / "other", contract, 77)], contract)[0]
+    slower = dataclasses.replace(contract, rate_hz=10.0)
+    thinned = decode_episodes([tmp_path / "other"], slower)[0]
+    assert len({other.key, thinned.key, *(d.key for d in decoded)}) == 6
+    assert len(thinned) < len(other)
+
+
+def test_cache_may_be_deleted_and_a_damaged_entry_is_one_line(episodes, contract, decoded):
+    folder = cache_dir() / "episodes" / decoded[0].key
+    (folder / "actions.npy").write_bytes(b"x")
+    with pytest.raises(LosslessError, match="is damaged .*delete it"):
+        decode_episodes([decoded[0].path], contract)
+    shutil.rmtree(cache_dir())
+    assert decode_episodes([decoded[0].path], contract)[0].key == decoded[0].key
+
+
+def test_batch_takes_frames_from_any_episode(decoded):
+    data = Dataset(decoded)
+    at = np.array([0, STEPS - 1, STEPS, 3 * STEPS + 5])
+    batch = data.batch(at)
+    where = [(0, 0), (0, STEPS - 1), (1, 0), (3, 5)]
+    np.testing.assert_array_equal(batch.images[1], [decoded[e].images[1][t] for e, t in where])
+    np.testing.assert_array_equal(batch.actions, [decoded[e].actions[t] for e, t in where])
+    assert len(data) == 4 * STEPS
+    assert data.spread(5).tolist() == [0, 20, 40, 59, 79]
+
+
+def test_last_successful_episodes_are_held_out(decoded):
+    failed = dataclasses.replace(decoded[1], info={"success": False})
+    robot = dataclasses.replace(decoded[2], info={})
+    training, held_out = split([decoded[0], failed, robot, decoded[3]], 0.1, only_successful=True)
+    assert training.episodes == (decoded[0], robot)
+    assert held_out.episodes == (decoded[3],)
+    training, _ = split([decoded[0], failed, robot, decoded[3]], 0.1, only_successful=False)
+    assert failed in training.episodes
+
+
+def test_too_few_successful_episodes_are_one_line(decoded):
+    failed = [dataclasses.replace(d, info={"success": False}) for d in decoded]
+    with pytest.raises(LosslessError, match="1 of 4 episodes can be trained on.*only_successful: false takes all"):
+        split([decoded[0], *failed[1:]], 0.1, only_successful=True)

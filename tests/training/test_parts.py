@@ -1,0 +1,74 @@
+"""Augmentation, order of the data, loss: small functions, each with its promise."""
+
+import numpy as np
+import pytest
+import torch
+
+from lossless_ros.training import order
+from lossless_ros.training.augment import augment, move, vary_colour
+from lossless_ros.training.loss import errors, limits_of, loss
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_augmentation_is_reproducible_and_stays_an_image():
+    images = torch.rand(4, 3, 32, 32)
+    first, again, other = (augment(images, 0.1, 0.3, generator(s)) for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1
+
+
+def test_augmentation_of_nothing_changes_nothing():
+    images = torch.rand(2, 3, 32, 32)
+    assert torch.equal(augment(images, 0.0, 0.0, generator()), images)
+
+
+def test_shift_moves_content_by_whole_pixels():
+    images = torch.zeros(64, 3, 32, 32)
+    images[:, :, 16, 16] = 1
+    moved = move(images, 0.1, generator())
+    where = moved[:, 0].flatten(1).argmax(1)
+    assert (moved.sum((1, 2, 3)) == 3).all()
+    assert {(int(w) // 32 - 16) for w in where} == {-3, -2, -1, 0, 1, 2, 3}
+
+
+def test_colour_differs_per_image_and_keeps_shapes_in_it():
+    images = torch.rand(2, 3, 8, 8).mul(0.2).add(0.4)
+    varied = vary_colour(images, 0.2, generator())
+    assert not torch.allclose(varied[0] - images[0], varied[1] - images[1], atol=1e-3)
+    assert np.corrcoef(images[0, 0].flatten(), varied[0, 0].flatten())[0, 1] > 0.999
+
+
+def test_every_epoch_shows_each_frame_once_in_another_order():
+    epochs = [np.concatenate([order.indices(20, 5, 3, 4 * e + i) for i in range(4)]) for e in range(2)]
+    assert [sorted(e) for e in epochs] == [list(range(20))] * 2
+    assert epochs[0].tolist() != epochs[1].tolist()
+    assert order.indices(3, 8, 0, 5).tolist() != [] and len(order.indices(3, 8, 0, 5)) == 3
+
+
+def test_random_numbers_depend_on_seed_and_step_alone():
+    draws = [torch.rand(1, generator=order.generator(*key)).item() for key in ((0, 1), (0, 1), (0, 2), (1, 1))]
+    assert draws[0] == draws[1] and len(set(draws)) == 3
+
+
+def test_loss_is_zero_for_the_experts_own_action(contract):
+    limits = limits_of(contract, "cpu")
+    actions = torch.tensor([[0.07, -0.035, 0.0, 0.5, 1.0], [0.0, 0.07, 0.01, -1.0, -1.0]])
+    raw = actions / limits
+    raw[:, -1] *= 50
+    assert loss(raw, actions, limits, 0.5).item() == pytest.approx(0, abs=1e-6)
+    report = errors(raw, actions, contract)
+    assert report["gripper_agreement"] == 1
+    assert list(report["mae"]) == ["linear.x", "linear.y", "linear.z", "angular.z"]
+    assert max(report["mae"].values()) == pytest.approx(0, abs=1e-7)
+
+
+def test_errors_are_in_units(contract):
+    actions = torch.zeros(2, 5)
+    raw = torch.tensor([[0.5, 0, 0, 0.1, 1.0], [0.5, 0, 0, 0.1, -1.0]])
+    report = errors(raw, actions, contract)
+    assert report["mae"]["linear.x"] == pytest.approx(0.035)
+    assert report["mae"]["angular.z"] == pytest.approx(0.1)
+    assert report["gripper_agreement"] == 0.5
