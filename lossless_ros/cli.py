@@ -119,7 +119,9 @@ def evaluate(
         else:
             from lossless_ros.evaluation.rollout import evaluate as run
 
-            result = run(task, domain, episodes, seed, bundle, expert, workers, video, lambda _: progress.advance())
+            result = run(
+                task, domain, episodes, seed, bundle, expert, workers, video, on_progress=lambda _: progress.advance()
+            )
     low, high = result["interval_95"]
     rate = result["success_rate"]
     say(

@@ -63,7 +63,7 @@ def _svg(draw: Callable[[Any], None], rows: int, size: tuple[float, float]) -> s
         figure, axes = plt.subplots(rows, 1, figsize=size, sharex=True, layout="constrained")
         draw(axes)
         text = StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         plt.close(figure)
     svg = text.getvalue()
     return svg[svg.index("<svg") :]

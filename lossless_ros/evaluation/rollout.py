@@ -10,7 +10,7 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import START_NS, check_numbers, simulated_image_size
+from lossless_ros.episodes.collect import MAX_STEPS, START_NS, check_numbers, simulated_image_size
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
 from lossless_ros.errors import LosslessError
@@ -30,6 +30,7 @@ class Trial:
     expert: str | None = None
     video: Path | None = None  # film of the episode with seed `video_seed`
     video_seed: int = 0
+    max_steps: int = MAX_STEPS
 
 
 def evaluate(
@@ -41,6 +42,7 @@ def evaluate(
     expert: str | None = None,
     workers: int = 1,
     video: Path | None = None,
+    max_steps: int = MAX_STEPS,
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on.
@@ -52,9 +54,9 @@ def evaluate(
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
     task = check_driver(task, bundle, expert)
-    check_numbers(episodes, seed)
+    check_numbers(episodes, seed, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, video, seed)
+    trial = Trial(task, domain, contract, bundle, expert, video, seed, max_steps)
     check_world(task, domain)
     if expert is not None:
         from lossless_sim.experts import make_expert
@@ -169,7 +171,7 @@ def _episode(seed: int) -> dict[str, Any]:
     step = 0
     truncated = False
     times = []
-    while not truncated:
+    while not truncated and step < trial.max_steps:
         begin = time.perf_counter()
         action = drive(seed, step, observation, info)
         times.append(1e3 * (time.perf_counter() - begin))
