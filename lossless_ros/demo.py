@@ -21,7 +21,7 @@ TRIALS, TRIAL_SEED = 4, 2000  # episodes that the policy drives
 def run(out: Path, workers: int) -> Path:
     """Run everything into `out` (what an earlier demo left there is replaced) and return the report's path."""
 
-    from lossless_ros.episodes.collect import collect
+    from lossless_ros.episodes.collect import collect, episode_name
     from lossless_ros.episodes.reader import find_episodes, read_episode
     from lossless_ros.evaluation.replay import replay
     from lossless_ros.evaluation.report import write_demo_report
@@ -65,7 +65,7 @@ def run(out: Path, workers: int) -> Path:
     report = out / "report.html"
     with _timed(times, "reporting"), Progress("6/6 reporting", 1) as bar:
         shown = next((info["seed"] for info in infos if info["success"]), infos[0]["seed"])
-        demonstration = read_episode(episodes / f"episode_{shown:06d}", contract)
+        demonstration = read_episode(episodes / episode_name(shown), contract)
         film = read_episode(find_episodes([driven])[0], contract)
         times["everything"] = time.monotonic() - begin
         write_demo_report(report, contract, results, demonstration, film, times)

@@ -20,6 +20,11 @@ MAX_STEPS = 400  # of an episode: 20 s at 20 Hz, as in the released environment
 STEPS_AFTER_SUCCESS = 20  # an episode ends when it has been a success for this long [control steps]
 
 
+def episode_name(seed: int) -> str:
+    """Name of an episode's folder."""
+    return f"episode_{seed:06d}"
+
+
 @dataclass(frozen=True)
 class Collection:
     """What to collect. The result does not depend on how many workers do it."""
@@ -32,7 +37,7 @@ class Collection:
     max_steps: int
 
     def folder(self, seed: int) -> Path:
-        return self.out / f"episode_{seed:06d}"
+        return self.out / episode_name(seed)
 
     @property
     def key(self) -> dict[str, str]:

@@ -30,16 +30,18 @@ def evaluate_over_ros(
     device: str = "auto",
     timeout: float = 120.0,
     steps: int = 0,
+    record: Path | None = None,
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on, every step over real topics.
 
     `steps` ends episodes early (0: the task's own length).
+    `record` is a folder for what the policy drove, a rosbag2 folder per episode.
     `timeout` is how long the simulated robot waits for the inference node, or for one of its commands [s].
 
     Returns:
         The document of `evaluation.rollout.evaluate`, and latency_ms {p50, p99, max}: from the begin of publishing
-        an observation to the arrival of the command that answers it, seen from the robot.
+        an observation to the arrival of the command that answers it, seen from the robot; latencies_ms: all of them.
 
     Raises:
         LosslessError: wrong argument, or one of the processes failed; the message has its last line.
@@ -54,6 +56,8 @@ def evaluate_over_ros(
         contract.write_text(metadata.contract.to_json())
         world = {"task": task, "domain": domain, "contract": str(contract), "seed": seed, "episodes": episodes}
         robot = {**world, "steps": steps, "mode": "lock_step", "result": str(result), "timeout": timeout}
+        if record:
+            robot["record"] = str(record.resolve())
         policy = {
             "bundles": str(bundle.resolve()),
             "robot": "sim",
@@ -68,6 +72,7 @@ def evaluate_over_ros(
             document = _follow(nodes, result, on_progress)
     return summarize(task, domain, document["episodes"]) | {
         "latency_ms": document["latency_ms"],
+        "latencies_ms": document["latencies_ms"],
         "bundle": str(bundle),
         "expert": None,
         "over_ros": True,

@@ -10,8 +10,10 @@ from typing import Any
 
 from rclpy.node import Node
 
+from lossless_ros import __version__
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.collect import START_NS, simulated_image_size
+from lossless_ros.episodes.collect import START_NS, episode_name, simulated_image_size
+from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.nodes.parameters import Parameter, declare, read
@@ -28,6 +30,7 @@ PARAMETERS = (
     Parameter("steps", 0, "End an episode after this many steps, if the task does not before; 0: the task's own."),
     Parameter("mode", "real_time", "lock_step: each step waits for its command.", ("real_time", "lock_step")),
     Parameter("result", "", "JSON file for the score, written after every episode; empty: none."),
+    Parameter("record", "", "Folder for a rosbag2 folder per episode, as lossless collect writes them; empty: none."),
     Parameter("timeout", 120.0, "Give up when no inference node answers for this long [s]."),
 )
 COMMAND_TIMEOUT_S = 0.1  # as MoveIt Servo's incoming_command_timeout: then the arm stands still
@@ -101,6 +104,7 @@ class SimRobotNode(Node):
     def _episode(self, env: Any, seed: int, done: threading.Event) -> dict[str, Any] | None:
         """One whole episode; None if the process was asked to end before."""
         observation, info = env.reset(seed=seed)
+        draw, recorder = info["draw"], self._recorder(seed)
         period = self._contract.period_ns
         rewards, steps, over, first_success = 0.0, 0, False, None
         answer = self._answer if self._parameters["mode"] == "lock_step" else self._hold
@@ -109,7 +113,13 @@ class SimRobotNode(Node):
             next_step = max(next_step + period / 1e9, time.monotonic())
             action = answer(observation, next_step, done)
             if done.is_set():
+                if recorder:
+                    recorder.abort()
                 return None
+            if recorder:
+                stamp = START_NS + steps * period
+                recorder.observe(stamp, observation)
+                recorder.act(stamp, action)
             observation, reward, _, truncated, info = env.step(action)
             self._stamp += period
             steps += 1
@@ -117,6 +127,10 @@ class SimRobotNode(Node):
             over = truncated or steps == self._parameters["steps"]
             if info["success"] and first_success is None:
                 first_success = steps * period / 1e9
+        if recorder:
+            names = {key: self._parameters[key] for key in ("task", "domain", "mode")}
+            about = {"seed": seed, "steps": steps, "success": bool(info["success"]), "draw": draw}
+            recorder.close({**names, **about, "contract": self._contract.name, "version": __version__})
         return {
             "seed": seed,
             "success": bool(info["success"]),
@@ -125,6 +139,10 @@ class SimRobotNode(Node):
             "steps": steps,
             "return": rewards,
         }
+
+    def _recorder(self, seed: int) -> EpisodeWriter | None:
+        folder = self._parameters["record"]
+        return EpisodeWriter(Path(folder) / episode_name(seed), self._contract) if folder else None
 
     def _answer(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Any:
         """Lock step: the command that answers this observation, however long it takes."""
@@ -158,6 +176,7 @@ class SimRobotNode(Node):
             "contract": self._contract.name,
             "finished": finished,
             "episodes": self._episodes,
+            "latencies_ms": self._latencies,
             "latency_ms": percentiles(self._latencies) if self._latencies else None,
         }
         if self._parameters["result"]:
