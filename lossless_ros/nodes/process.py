@@ -1,5 +1,6 @@
 """A node as a process: signals, exit codes, one way down."""
 
+import os
 import signal
 import sys
 import threading
@@ -42,6 +43,7 @@ def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
         The exit code: that of `work` (0 also for a signal), or 2 for a mistake of the user's, told in one line.
     """
     use_profile()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads of torch took 20 times as long on busy cores
     done = threading.Event()
     for number in _SIGNALS:
         signal.signal(number, lambda *_: done.set())
