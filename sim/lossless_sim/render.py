@@ -1,6 +1,10 @@
 """Off-screen images of the cell's cameras."""
 
+import contextlib
+import ctypes
+import importlib.util
 from collections.abc import Sequence
+from pathlib import Path
 
 import mujoco
 import numpy as np
@@ -28,6 +32,7 @@ class Cameras:
 
         self.size = size
         self.names = check_cameras(cameras)
+        _load_triton_before_mesa()
         try:
             self._gl = GLContext(size, size)
         except Exception as error:
@@ -68,3 +73,15 @@ class Cameras:
         """Free the OpenGL context."""
         self._context.free()
         self._gl.free()
+
+
+def _load_triton_before_mesa() -> None:
+    """Load the LLVM of torch's compiler, where it is installed, before Mesa's.
+
+    The other way round the process crashes as soon as something imports triton (seen with triton 3 and Mesa's
+    software renderer), and a process that renders may well load a policy later.
+    """
+    triton = importlib.util.find_spec("triton")
+    if triton and triton.origin:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(Path(triton.origin).parent / "_C" / "libtriton.so"))
