@@ -32,7 +32,7 @@ def check(parameters: dict[str, Any]) -> None:
     load_robot(parameters["robot"])
     found = find_bundles(parameters["bundles"])
     bundle = read_bundle(found[choose_task(parameters["task"], found)])
-    _limits(_contract(parameters, bundle.contract), parameters)
+    limits_of(_contract(parameters, bundle.contract), parameters)
 
 
 class Driver:
@@ -50,7 +50,9 @@ class Driver:
         self._active = False
         self._latency, self._inference = Latencies(), Latencies()
         self._frames_before = 0
-        self._commands = Commands(node, self.contract, robot, _limits(self.contract, parameters), parameters["dry_run"])
+        self._commands = Commands(
+            node, self.contract, robot, limits_of(self.contract, parameters), parameters["dry_run"]
+        )
         self._loop = InferenceLoop(self._act)
         self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -180,7 +182,12 @@ def _contract(parameters: dict[str, Any], own: Contract) -> Contract:
     return contract
 
 
-def _limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
+def limits_of(contract: Contract, parameters: dict[str, Any]) -> Limits:
+    """Limits of the contract and of the parameters safety.*.
+
+    Raises:
+        LosslessError: a parameter makes no sense.
+    """
     names = ("linear_acceleration", "angular_acceleration", "workspace")
     try:
         return Limits.of(contract.action, **{name: parameters[f"safety.{name}"] for name in names})
