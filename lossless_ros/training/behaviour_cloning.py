@@ -112,7 +112,7 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
     looks = run.config.looks
     due = int(looks * run.progress) + 1  # number of the next look
     point = run.look() if run.step == 0 else run.curve[-1]
-    while run.progress < 1:
+    while run.step == 0 or run.progress < 1:
         try:
             value = run.advance()
         except NotFiniteError:

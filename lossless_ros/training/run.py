@@ -52,7 +52,7 @@ class Run:
         self._look_s = 0.0
         self._features: Features | None = None
         self._head_start = config.steps if network.feature_is_plain else config.head_start
-        self._phase_begin = 0  # step at which images took over from features
+        self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
         self._optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
 
     @property
@@ -115,7 +115,7 @@ class Run:
         return {
             "step": self.step,
             "elapsed": self.elapsed,
-            "phase_begin": self._phase_begin,
+            "phase": [self._phase_step, self._phase_progress],
             "curve": self.curve,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
@@ -123,7 +123,8 @@ class Run:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.step, self.curve, self._phase_begin = state["step"], list(state["curve"]), state["phase_begin"]
+        self.step, self.curve = state["step"], list(state["curve"])
+        self._phase_step, self._phase_progress = state["phase"]
         self._began = time.monotonic() - state["elapsed"]
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -139,7 +140,8 @@ class Run:
             seen = features.batch(chosen, generator).to(self.device)
             return self.network.decide(seen, felt), self._tensor(self.data.actions[at])
         if self.step == self._head_start:
-            self._features, self._phase_begin = None, self.step
+            self._features = None
+            self._phase_step, self._phase_progress = self.step, self.progress
         batch = self.data.batch(order.indices(len(self.data), config.batch, config.seed, self.step))
         images = augment(self._images(batch), config.shift, config.colour, generator)
         raw = self.network(self.backbone, images, self._tensor(batch.proprioception))
@@ -154,9 +156,12 @@ class Run:
         return self._features
 
     def _rate(self) -> float:
-        """Learning rate in parts of the full one: a ramp at the start of each phase, under a cosine over the run."""
-        ramp = min(1.0, (self.step - self._phase_begin + 1) / self.config.warm_up)
-        return ramp * 0.5 * (1 + math.cos(math.pi * self.progress))
+        """Learning rate in parts of the full one: a ramp at the start of each phase, a cosine over the last phase."""
+        ramp = min(1.0, (self.step - self._phase_step + 1) / self.config.warm_up)
+        if self.step < self._head_start < self.config.steps:
+            return ramp
+        done = (self.progress - self._phase_progress) / (1 - self._phase_progress)
+        return ramp * 0.5 * (1 + math.cos(math.pi * done))
 
     def _images(self, batch: Batch) -> Tensor:
         size = self.network.config.image_size

@@ -13,7 +13,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.training.config import TrainingConfig, load_training_config
 
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other
-SIDE = 64
+SIDE = 48
 STEPS = 20
 
 
@@ -34,14 +34,14 @@ def record(path: Path, contract: Contract, seed: int, **info: object) -> Path:
     assert len(JOINT_NAMES) == 8
     with EpisodeWriter(path, contract) as writer:
         for step in range(STEPS):
-            row, col = rng.integers(0, SIDE - 20, 2)
+            row, col = rng.integers(0, SIDE - 16, 2)
             picture = rng.integers(0, 60, (SIDE, SIDE, 3), np.uint8)
-            picture[row : row + 20, col : col + 20] = 250
+            picture[row : row + 16, col : col + 16] = 250
             joints = {f"joint_{k}": rng.normal(size=7) for k in ("position", "velocity", "effort")}
             gripper = {f"gripper_{k}": rng.random(1) for k in ("position", "velocity", "effort")}
             pose = np.array([0.6, 0.0, 0.2, 1.0, 0, 0, 0])
             seen = {c.name: picture for c in contract.cameras} | joints | gripper | {"tcp_pose": pose}
-            there = np.array([row, col]) / (SIDE - 20) * 2 - 1
+            there = np.array([row, col]) / (SIDE - 16) * 2 - 1
             action = np.float32([*(0.07 * there), 0.01, 0.0, 1 if there[1] > 0 else -1])
             stamp = 1_000_000_000 + step * contract.period_ns
             writer.observe(stamp, seen)
@@ -62,6 +62,6 @@ def config() -> TrainingConfig:
     """A quick run on small images."""
     return dataclasses.replace(
         load_training_config("default"),
-        **{"steps": 12, "batch": 8, "warm_up": 2, "looks": 3, "look_frames": 16, "image_size": SIDE},
+        **{"steps": 6, "batch": 4, "warm_up": 2, "looks": 3, "look_frames": 8, "image_size": SIDE},
         **{"feature_views": 2, "top_grid": 2, "top_size": 256, "hidden": (32,), "device": "cpu", "held_out": 0.25},
     )

@@ -1,5 +1,7 @@
 import dataclasses
+import itertools
 import json
+import time
 
 import pytest
 import torch
@@ -35,8 +37,8 @@ def test_every_mode_gives_a_bundle_that_acts_and_is_proved(episodes, contract, c
 
 @pytest.mark.parametrize("mode", ["frozen", "adapters"])
 def test_it_learns_what_the_pictures_show(episodes, contract, config, tmp_path, mode):
-    steps = {"frozen": 300, "adapters": 60}[mode]
-    config = dataclasses.replace(config, steps=steps, shift=0.0, batch=16)
+    steps = {"frozen": 300, "adapters": 40}[mode]
+    config = dataclasses.replace(config, steps=steps, shift=0.0, batch=12)
     result = train([episodes], LITE0, mode, tmp_path / "b.safetensors", config, contract)
     first, last = result["curve"][0], result["curve"][-1]
     assert last["train_loss"] < 0.5 * first["held_out_loss"]
@@ -45,13 +47,13 @@ def test_it_learns_what_the_pictures_show(episodes, contract, config, tmp_path, 
 
 def test_curve_has_what_a_picture_needs(episodes, contract, config, tmp_path):
     curve = train([episodes], LITE0, "adapters", tmp_path / "b.safetensors", config, contract)["curve"]
-    assert [p["step"] for p in curve] == [0, 4, 8, 12]
+    assert [p["step"] for p in curve] == [0, 2, 4, 6]
     assert curve[0]["train_loss"] is None
     assert all(p["train_loss"] > 0 for p in curve[1:]) and all(p["held_out_loss"] > 0 for p in curve)
     assert set(curve[-1]["mae"]) == {"linear.x", "linear.y", "linear.z", "angular.z"}
 
 
-@pytest.mark.parametrize("mode", ["frozen", "adapters"])
+@pytest.mark.parametrize("mode", ["top", "adapters"])
 def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode):
     results = [
         train([episodes], LITE0, mode, tmp_path / f"{i}.safetensors", dataclasses.replace(config, seed=s), contract)
@@ -65,7 +67,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(("mode", "head_start"), [("adapters", 0), ("adapters", 6), ("top", 0)])
+@pytest.mark.parametrize(("mode", "head_start"), [("adapters", 0), ("adapters", 3), ("top", 0)])
 def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     episodes, contract, config, tmp_path, mode, head_start
 ):
@@ -74,7 +76,7 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     out = tmp_path / "killed.safetensors"
 
     def kill(percent: int, total: int, note: str) -> None:
-        if note.startswith("step 9,"):
+        if note.startswith("step 5,"):
             raise Killed
 
     with pytest.raises(Killed):
@@ -85,11 +87,14 @@ def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     assert [p["step"] for p in resumed["curve"]] == [p["step"] for p in whole["curve"]]
 
 
-def test_time_limit_ends_the_run(episodes, contract, config, tmp_path):
-    config = dataclasses.replace(config, steps=10**6, max_minutes=0.1, head_start=20, feature_stride=3)
+def test_time_limit_ends_the_run(episodes, contract, config, tmp_path, monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: 0.01 * next(ticks))  # a clock that goes on when it is looked at
+    config = dataclasses.replace(config, steps=10**6, max_minutes=0.05, head_start=20, feature_stride=3)
     result = train([episodes], LITE0, "adapters", tmp_path / "b.safetensors", config, contract)
-    assert 20 < result["steps"] < 10**6
+    assert 20 < result["steps"] < 300
     assert result["curve"][-1]["step"] == result["steps"]
+    assert result["seconds"] == pytest.approx(3, abs=0.2)
 
 
 def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(episodes, contract, config, tmp_path, monkeypatch):
@@ -98,14 +103,14 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(episodes, c
     steps = iter(range(1000))
 
     def wrong(raw, *rest):
-        bad = raw.requires_grad and next(steps) == 9
+        bad = raw.requires_grad and next(steps) == 5
         return right(raw, *rest) * (float("nan") if bad else 1.0)
 
     monkeypatch.setattr(run, "loss", wrong)
-    with pytest.raises(LosslessError, match="loss is not finite in step 9; .*b.checkpoint holds the last good state"):
+    with pytest.raises(LosslessError, match="loss is not finite in step 5; .*b.checkpoint holds the last good state"):
         train([episodes], LITE0, "adapters", out, config, contract)
     state = torch.load(checkpoint_path(out), weights_only=True)
-    assert state["step"] == 8
+    assert state["step"] == 4
     assert all(t.isfinite().all() for t in state["network"].values())
     monkeypatch.setattr(run, "loss", right)
     assert train([episodes], LITE0, "adapters", out, config, contract, resume=True)["steps"] == config.steps
