@@ -56,7 +56,6 @@ def compose(folder: Path) -> None:
 def _reference_mjcf() -> tuple[str, dict[str, bytes]]:
     """The cell as DeepMind's classes compose it: XML text and mesh files by name."""
     from dm_robotics.manipulation.standard_cell import rgb_basket
-    from dm_robotics.moma import robot
     from dm_robotics.moma.models.arenas import empty
     from dm_robotics.moma.models.end_effectors.robot_hands import robotiq_2f85
     from dm_robotics.moma.models.end_effectors.wrist_sensors import robotiq_fts300
@@ -66,9 +65,9 @@ def _reference_mjcf() -> tuple[str, dict[str, bytes]]:
     site = arena.mjcf_model.worldbody.add("site", pos=BASKET_POSITION, rgba="0 0 0 0", size="0.01")
     arena.attach(rgb_basket.RGBBasket(), site)
     arm = sawyer.Sawyer(name="robot0", actuation=sawyer_constants.Actuation.INTEGRATED_VELOCITY)
-    robot.standard_compose(
-        arm=arm, gripper=robotiq_2f85.Robotiq2F85(), wrist_ft=robotiq_fts300.RobotiqFTS300()
-    )
+    wrist_sensor = robotiq_fts300.RobotiqFTS300()
+    wrist_sensor.attach(robotiq_2f85.Robotiq2F85())
+    arm.attach(wrist_sensor)
     arena.attach(arm)
     model = arena.mjcf_model
     # The hidden state of the integrating actuators stays within these, in the original by a hook of its own.
