@@ -43,7 +43,7 @@ class Driver:
         self.task = choose_task(parameters["task"], found)
         robot = load_robot(parameters["robot"])
         begin = time.monotonic()
-        self.policies = load_policies(found, parameters["device"])
+        self.policies = load_policies(found, parameters["device"], parameters["threads"])
         self.contract = _contract(parameters, self._policy.contract)
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters

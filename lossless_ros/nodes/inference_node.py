@@ -24,6 +24,7 @@ PARAMETERS = (
     Parameter("task", "", "Active task, may change at any time; empty: the only bundle's."),
     Parameter("contract", "", "Contract, a name from config/contracts or a path; empty: the bundle's own."),
     Parameter("device", "auto", "Where the policy runs: auto (CUDA if there is one), cpu, cuda, cuda:1, ..."),
+    Parameter("threads", 1, "CPU threads of the policy; with 1 it gives the same numbers as lossless evaluate."),
     Parameter("precision", "float32", "Arithmetic of the policy.", ("float32",)),
     Parameter("command", "twist", "Kind of command: twist is for MoveIt Servo.", ("twist",)),
     Parameter("dry_run", True, "Everything runs, but commands go to ~/would_send only."),

@@ -48,14 +48,19 @@ def choose_task(task: str, found: dict[str, Path]) -> str:
     return task or next(iter(found))
 
 
-def load_policies(found: dict[str, Path], device: str) -> dict[str, "Policy"]:
+def load_policies(found: dict[str, Path], device: str, threads: int) -> dict[str, "Policy"]:
     """Load and warm up all of them, each backbone once.
 
     Raises:
-        LosslessError: a bundle cannot be used, or the bundles' contracts differ.
+        LosslessError: a bundle cannot be used, the bundles' contracts differ, or not at least one thread.
     """
+    import torch
+
     from lossless_ros.models.policy import load_policy
 
+    if threads < 1:
+        raise LosslessError(f"parameter threads is {threads}, expected at least 1")
+    torch.set_num_threads(threads)
     policies: dict[str, Policy] = {}
     backbones: dict[str, Backbone] = {}
     for task, file in found.items():
