@@ -1,77 +1,33 @@
 """A closed-loop expert for stacking red on blue, from the true state.
 
-What it does next follows from what it sees: red lies on blue -> open and rise; red is between the pads ->
-carry it over blue and put it down; else -> go to the planned grasp, and close there. All motions are
-proportional and saturated, and heights follow from the remaining distance (funnels), so that actions change
-smoothly with the state.
+What it does next follows from what it sees: red lies on blue -> open and rise; something is between the pads
+-> carry it to where it belongs and put it down; else -> go to the planned grasp of what has to move next, and
+close there. Blue is first laid flat if it leans, and green taken away if it lies on the others. All motions
+are proportional and saturated, and heights follow from the remaining distance (funnels), so that actions
+change smoothly with the state.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lossless_sim.control import MAX_LINEAR, WRIST_LIMIT
-from lossless_sim.experts.grasp import OPENING, Grasp, plan
-from lossless_sim.experts.solid import Solid, solid
-from lossless_sim.rotations import quaternion_to_matrix
-from lossless_sim.scene import names
+from lossless_sim.experts.grasp import FLOOR, Grasp, plan
+from lossless_sim.experts.view import View
 
 GAIN = 4.0  # [1/s] of the approach to a target
 TURN_GAIN = 4.0
 APPROACH = 0.09  # height of the approach funnel [m]
-CARRY = 0.03  # height of red's bottom over blue's top while carrying [m]
-RELEASE = 0.0025  # gap under which red is let go [m]
+CARRY = 0.03  # height of a carried object's bottom over what it is put on [m]
+RELEASE = 0.0025  # gap under which it is let go [m]
+ALIGNED = 0.012  # distance from the goal at which it may be let go [m]
 RISE = 0.07  # how far over red the gripper leaves [m]
 CEILING = 0.262  # of the tool centre [m]
 OPEN, CLOSE = -1.0, 1.0
-FINGERS_MEET = 0.785  # finger angle at which the pads meet [rad]
-GRASPED = 2.0  # the gripper's flag: both pads touch something while closing
-
-
-@dataclass(frozen=True)
-class View:
-    """What the expert looks at: objects in the world, tool centre (3,), closing direction [rad], gripper."""
-
-    red: Solid
-    green: Solid
-    blue: Solid
-    red_pose: np.ndarray
-    tool: np.ndarray
-    yaw: float
-    wrist: float
-    finger: float
-    touching: bool
-
-    @classmethod
-    def of(cls, obs: dict[str, np.ndarray], info: dict[str, Any]) -> "View":
-        """From what the environment returned last."""
-        solids = [
-            solid(name).placed(info["objects"][colour])
-            for colour, name in zip(names.COLOURS, info["triplet"], strict=True)
-        ]
-        pose = obs["tcp_pose"]
-        closing = quaternion_to_matrix(pose[[6, 3, 4, 5]])[:, 1]
-        return cls(
-            *solids,
-            red_pose=info["objects"]["red"],
-            tool=pose[:3],
-            yaw=float(np.arctan2(closing[1], closing[0])),
-            wrist=float(-obs["joint_position"][6]),
-            finger=float(obs["gripper_position"][0]),
-            touching=bool(obs["state"][16] == GRASPED),
-        )
-
-
-    def clearance(self) -> float:
-        """Room between the pads and red [m]; negative figures mean that the pads press on it."""
-        closing = np.array([np.cos(self.yaw), np.sin(self.yaw), 0.0])
-        reach = np.abs((self.red.vertices - self.tool) @ closing).max()
-        return float(OPENING * (1.0 - self.finger / FINGERS_MEET) - reach)
 
 
 class ScriptedExpert:
-    """Stacks red on blue; remembers only the grasp it is going for and the ones that failed."""
+    """Stacks red on blue; remembers only the grasp it is going for, what it lets go, and what failed."""
 
     def __init__(self, triplet: str, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
@@ -80,96 +36,94 @@ class ScriptedExpert:
     def reset(self) -> None:
         """Begin another episode."""
         self._grasp: Grasp | None = None
+        self._target = "red"
         self._pose = np.zeros(7)
         self._failed: list[Grasp] = []
+        self._hopeless: set[str] = set()
         self._touched = 0
         self._closing = 0
-        self._released = False
+        self._letting: str | None = None
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
         """The action (5,) float32 for what the environment returned last."""
         view = View.of(obs, info)
         self._touched = self._touched + 1 if view.touching else 0
-        if info["success"] or self._on_blue(view):
-            return self._leave(view)
-        if self._touched >= 3 and self._red_between(view):
-            return self._carry(view)
+        if view.success or self._in_place(view):
+            return self._leave(view, "red")
+        if self._letting not in (None, "red") and self._still_near(view, self._letting):
+            return self._leave(view, self._letting)
+        held = view.between() if self._touched >= 3 else None
+        if held is not None:
+            return self._carry(view, held)
         return self._fetch(view)
 
-    def _on_blue(self, view: View) -> bool:
+    def _in_place(self, view: View) -> bool:
         """Red is where it belongs: over blue, its bottom at blue's top (not so strictly once let go)."""
-        apart = np.linalg.norm(view.red.centre[:2] - view.blue.top_centre())
-        gap = view.red.bottom - view.blue.top
-        if self._released:
+        red, blue = view.solids["red"], view.solids["blue"]
+        apart = np.linalg.norm(red.centre[:2] - blue.top_centre())
+        gap = red.bottom - blue.top
+        if self._letting == "red":
             return bool(apart < 0.04 and abs(gap) < 0.012)
-        return bool(apart < 0.012 and abs(gap) < RELEASE)
+        return bool(apart < ALIGNED and abs(gap) < RELEASE)
 
     @staticmethod
-    def _red_between(view: View) -> bool:
-        """The tool centre is in red, or nearly so."""
-        return bool((view.red.normals @ view.tool - view.red.offsets).max() < 0.012)
+    def _still_near(view: View, colour: str | None) -> bool:
+        """The gripper is not yet clear of an object that it lets go."""
+        return colour is not None and view.between() == colour and view.tool[2] < CEILING - 0.005
 
-    def _leave(self, view: View) -> np.ndarray:
+    def _leave(self, view: View, colour: str) -> np.ndarray:
         """Open, and rise once the pads are off."""
-        self._grasp, self._closing, self._released = None, 0, True
-        goal = min(CEILING, view.red.top + RISE)
-        free = np.clip((view.clearance() - 0.003) / 0.005, 0.0, 1.0)
+        self._grasp, self._closing, self._letting = None, 0, colour
+        goal = min(CEILING, view.solids[colour].top + RISE)
+        free = np.clip((view.clearance(colour) - 0.003) / 0.005, 0.0, 1.0)
         return _action(np.array([0.0, 0.0, (goal - view.tool[2]) * free]), 0.0, OPEN)
 
-    def _carry(self, view: View) -> np.ndarray:
-        """Over blue, then down, then let go."""
-        self._released = False
-        goal = view.blue.top_centre()
-        offset = goal - view.red.centre[:2]
+    def _carry(self, view: View, colour: str) -> np.ndarray:
+        """Over the goal, then down, then let go."""
+        self._letting = None
+        if colour == "red":
+            goal, support = view.solids["blue"].top_centre(), view.solids["blue"].top
+        else:
+            goal, support = view.free_spot(colour), FLOOR
+        offset = goal - view.solids[colour].centre[:2]
         distance = float(np.linalg.norm(offset))
-        gap = view.red.bottom - view.blue.top
-        over = CARRY + self._over_green(view, goal)
+        gap = view.solids[colour].bottom - support
+        if distance < ALIGNED and gap < RELEASE:
+            return self._leave(view, colour)
+        over = CARRY + _hurdle(view, colour, goal, support)
         wanted = over * min(1.0, max(0.0, distance - 0.004) / 0.03)
         lift = wanted - gap
-        if distance < 0.012:
+        if distance < ALIGNED:
             lift = min(lift, -0.01)
         near = np.clip((0.16 - distance) / 0.06, 0.0, 1.0)
         speed = 1.0 - near * np.clip((wanted - gap - 0.01) / 0.02, 0.0, 1.0)
         return _action(np.append(offset * speed, lift), 0.0, CLOSE)
 
-    @staticmethod
-    def _over_green(view: View, goal: np.ndarray) -> float:
-        """How much higher to carry so that green, if it is on the way, is cleared [m]."""
-        start = view.red.centre[:2]
-        way = goal - start
-        length = float(np.linalg.norm(way))
-        if length < 1e-6:
-            return 0.0
-        along = np.clip((view.green.centre[:2] - start) @ way / length, 0.0, length)
-        aside = np.linalg.norm(start + way / length * along - view.green.centre[:2])
-        return max(0.0, view.green.top - view.blue.top) if aside < 0.09 else 0.0
-
     def _fetch(self, view: View) -> np.ndarray:
         """Go to the grasp and close there."""
-        self._released = False
+        self._letting = None
         if self._needs_plan(view):
             self._plan(view)
         if self._grasp is None:
-            return self._look_again(view)
-        turn = self._turn(view)
-        offset = self._grasp.position + (view.red_pose - self._pose)[:3] - view.tool
-        distance = float(np.linalg.norm(offset[:2]))
-        error = distance + 0.04 * abs(turn)
+            return _action(np.array([0.0, 0.0, CEILING - view.tool[2]]), 0.0, OPEN)
+        turn = self._turn(view, self._grasp)
+        moved = (view.poses[self._target] - self._pose)[:3]
+        offset = self._grasp.position + moved - view.tool
+        error = float(np.linalg.norm(offset[:2])) + 0.04 * abs(turn)
         inside = 0.015 if self._closing else 0.005
         if error < inside and abs(offset[2]) < inside:
-            return self._close(view, offset, turn)
+            return self._close(view, self._grasp, offset, turn)
         self._closing = 0
         above = min(APPROACH, 2.5 * max(0.0, error - 0.004))
         rise = offset[2] + above
         speed = 1.0 - np.clip((rise - 0.01) / 0.03, 0.0, 1.0)
         return _action(np.append(offset[:2] * speed, rise), turn, OPEN)
 
-    def _close(self, view: View, offset: np.ndarray, turn: float) -> np.ndarray:
+    def _close(self, view: View, grasp: Grasp, offset: np.ndarray, turn: float) -> np.ndarray:
         """Close on the spot; give the grasp up when the fingers meet."""
         self._closing += 1
         if self._closing > 30 or view.finger > 0.77:
-            assert self._grasp is not None
-            self._failed.append(self._grasp)
+            self._failed.append(grasp)
             self._grasp, self._closing = None, 0
             return _action(np.array([0.0, 0.0, 0.05]), 0.0, OPEN)
         return _action(offset, turn, CLOSE)
@@ -179,29 +133,56 @@ class ScriptedExpert:
             return True
         if self._closing:
             return False
-        moved = np.linalg.norm(view.red_pose[:3] - self._pose[:3])
-        turned = 2 * np.arccos(min(1.0, abs(float(view.red_pose[3:] @ self._pose[3:]))))
+        pose = view.poses[self._target]
+        moved = np.linalg.norm(pose[:3] - self._pose[:3])
+        turned = 2 * np.arccos(min(1.0, abs(float(pose[3:] @ self._pose[3:]))))
         return bool(moved > 0.015 or turned > 0.06)
 
     def _plan(self, view: View) -> None:
-        self._grasp = plan(view.red, [view.green, view.blue], view.yaw, self._failed[-4:])
-        self._pose = view.red_pose.copy()
-
-    def _look_again(self, view: View) -> np.ndarray:
-        """No grasp fits: nudge red towards the middle of the basket from above, then look again."""
+        """Choose what to move next, and how to grasp it; what cannot be grasped is passed over."""
+        for colour in self._targets(view):
+            grasp = plan(view.solids[colour], view.others(colour), view.yaw, self._failed[-4:])
+            if grasp is not None:
+                self._grasp, self._target, self._pose = grasp, colour, view.poses[colour].copy()
+                return
+        self._grasp = None
         self._failed.clear()
-        return _action(np.array([0.0, 0.0, 0.05]), 0.0, OPEN)
 
-    def _turn(self, view: View) -> float:
+    @staticmethod
+    def _targets(view: View) -> list[str]:
+        """Objects to move, the most urgent first."""
+        if view.rests_on("green", "blue") or view.rests_on("green", "red"):
+            return ["green", "red", "blue"]
+        if view.rests_on("blue", "red") or not view.solids["blue"].lies_flat():
+            return ["blue", "red", "green"]
+        return ["red", "green", "blue"]
+
+    @staticmethod
+    def _turn(view: View, grasp: Grasp) -> float:
         """Angle to turn by [rad], the short way that the wrist can go."""
-        assert self._grasp is not None
-        short = (self._grasp.yaw - view.yaw + np.pi / 2) % np.pi - np.pi / 2
+        short = (grasp.yaw - view.yaw + np.pi / 2) % np.pi - np.pi / 2
         limit = WRIST_LIMIT - 0.02
         if view.wrist + short > limit:
             short -= np.pi
         elif view.wrist + short < -limit:
             short += np.pi
         return float(short)
+
+
+def _hurdle(view: View, colour: str, goal: np.ndarray, support: float) -> float:
+    """How much higher to carry an object so that what stands near its way is cleared [m]."""
+    start = view.solids[colour].centre[:2]
+    way = goal - start
+    length = float(np.linalg.norm(way))
+    if length < 1e-6:
+        return 0.0
+    height = 0.0
+    for other in view.others(colour):
+        along = np.clip((other.centre[:2] - start) @ way / length, 0.0, length)
+        aside = np.linalg.norm(start + way / length * along - other.centre[:2])
+        if aside < 0.09 and np.linalg.norm(other.centre[:2] - goal) > 0.03:
+            height = max(height, other.top - support)
+    return height
 
 
 def _action(way: np.ndarray, turn: float, gripper: float) -> np.ndarray:

@@ -54,9 +54,14 @@ class Solid:
         return float(self.vertices[:, 2].min())
 
     def top_centre(self) -> np.ndarray:
-        """Middle (2,) of what can be stood on: the vertices within 3 mm of the top [m]."""
-        high = self.vertices[self.vertices[:, 2] > self.top - 0.003]
-        return (high[:, :2].max(axis=0) + high[:, :2].min(axis=0)) / 2
+        """Middle (2,) of the face that looks up most: where something can be put down [m]."""
+        face = self.normals[:, 2].argmax()
+        corners = self.vertices[self.vertices @ self.normals[face] > self.offsets[face] - 1e-4, :2]
+        return (corners.max(axis=0) + corners.min(axis=0)) / 2
+
+    def lies_flat(self) -> bool:
+        """It rests on a face, not on an edge against a wall or another object."""
+        return bool(self.normals[:, 2].min() < -0.99)
 
     def cross(self, origins: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, ...]:
         """Where lines enter and leave the solid.
