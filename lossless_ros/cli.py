@@ -1,5 +1,6 @@
 """The `lossless` command. Every heavy import happens inside the command that needs it, so that help is quick."""
 
+import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -162,12 +163,16 @@ def replay(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
+    bag: Annotated[
+        Path | None, typer.Option(help="Compare outputs on this bag's images; else on made-up ones.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
+    from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.models.verify import verify as run
 
-    result = run(bundle)
+    result = run(bundle) if bag is None else verify_on_recording(bundle, bag)
     for name, value in result.items():
         say(f"{name}: {value}")
     write_json(json, result)
@@ -197,6 +202,7 @@ def demo(
 
 def main() -> None:
     """Run the command line: exit 0 on success, 2 with one line on the user's mistake, 1 where a proof failed."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads that spin for work starve busy machines
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:

@@ -23,9 +23,9 @@ def run(out: Path, workers: int) -> Path:
 
     from lossless_ros.episodes.collect import collect, episode_name
     from lossless_ros.episodes.reader import find_episodes, read_episode
+    from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.evaluation.replay import replay
     from lossless_ros.evaluation.report import write_demo_report
-    from lossless_ros.models.verify import verify
     from lossless_ros.nodes.over_ros import evaluate_over_ros
     from lossless_ros.training.behaviour_cloning import train
     from lossless_ros.training.config import load_training_config
@@ -60,7 +60,7 @@ def run(out: Path, workers: int) -> Path:
     with _timed(times, "replaying"), Progress("4/6 replaying", 1) as bar:
         results["replay"] = replay(bundle, [held_out], on_progress=lambda _: bar.advance())
     with _timed(times, "verifying"), Progress("5/6 verifying", 1) as bar:
-        results["verify"] = verify(bundle)
+        results["verify"] = verify_on_recording(bundle, held_out)
         bar.advance()
     report = out / "report.html"
     with _timed(times, "reporting"), Progress("6/6 reporting", 1) as bar:

@@ -1,0 +1,23 @@
+"""The lossless proof on recorded images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossless_ros.episodes.reader import find_episodes, read_episode
+from lossless_ros.models.bundle import read_bundle
+from lossless_ros.models.verify import verify
+
+IMAGES = 4  # of each camera, spread over the episode
+
+
+def verify_on_recording(bundle: Path, bag: Path) -> dict[str, Any]:
+    """`models.verify.verify` with images of the first episode in `bag`.
+
+    Raises:
+        LosslessError: bundle or bag cannot be used.
+    """
+    frames = read_episode(find_episodes([bag])[0], read_bundle(bundle).contract).frames
+    chosen = np.linspace(0, len(frames) - 1, min(IMAGES, len(frames))).round().astype(int)
+    return verify(bundle, np.stack([image for i in chosen for image in frames[i].images]))
