@@ -163,9 +163,7 @@ def replay(
 @app.command()
 def verify(
     bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
-    bag: Annotated[
-        Path | None, typer.Option(help="Compare outputs on this bag's images; else on made-up ones.")
-    ] = None,
+    bag: Annotated[Path | None, typer.Option(help="Compare outputs on its images; else on made-up ones.")] = None,
     json: Json = None,
 ) -> None:
     """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
