@@ -9,22 +9,24 @@ import numpy as np
 
 from lossless_sim.cell import Cell, CellCache
 from lossless_sim.control import MAX_ANGULAR, MAX_LINEAR, CartesianController, Command
-from lossless_sim.domains import load_domain
+from lossless_sim.domains import apply, load_domain, values
+from lossless_sim.domains.lag import Lag
 from lossless_sim.errors import SimError
 from lossless_sim.kinematics import solve_pose
 from lossless_sim.render import Cameras, check_cameras
 from lossless_sim.rotations import downward
 from lossless_sim.scene import names
 from lossless_sim.scene.objects import check_triplet, draw_triplet
+from lossless_sim.scene.physics import CONTROL_PERIOD
 from lossless_sim.scene.physics import physics as physics_settings
+from lossless_sim.sensing import Pictures, Proprioception
 from lossless_sim.start import Start, write_start
-from lossless_sim.state import SIZE, StateObserver, site_pose
+from lossless_sim.state import SIZE, StateObserver
 from lossless_sim.success import stacked
 
 MAX_STEPS = 400  # 20 s at 20 Hz (released environment)
 ACTION_LOW = np.array([-MAX_LINEAR] * 3 + [-MAX_ANGULAR, -1.0], np.float32)
 ACTION_HIGH = -ACTION_LOW
-GRAVITY = 9.81  # [m/s^2], taken off the robot's links as their own controllers do
 _NOTHING = np.array([0.0, 0.0, 0.0, 0.0, -1.0], np.float32)
 
 
@@ -92,19 +94,26 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         super().reset(seed=seed)
         if seed is None:
             seed = int(self.np_random.integers(2**31))
-        begin, look, noise = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3))
+        begin, look, sense, see = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(4))
         cell = self._cells.get(draw_triplet(self._triplet, begin))
         start = cell.dropper.draw(begin)
-        draw = self._domain.draw(cell.model, look)
-        self._cell, self._noise, self._steps = cell, noise, 0
-        self._model = self._domain.apply(cell.model, draw)
-        self._draw = draw
+        draw = self._domain.draw(look)
+        self._cell, self._steps = cell, 0
+        self._model = apply(cell.model, draw)
         self._data = mujoco.MjData(self._model)
         self._controller = CartesianController(self._model, cell.ids)
         self._observer = StateObserver(self._model, cell.ids)
+        self._proprioception = Proprioception(draw, sense)
+        self._pictures = Pictures(draw, see)
+        self._shadows = values(draw, "lights")["shadows"][0] >= 0.5
+        periods, rest = divmod(float(values(draw, "time")["action_delay"][0]), CONTROL_PERIOD)
+        self._late = round(rest / self._physics.timestep)
+        self._commands: Lag[Command] = Lag(int(periods))
+        self._in_force: Command | None = None
+        self._prepare_cameras()
         self._begin(start)
         command = self._advance(_NOTHING)
-        info = self._info() | {"seed": seed, "draw": draw}
+        info = self._info() | {"seed": seed, "draw": {"domain": self._domain.name, **draw}}
         return self._observation(command), info
 
     def _begin(self, start: Start) -> None:
@@ -112,7 +121,8 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         rotation = downward(start.yaw)
         arm = solve_pose(self._model, ids, start.tool, rotation, self._cell.posture)
         write_start(data, ids, start, arm)
-        data.xfrc_applied[ids.robot_bodies, 2] = GRAVITY * self._model.body_mass[ids.robot_bodies]
+        mass = self._model.body_mass[ids.robot_bodies, None]  # carried by the robot's own controllers
+        data.xfrc_applied[ids.robot_bodies, :3] = -self._model.opt.gravity * mass
         mujoco.mj_forward(self._model, data)
         self._observer.reset(data)
 
@@ -130,43 +140,49 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
     def _advance(self, action: np.ndarray) -> Command:
         """Hold the command of an action for a control period; kinematics and contacts are fresh after it."""
-        model, data, ids = self._model, self._data, self._cell.ids
-        command = self._controller.command(data, action)
-        data.ctrl[ids.arm_ctrl] = command.joints
-        data.ctrl[ids.finger_ctrl] = command.gripper
-        mujoco.mj_step2(model, data)
-        if self._physics.substeps > 1:
-            mujoco.mj_step(model, data, self._physics.substeps - 1)
-        mujoco.mj_step1(model, data)
-        if data.warning.number.any() or not np.isfinite(data.qpos).all():
+        command = self._controller.command(self._data, action)
+        due = self._commands(command)
+        late = self._late if self._in_force is not None else 0
+        if late:
+            self._run(self._in_force, late)
+        self._run(due, self._physics.substeps - late)
+        self._in_force = due
+        if self._data.warning.number.any() or not np.isfinite(self._data.qpos).all():
             raise SimError(f"the simulation went unstable at step {self._steps}; the episode cannot be used")
         return command
 
-    def _observation(self, command: Command) -> dict[str, np.ndarray]:
+    def _run(self, command: Command, substeps: int) -> None:
+        """Some physics steps under a command, each from fresh kinematics to fresh kinematics."""
         data, ids = self._data, self._cell.ids
+        data.ctrl[ids.arm_ctrl] = command.joints
+        data.ctrl[ids.finger_ctrl] = command.gripper
+        mujoco.mj_step2(self._model, data)
+        if substeps > 1:
+            mujoco.mj_step(self._model, data, substeps - 1)
+        mujoco.mj_step1(self._model, data)
+
+    def _observation(self, command: Command) -> dict[str, np.ndarray]:
         observation = self._images()
-        pose = site_pose(data, ids.pinch)
-        observation["joint_position"] = data.qpos[ids.arm_qpos].copy()
-        observation["joint_velocity"] = data.qvel[ids.arm_dof].copy()
-        observation["joint_effort"] = data.actuator_force[ids.arm_ctrl].copy()
-        observation["gripper_position"] = data.qpos[[ids.finger_qpos]].copy()
-        observation["gripper_velocity"] = data.qvel[[ids.finger_dof]].copy()
-        observation["gripper_effort"] = data.qfrc_actuator[[ids.finger_dof]].copy()
-        observation["tcp_pose"] = pose[[0, 1, 2, 4, 5, 6, 3]]
-        observation["state"] = self._observer(data, command)
+        observation |= self._proprioception(self._data, self._cell.ids)
+        observation["state"] = self._observer(self._data, command)
         return observation
 
-    def _images(self) -> dict[str, np.ndarray]:
+    def _prepare_cameras(self) -> None:
+        """Have the renderer know the episode's meshes and textures."""
         if not self._camera_names:
-            return {}
+            return
         if self._cameras is None:
-            self._cameras = Cameras(self._cell.model, self._camera_names, self._image_size)
+            self._cameras = Cameras(self._model, self._camera_names, self._image_size)
         elif self._rendered_cell is not self._cell:
-            self._cameras.use(self._cell.model)
+            self._cameras.use(self._model)
+        else:
+            self._cameras.upload_textures(self._model)
         self._rendered_cell = self._cell
-        shadows = self._domain.shadows(self._draw)
-        images = self._cameras.render(self._model, self._data, shadows)
-        return {name: self._domain.spoil(image, self._draw, self._noise) for name, image in images.items()}
+
+    def _images(self) -> dict[str, np.ndarray]:
+        if self._cameras is None:
+            return {}
+        return self._pictures(self._cameras.render(self._model, self._data, self._shadows))
 
     def _info(self) -> dict[str, Any]:
         data, ids = self._data, self._cell.ids

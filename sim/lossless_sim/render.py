@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import importlib.util
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,6 +39,7 @@ class Cameras:
         except Exception as error:
             raise SimError(f"no off-screen OpenGL ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from None
         self._gl.make_current()
+        self._finalizer = weakref.finalize(self, self._gl.free)  # also when the interpreter ends
         self._pixels = np.empty((size, size, 3), np.uint8)
         self._rect = mujoco.MjrRect(0, 0, size, size)
         self._option = mujoco.MjvOption()
@@ -50,6 +52,12 @@ class Cameras:
         self._scene = mujoco.MjvScene(model, maxgeom=200)
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+
+    def upload_textures(self, model: mujoco.MjModel) -> None:
+        """Take over the pixels that domains change."""
+        self._gl.make_current()
+        for name in (names.BASKET_TEXTURE, names.SKY_TEXTURE):
+            mujoco.mjr_uploadTexture(model, self._context, model.texture(name).id)
 
     def render(
         self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool = False
@@ -72,7 +80,7 @@ class Cameras:
     def close(self) -> None:
         """Free the OpenGL context."""
         self._context.free()
-        self._gl.free()
+        self._finalizer()
 
 
 def _load_triton_before_mesa() -> None:

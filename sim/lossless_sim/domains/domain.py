@@ -1,33 +1,102 @@
-"""A domain: what may differ from the nominal world, drawn once per episode."""
+"""A domain: ranges for what may differ from the nominal world, drawn once per episode."""
 
-import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import mujoco
 import numpy as np
 
+from lossless_sim.domains.parameters import PARAMETERS
+from lossless_sim.errors import SimError, unknown
 from lossless_sim.paths import find_config
 
-Draw = dict[str, Any]
+Draw = dict[str, dict[str, list[float]]]
+_KEYS = ("range", "unit", "reason")
+
+
+@dataclass(frozen=True)
+class Range:
+    """Uniform between two numbers, in the parameter's unit."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Domain:
+    """How the world looks and behaves.
+
+    Attributes:
+        name: of the domain.
+        ranges: by section and parameter; what is not here stays nominal.
+    """
+
     name: str
+    ranges: Mapping[str, Mapping[str, Range]]
 
-    def draw(self, model: mujoco.MjModel, rng: np.random.Generator) -> Draw:
-        return {"domain": self.name}
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """Values of one episode: section -> parameter -> list of numbers, only of what the domain changes."""
+        return {
+            section: {
+                key: [float(value) for value in rng.uniform(r.low, r.high, PARAMETERS[section][key].size)]
+                for key, r in entries.items()
+            }
+            for section, entries in self.ranges.items()
+        }
 
-    def apply(self, model: mujoco.MjModel, draw: Draw) -> mujoco.MjModel:
-        return copy.copy(model)
 
-    def shadows(self, draw: Draw) -> bool:
-        return False
-
-    def spoil(self, image: np.ndarray, draw: Draw, rng: np.random.Generator) -> np.ndarray:
-        return image
+def values(draw: Draw, section: str) -> dict[str, np.ndarray]:
+    """All parameters of a section as arrays (size,), nominal where nothing was drawn."""
+    drawn = draw.get(section, {})
+    return {
+        key: np.asarray(drawn.get(key, [parameter.nominal] * parameter.size))
+        for key, parameter in PARAMETERS[section].items()
+    }
 
 
 def load_domain(name: str) -> Domain:
-    return Domain(name)
+    """A domain by its name in config/domains, or from the path of a YAML file.
+
+    Raises:
+        SimError: unknown name, or a file with unknown keys, wrong units, or no reasons.
+    """
+    path = find_config("domains", name)
+    return Domain(path.stem, _parse(path))
+
+
+def _parse(path: Path) -> dict[str, dict[str, Range]]:
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text()) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SimError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise SimError(f"{path}: expected sections {', '.join(PARAMETERS)}, got {data!r}")
+    ranges: dict[str, dict[str, Range]] = {}
+    for section, entries in data.items():
+        if section not in PARAMETERS:
+            raise SimError(f"{path}: {unknown('section', section, PARAMETERS)}")
+        if not isinstance(entries, dict):
+            raise SimError(f"{path}: {section}: expected a mapping, got {entries!r}")
+        ranges[section] = {}
+        for key, entry in entries.items():
+            if key not in PARAMETERS[section]:
+                raise SimError(f"{path}: {section}: {unknown('parameter', key, PARAMETERS[section])}")
+            ranges[section][key] = _range(entry, PARAMETERS[section][key].unit, f"{path}: {section}.{key}")
+    return ranges
+
+
+def _range(entry: Any, unit: str, where: str) -> Range:
+    if not isinstance(entry, dict) or set(entry) != set(_KEYS):
+        raise SimError(f"{where}: expected exactly the keys {', '.join(_KEYS)}")
+    if str(entry["unit"]) != unit:
+        raise SimError(f"{where}: the unit is {unit}, got {entry['unit']}")
+    if not str(entry["reason"] or "").strip():
+        raise SimError(f"{where}: say the reason in one line")
+    limits = entry["range"]
+    numbers = isinstance(limits, list) and len(limits) == 2
+    if not numbers or not all(isinstance(limit, (int, float)) for limit in limits) or limits[0] > limits[1]:
+        raise SimError(f"{where}: expected a range [low, high], got {limits!r}")
+    return Range(float(limits[0]), float(limits[1]))

@@ -9,9 +9,11 @@ from lossless_sim.experts.grasp import FLOOR, MIDDLE, OPENING
 from lossless_sim.experts.solid import Solid, solid
 from lossless_sim.rotations import quaternion_to_matrix
 from lossless_sim.scene import names
+from lossless_sim.state import FINGER_RANGE
 
 FINGERS_MEET = 0.785  # finger angle at which the pads meet [rad]
 GRASPED = 2.0  # the gripper's flag: both pads touch something while closing
+PINCH, LAST_JOINT, FINGER, FLAG = slice(214, 221), 157, 19, 16  # in the state vector, newest values
 SPOTS = np.array([(x, y) for x in np.linspace(-0.08, 0.08, 9) for y in np.linspace(-0.08, 0.08, 9)])
 
 
@@ -33,16 +35,17 @@ class View:
         """From what the environment returned last."""
         poses = info["objects"]
         shapes = dict(zip(names.COLOURS, info["triplet"], strict=True))
-        pose = obs["tcp_pose"]
-        closing = quaternion_to_matrix(pose[[6, 3, 4, 5]])[:, 1]
+        state = obs["state"].astype(np.float64)  # true, where the other observations may be off
+        pose = state[PINCH]
+        closing = quaternion_to_matrix(pose[3:])[:, 1]
         return cls(
             solids={colour: solid(name).placed(poses[colour]) for colour, name in shapes.items()},
             poses=poses,
             tool=pose[:3],
             yaw=float(np.arctan2(closing[1], closing[0])),
-            wrist=float(-obs["joint_position"][6]),
-            finger=float(obs["gripper_position"][0]),
-            touching=bool(obs["state"][16] == GRASPED),
+            wrist=-float(state[LAST_JOINT]),
+            finger=float(state[FINGER]) / 255.0 * FINGER_RANGE,
+            touching=bool(state[FLAG] == GRASPED),
             success=bool(info["success"]),
         )
 

@@ -9,6 +9,8 @@ from lossless_sim.scene.objects import Triplet
 from lossless_sim.scene.physics import Physics
 
 MASS = 0.2  # of each object [kg] (dm-robotics-manipulation)
+SHADOW_PIXELS = 1024  # of the shadow map; the default 4096 costs more than the image
+TEXTURE_PIXELS = 64
 RGBA = {"red": (1, 0, 0, 1), "green": (0, 1, 0, 1), "blue": (0, 0, 1, 1)}  # released environment
 
 
@@ -16,8 +18,11 @@ def build_model(triplet: Triplet, physics: Physics) -> mujoco.MjModel:
     """The cell with the objects (red, green, blue) of `triplet`, solved as `physics` says."""
     folder = scene_folder()
     spec = mujoco.MjSpec.from_file(str(folder / "scene.xml"))
+    _prepare_looks(spec)
     for colour, name in zip(names.COLOURS, triplet, strict=True):
+        spec.add_material(name=names.object_body(colour), rgba=RGBA[colour])
         _add_object(spec, colour, str(folder / "objects" / f"{name}.stl"))
+        spec.geom(f"{names.object_body(colour)}_visual").material = names.object_body(colour)
     if physics.lean:
         _disable_idle_geoms(spec)
     physics.apply(spec)
@@ -69,6 +74,28 @@ def _add_object(spec: mujoco.MjSpec, colour: str, file: str) -> None:
         mass=0.0,
         **mesh,
     )
+
+
+def _prepare_looks(spec: mujoco.MjSpec) -> None:
+    """What domains change and a model must have from the start: a texture for the basket, two more lights."""
+    spec.visual.quality.shadowsize = SHADOW_PIXELS
+    spec.material(names.TABLE_MATERIAL).reflectance = 0.0  # the cameras do not see it, and a mirror costs a pass
+    spec.add_texture(
+        name=names.BASKET_TEXTURE,
+        type=mujoco.mjtTexture.mjTEXTURE_CUBE,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
+        rgb1=(1, 1, 1),
+        rgb2=(1, 1, 1),
+        width=TEXTURE_PIXELS,
+        height=TEXTURE_PIXELS,
+    )
+    material = spec.add_material(name=names.BASKET_MATERIAL)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = names.BASKET_TEXTURE
+    for geom in spec.geoms:
+        if geom.parent.name == names.BASKET_BODY:
+            geom.material = names.BASKET_MATERIAL
+    for name in names.LIGHTS[1:]:
+        spec.worldbody.add_light(name=name, pos=(0.6, 0, 1.5), dir=(0, 0, -1), active=False)
 
 
 def _disable_idle_geoms(spec: mujoco.MjSpec) -> None:

@@ -14,6 +14,12 @@ FINGER_ACTUATOR = GRIPPER + "fingers_actuator"
 FINGERTIPS = (GRIPPER + "reinforced_right_fingertip_geom", GRIPPER + "reinforced_left_fingertip_geom")
 TABLE = "ground"
 FLOOR = "base/basket_base_surface_CollisionGeom"
+BASKET_BODY = "base/rgb_basket"
+BASKET_SURFACES = ("base/basket_base_surface", "base/basket_sloped")
+BASKET_MATERIAL = BASKET_TEXTURE = "basket"
+TABLE_MATERIAL = "groundplane"
+SKY_TEXTURE = "//unnamed_texture_0"
+LIGHTS = ("//unnamed_light_0", "extra_1", "extra_2")
 COLOURS = ("red", "green", "blue")
 CAMERAS = ("basket_front_left", "basket_front_right", "basket_back_left")
 
