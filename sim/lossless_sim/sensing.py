@@ -25,7 +25,7 @@ class Proprioception:
         self._rng = rng
 
     def __call__(self, data: mujoco.MjData, ids: Ids) -> dict[str, np.ndarray]:
-        """Joint position, velocity, effort (7,), gripper position (1,), tool pose (7,) x y z qx qy qz qw."""
+        """Joint and gripper position, velocity, effort (7,), (1,); tool pose (7,) x y z qx qy qz qw."""
         position = data.qpos[ids.arm_qpos].copy()
         if self._noise > 0:
             position += self._rng.normal(0.0, self._noise, 7)
@@ -38,6 +38,8 @@ class Proprioception:
             "joint_velocity": data.qvel[ids.arm_dof].copy(),
             "joint_effort": data.actuator_force[ids.arm_ctrl].copy(),
             "gripper_position": np.array([self._finger]),
+            "gripper_velocity": data.qvel[[ids.finger_dof]].copy(),
+            "gripper_effort": data.qfrc_actuator[[ids.finger_dof]].copy(),
             "tcp_pose": pose[[0, 1, 2, 4, 5, 6, 3]],
         }
 
