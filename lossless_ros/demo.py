@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,22 @@ from lossless_ros.progress import Progress, say, write_json
 TASK = "rgb_stacking/triplet1"
 DOMAIN = "randomized"
 BACKBONE = "tf_efficientnet_lite0"
-EPISODES = 30  # demonstrations, seeds 0 to 29
 REPLAY_SEED = 1000  # of the demonstration that is replayed and never trained on
-TRIALS, TRIAL_SEED = 4, 2000  # episodes that the policy drives
+TRIAL_SEED = 2000  # of the first episode that the policy drives
 
 
-def run(out: Path, workers: int) -> Path:
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything."""
+
+    episodes: int = 30  # demonstrations, with seeds from 0 on
+    trials: int = 4  # episodes that the policy drives
+    max_steps: int = 400  # of an episode
+    training: str = "demo"  # name in config/training, or a path
+
+
+def run(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: B008  frozen
     """Run everything into `out` (what an earlier demo left there is replaced) and return the report's path."""
-
     from lossless_ros.episodes.collect import collect, episode_name
     from lossless_ros.episodes.reader import find_episodes, read_episode
     from lossless_ros.evaluation.proof import verify_on_recording
@@ -39,9 +48,10 @@ def run(out: Path, workers: int) -> Path:
     times: dict[str, float] = {}
     results: dict[str, dict[str, Any]] = {}
 
-    with _timed(times, "collecting"), Progress("1/6 collecting", EPISODES + 1) as bar:
-        infos = collect(TASK, EPISODES, 0, DOMAIN, episodes, workers=workers, on_progress=lambda _: bar.advance())
-        collect(TASK, 1, REPLAY_SEED, DOMAIN, held_out, on_progress=lambda _: bar.advance())
+    with _timed(times, "collecting"), Progress("1/6 collecting", scale.episodes + 1) as bar:
+        options: dict[str, Any] = {"max_steps": scale.max_steps, "on_progress": lambda _: bar.advance()}
+        infos = collect(TASK, scale.episodes, 0, DOMAIN, episodes, workers=workers, **options)
+        collect(TASK, 1, REPLAY_SEED, DOMAIN, held_out, **options)
     results["collection"] = {
         "domain": DOMAIN,
         "n": len(infos),
@@ -51,11 +61,18 @@ def run(out: Path, workers: int) -> Path:
         "last_seed": infos[-1]["seed"],
     }
     with _timed(times, "training"), Progress("2/6 training", None) as bar:
-        config = load_training_config("demo")
+        config = load_training_config(scale.training)
         results["training"] = train([episodes], BACKBONE, "adapters", bundle, config, contract, False, bar.update)
-    with _timed(times, "driving over ROS 2"), Progress("3/6 driving over ROS 2", TRIALS) as bar:
+    with _timed(times, "driving over ROS 2"), Progress("3/6 driving over ROS 2", scale.trials) as bar:
         results["evaluation"] = evaluate_over_ros(
-            TASK, DOMAIN, TRIALS, TRIAL_SEED, bundle, record=driven, on_progress=lambda _: bar.advance()
+            TASK,
+            DOMAIN,
+            scale.trials,
+            TRIAL_SEED,
+            bundle,
+            steps=scale.max_steps,
+            record=driven,
+            on_progress=lambda _: bar.advance(),
         )
     with _timed(times, "replaying"), Progress("4/6 replaying", 1) as bar:
         results["replay"] = replay(bundle, [held_out], on_progress=lambda _: bar.advance())
