@@ -32,8 +32,14 @@ class World:
         self._closing: list[Callable[[], None]] = []
 
     def wait_until(self, what: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
-        """The first true value of `what`; fails when there was none in time."""
-        return wait_until(what, patience)
+        """The first true value of `what`; fails when there was none in time, or a process failed meanwhile."""
+
+        def alive_and_true() -> Any:
+            for process in self._processes:
+                assert not process.poll(), process.communicate()[1]
+            return what()
+
+        return wait_until(alive_and_true, patience)
 
     def start(self, name: str, *remaps: str, **parameters: Any) -> "subprocess.Popen[str]":
         """Start a node of the package with parameters (`__` in a name stands for a dot)."""

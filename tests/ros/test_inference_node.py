@@ -77,22 +77,16 @@ def test_parameters_that_cannot_be_set_are_refused_with_the_reason(running: Any)
     assert not refused.successful and refused.reason.startswith("dry_run: fixed while configured")
 
 
-def test_last_command_before_the_process_ends_is_stop(world: Any, bundle: Any) -> None:
-    robot = world.robot()
-    process = world.start("inference_node", bundles=bundle, autostart=True, device="cpu")
-    world.wait_until(lambda: robot.moving)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
-    world.wait_until(lambda: not robot.moving)
-
-
 def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
     """With compressed images and reliable publishers, as real cameras may have them."""
     robot = world.robot(compressed=True, reliable=True)
     joints = f"/joint_states:={world.namespace}/joint_states"
-    world.start("inference_node", joints, bundles=bundle, autostart=True, device="cpu", robot="sawyer")
+    process = world.start("inference_node", joints, bundles=bundle, autostart=True, device="cpu", robot="sawyer")
     world.wait_until(lambda: len(robot.would) > 5)
     assert any(any(robot.velocity(msg)) for msg in robot.would)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0
+    world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
     assert not robot.commands and not robot.grippers
 
 
@@ -110,7 +104,7 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     assert not robot.change_state("activate")
     assert robot.change_state("configure") and robot.change_state("activate")
     world.wait_until(lambda: robot.moving)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 0
     world.wait_until(lambda: not robot.moving)
 
