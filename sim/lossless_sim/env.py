@@ -68,11 +68,11 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._rendered_cell: Cell | None = None
         self._steps = 0
         self.action_space = gymnasium.spaces.Box(ACTION_LOW, ACTION_HIGH, dtype=np.float32)
-        self.observation_space = self._observation_space()
+        self.observation_space = self._observation_space()  # type: ignore[assignment]  # its own stubs disagree
 
     def _observation_space(self) -> gymnasium.spaces.Dict:
         def box(size: int, dtype: type = np.float64) -> gymnasium.spaces.Box:
-            return gymnasium.spaces.Box(-np.inf, np.inf, (size,), dtype)  # type: ignore[arg-type]
+            return gymnasium.spaces.Box(-np.inf, np.inf, (size,), dtype)
 
         image = gymnasium.spaces.Box(0, 255, (self._image_size, self._image_size, 3), np.uint8)
         numbers = {
@@ -126,9 +126,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         mujoco.mj_forward(self._model, data)
         self._observer.reset(data)
 
-    def step(
-        self, action: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control period of 50 ms; reward 1.0 while red is stacked, never terminated, 400 steps."""
         action = np.asarray(action, np.float32)
         if action.shape != (5,) or not np.isfinite(action).all():
@@ -142,8 +140,8 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         """Hold the command of an action for a control period; kinematics and contacts are fresh after it."""
         command = self._controller.command(self._data, action)
         due = self._commands(command)
-        late = self._late if self._in_force is not None else 0
-        if late:
+        late = 0 if self._in_force is None else self._late
+        if self._in_force is not None and late:
             self._run(self._in_force, late)
         self._run(due, self._physics.substeps - late)
         self._in_force = due

@@ -59,9 +59,7 @@ class Cameras:
         for name in (names.BASKET_TEXTURE, names.SKY_TEXTURE):
             mujoco.mjr_uploadTexture(model, self._context, model.texture(name).id)
 
-    def render(
-        self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool = False
-    ) -> dict[str, np.ndarray]:
+    def render(self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool = False) -> dict[str, np.ndarray]:
         """One image (size, size, 3) uint8 RGB per camera; `model` shares meshes and textures with `use`'s."""
         self._gl.make_current()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows

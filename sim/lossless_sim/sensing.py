@@ -58,8 +58,7 @@ class Pictures:
     def __call__(self, rendered: Images) -> Images:
         """The images that a policy gets for the rendered ones."""
         images = {
-            name: spoil(image, names.CAMERAS.index(name), self._draw, self._rng)
-            for name, image in rendered.items()
+            name: spoil(image, names.CAMERAS.index(name), self._draw, self._rng) for name, image in rendered.items()
         }
         arrived = self._lag(images)
         if self._dropped > 0:

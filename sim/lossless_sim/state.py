@@ -62,7 +62,7 @@ class StateObserver:
 
     def __call__(self, data: mujoco.MjData, command: Command) -> np.ndarray:
         """The observation (292,) float32 after `command` was carried out for a control period."""
-        parts = []
+        parts: list[np.ndarray] = []
         values = self._values(data, command)
         for block in LAYOUT:
             value = np.asarray(values[block.key], np.float32).reshape(block.width)

@@ -1,7 +1,7 @@
 """The released state-based specialists (Lee et al. 2021), as plain numpy.
 
-Network, read off the released SavedModels (google-deepmind/rgb_stacking): linear, LayerNorm, tanh, two ELU layers of 256;
-a Gaussian over the arm's four velocities (its mean through tanh) and two logits for the gripper.
+Network, read off the released SavedModels (google-deepmind/rgb_stacking): linear, LayerNorm, tanh, two ELU
+layers of 256; a Gaussian over the arm's four velocities (its mean through tanh) and two logits for the gripper.
 """
 
 from pathlib import Path

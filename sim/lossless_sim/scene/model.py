@@ -62,9 +62,7 @@ def _add_object(spec: mujoco.MjSpec, colour: str, file: str) -> None:
     body = spec.worldbody.add_body(name=name)
     body.add_freejoint(name=name)
     mesh = {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": name}
-    body.add_geom(
-        name=f"{name}_visual", rgba=RGBA[colour], group=1, contype=0, conaffinity=0, mass=MASS, **mesh
-    )
+    body.add_geom(name=f"{name}_visual", rgba=RGBA[colour], group=1, contype=0, conaffinity=0, mass=MASS, **mesh)
     body.add_geom(
         name=name,
         group=4,

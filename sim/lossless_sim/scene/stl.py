@@ -14,9 +14,7 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     corners = triangles["corners"].reshape(-1, 3)
     vertices, index = np.unique(corners, axis=0, return_inverse=True)
     faces = index.reshape(-1, 3).astype(np.int32)
-    degenerate = (
-        (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 0] == faces[:, 2])
-    )
+    degenerate = (faces[:, 0] == faces[:, 1]) | (faces[:, 1] == faces[:, 2]) | (faces[:, 0] == faces[:, 2])
     return vertices.astype(np.float64), faces[~degenerate]
 
 
