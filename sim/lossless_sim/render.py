@@ -22,6 +22,9 @@ def check_cameras(cameras: Sequence[str]) -> tuple[str, ...]:
     return tuple(cameras)
 
 
+_NOT_DRAWN = 5  # MuJoCo draws geom groups 0, 1 and 2
+
+
 class Cameras:
     """Renders some cameras of a model, square images of `size` pixels.
 
@@ -64,12 +67,15 @@ class Cameras:
         self._gl.make_current()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
         images = {}
+        groups = model.geom_group.copy()
         for name in self.names:
             view = mujoco.MjvCamera()
             view.type = mujoco.mjtCamera.mjCAMERA_FIXED
             view.fixedcamid = model.camera(names.camera(name)).id
+            model.geom_group[out_of_view(model, data, view.fixedcamid)] = _NOT_DRAWN
             everything = mujoco.mjtCatBit.mjCAT_ALL
             mujoco.mjv_updateScene(model, data, self._option, None, view, everything, self._scene)
+            model.geom_group[:] = groups
             mujoco.mjr_render(self._rect, self._scene, self._context)
             mujoco.mjr_readPixels(self._pixels, None, self._rect, self._context)
             images[name] = self._pixels[::-1].copy()
@@ -91,3 +97,12 @@ def _load_triton_before_mesa() -> None:
     if triton and triton.origin:
         with contextlib.suppress(OSError):
             ctypes.CDLL(str(Path(triton.origin).parent / "_C" / "libtriton.so"))
+
+
+def out_of_view(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> np.ndarray:
+    """Mask over geoms (ngeom,) whose bounding spheres lie outside a camera's square field of view."""
+    relative = (data.geom_xpos - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
+    half = np.deg2rad(model.cam_fovy[camera]) / 2
+    across = np.abs(relative[:, :2]) * np.cos(half) + relative[:, 2:] * np.sin(half)  # it looks along -z
+    endless = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    return ~endless & (across > model.geom_rbound[:, None]).any(axis=1)

@@ -38,7 +38,7 @@ def _appearance(model: mujoco.MjModel, v: dict[str, np.ndarray]) -> None:
         geom = model.geom(index)
         body = model.body(geom.bodyid[0]).name
         if body == names.BASKET_BODY:
-            part = 0 if geom.type[0] == mujoco.mjtGeom.mjGEOM_MESH else 1
+            part = 0 if geom.rgba[0] < 0.6 else 1  # the plates that show are the darker ones
             geom.rgba[:3] = np.clip(geom.rgba[:3] * v["basket_brightness"][part] * v["basket_tint"], 0, 1)
         elif geom.name.endswith("fingertip_geom_visual"):
             geom.rgba[:3] *= v["pad_brightness"][0]

@@ -29,7 +29,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "object_saturation": Parameter(ONE, 3, 1.0),
         "object_brightness": Parameter(ONE, 3, 1.0),
         "object_gloss": Parameter(ONE, 3, 0.5),  # specular reflection
-        "basket_brightness": Parameter(ONE, 2, 1.0),  # factors for the plates and for the frame
+        "basket_brightness": Parameter(ONE, 2, 1.0),  # factors for the inner plates and for what is behind them
         "basket_tint": Parameter(ONE, 3, 1.0),  # factors of the colour channels
         "basket_gloss": Parameter(ONE, 1, 0.5),
         "basket_pattern": Parameter(ONE, 1, 0.0),  # contrast of a random blotchy texture

@@ -19,7 +19,7 @@ PARTS = ("mujoco", "dm-control", "dm-robotics-moma", "dm-robotics-manipulation",
 
 def _key() -> str:
     """Changes with the versions of the parts and with the code that composes them."""
-    code = [(Path(__file__).parent / name).read_bytes() for name in ("compose.py", "stl.py")]
+    code = [(Path(__file__).parent / name).read_bytes() for name in ("compose.py", "merge.py", "stl.py")]
     versions = json.dumps({name: version(name) for name in PARTS}).encode()
     return hashlib.sha256(b"\0".join([versions, *code])).hexdigest()[:16]
 

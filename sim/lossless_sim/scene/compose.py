@@ -2,9 +2,9 @@
 
 The parts (Sawyer, FTS300, Robotiq 2F-85, basket, cameras) come as they are from dm-robotics-moma and
 dm-robotics-manipulation. What changes on the way out: each mesh of the robot becomes two geoms, its convex
-hull to collide (which is what MuJoCo collides anyhow) and a decimated mesh to look at; inertias are written
-out, so that they stay those of the original meshes; the geoms that only DeepMind's collision avoidance reads
-(it is off in this task) are left out.
+hull to collide (which is what MuJoCo collides anyhow) and a decimated mesh to look at; what is only looked at
+and moves together is merged by colour; inertias are written out, so that they stay those of the original
+meshes; the geoms that only DeepMind's collision avoidance reads (it is off in this task) are left out.
 """
 
 import json
@@ -15,6 +15,7 @@ import mujoco
 import numpy as np
 
 from lossless_sim.scene import stl
+from lossless_sim.scene.merge import merge_visuals
 
 BASKET_POSITION = (0.6, 0.0, 0.0498)  # centre of the basket's floor [m] (released environment)
 TRIANGLES = {  # of each visual mesh: the images are 128x128 pixels
@@ -43,11 +44,15 @@ def compose(folder: Path) -> None:
             _split(spec, geom, meshes, mesh_folder, written)
         elif _QP_GEOMS in geom.name and not geom.contype:
             geom.delete()
+        elif geom.rgba[3] == 0:
+            geom.group = 4  # not to be seen, and drawn all the same
     for mesh in list(spec.meshes):
         if mesh.name in meshes:
             mesh.delete()
     spec.meshdir = "meshes"
     spec.assets = {name: (mesh_folder / name).read_bytes() for name in written.values()}
+    merge_visuals(spec, spec.compile(), mesh_folder)
+    spec.assets = {path.name: path.read_bytes() for path in mesh_folder.iterdir()}
     spec.compile()
     (folder / "scene.xml").write_text(spec.to_xml())
     _copy_objects(folder / "objects")

@@ -9,7 +9,7 @@ from lossless_sim.scene.objects import Triplet
 from lossless_sim.scene.physics import Physics
 
 MASS = 0.2  # of each object [kg] (dm-robotics-manipulation)
-SHADOW_PIXELS = 1024  # of the shadow map; the default 4096 costs more than the image
+SHADOW_PIXELS = 512  # of the shadow map; the default 4096 costs more than the image
 TEXTURE_PIXELS = 64
 RGBA = {"red": (1, 0, 0, 1), "green": (0, 1, 0, 1), "blue": (0, 0, 1, 1)}  # released environment
 
@@ -77,6 +77,7 @@ def _add_object(spec: mujoco.MjSpec, colour: str, file: str) -> None:
 def _prepare_looks(spec: mujoco.MjSpec) -> None:
     """What domains change and a model must have from the start: a texture for the basket, two more lights."""
     spec.visual.quality.shadowsize = SHADOW_PIXELS
+    spec.visual.quality.offsamples = 0  # multisampling doubles the cost of an image in a software renderer
     spec.material(names.TABLE_MATERIAL).reflectance = 0.0  # the cameras do not see it, and a mirror costs a pass
     spec.add_texture(
         name=names.BASKET_TEXTURE,
@@ -93,7 +94,7 @@ def _prepare_looks(spec: mujoco.MjSpec) -> None:
         if geom.parent.name == names.BASKET_BODY:
             geom.material = names.BASKET_MATERIAL
     for name in names.LIGHTS[1:]:
-        spec.worldbody.add_light(name=name, pos=(0.6, 0, 1.5), dir=(0, 0, -1), active=False)
+        spec.worldbody.add_light(name=name, pos=(0.6, 0, 1.5), dir=(0, 0, -1), active=False, castshadow=False)
 
 
 def _disable_idle_geoms(spec: mujoco.MjSpec) -> None:
