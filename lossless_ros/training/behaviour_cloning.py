@@ -1,11 +1,10 @@
 """Behaviour cloning: episodes in, one bundle out. The backbone is used and never changed."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from lossless_ros.models.policy import find_device
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from lossless_ros.training.config import TrainingConfig, network_config
 from lossless_ros.training.run import NotFiniteError, Run
+from lossless_ros.training.threads import quickest, threads
 
 OnProgress = Callable[[int, int, str], object]  # percent, 100, a note
 
@@ -59,7 +59,7 @@ def train(
     task = _task(episodes, out)
     training, held_out = split(episodes, config.held_out, config.only_successful)
     fingerprint = frozen.fingerprint
-    with _threads(config.threads), torch.random.fork_rng(devices=[]):
+    with threads(_thread_count(config, frozen, sizes.image_size)), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Network(sizes, frozen, contract)
         network.fit_statistics(training.proprioception)
@@ -122,7 +122,7 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
                 f"loss is not finite in step {run.step}; {where}; try a lower learning_rate or clip"
             ) from None
         on_progress(int(100 * run.progress), 100, f"step {run.step}, loss {value:.4f}")
-        if looks * run.progress >= due and run.progress < 1:
+        if looks * run.progress >= due and run.progress < 1 and run.can_look:
             due = int(looks * run.progress) + 1
             point = run.look()
             write_checkpoint(out, {"run": identity, **run.state()})
@@ -158,6 +158,15 @@ def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
     }
 
 
+def _thread_count(config: TrainingConfig, backbone: Backbone, size: int) -> int | None:
+    """The settings' threads; for a run against time the quickest, else torch's own, which makes runs comparable."""
+    if config.threads is not None or config.max_minutes is None:
+        return config.threads
+    images = torch.zeros(16, 3, size, size).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        return quickest(lambda: backbone.features(images))
+
+
 def _check_writable(out: Path) -> None:
     """Find out before hours of training, not after."""
     try:
@@ -167,13 +176,3 @@ def _check_writable(out: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise LosslessError(f"cannot write {out}: {error.strerror}") from None
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -49,7 +49,7 @@ class Run:
         self._limits = limits_of(contract, device)
         self._began = began
         self._recent: list[float] = []
-        self._look_s = 0.0
+        self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]
         self._features: Features | None = None
         self._head_start = config.steps if network.feature_is_plain else config.head_start
         self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
@@ -67,6 +67,11 @@ class Run:
         if self.config.max_minutes is not None:  # leave time for the last look
             done = max(done, (self.elapsed + self._look_s) / (60 * self.config.max_minutes))
         return min(1.0, done)
+
+    @property
+    def can_look(self) -> bool:
+        """Whether there is time for a look at the held-out episodes: against time, they take a tenth of it at most."""
+        return self.config.max_minutes is None or self.elapsed - self._looked > 9 * self._look_s
 
     def advance(self) -> float:
         """One optimiser step; returns its loss.
@@ -99,7 +104,7 @@ class Run:
                 actions.append(self._tensor(batch.actions))
             raw, action = torch.cat(raws), torch.cat(actions)
             value = loss(raw, action, self._limits, self.config.gripper_weight).item()
-        self._look_s = time.monotonic() - begin
+        self._look_s, self._looked = time.monotonic() - begin, self.elapsed
         point = {**self.note(), "held_out_loss": value, **errors(raw, action, self.contract)}
         self.curve.append(point)
         return point
