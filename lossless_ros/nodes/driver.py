@@ -120,27 +120,27 @@ class Driver:
     def _watch(self) -> None:
         fault = self._commands.overdue()
         if fault:
-            late = self.contract.max_age_s
-            silent = [s for s in self.contract.streams if (self._streams.age(s) or 0.0) > late]
-            topics = ", ".join(self._streams.topic(stream) for stream in silent)
-            self._commands.stop("watchdog", f"nothing new on {topics}" if silent else f"no new command: {fault}")
+            silent = self._silent(2 / self.contract.rate_hz)
+            self._commands.stop("watchdog", f"nothing new on {silent}" if silent else f"no new command: {fault}")
+
+    def _silent(self, seconds: float) -> str:
+        """Topics on which nothing came for so long, as text; empty if there are none."""
+        ages = {stream: self._streams.age(stream) for stream in self.contract.streams}
+        return ", ".join(self._streams.topic(s) for s, age in ages.items() if age is None or age > seconds)
 
     def _report(self) -> None:
-        missing = self._streams.look_for_publishers()
-        silent = [s for s in self.contract.streams if (self._streams.age(s) or _SILENT_S + 1) > _SILENT_S]
-        log = self._node.get_logger()
-        if missing:
-            topics = ", ".join(self._streams.topic(stream) for stream in missing)
-            log.warning(f"nobody publishes {topics}", throttle_duration_sec=5.0)
-        elif silent:
-            topics = ", ".join(self._streams.topic(stream) for stream in silent)
-            log.warning(f"published, but nothing arrives: {topics} (type or QoS?)", throttle_duration_sec=5.0)
+        missing = ", ".join(map(self._streams.topic, self._streams.look_for_publishers()))
+        silent = self._silent(_SILENT_S)
+        warning = f"nobody publishes {missing}" if missing else ""
+        warning = warning or (f"nothing arrives on {silent}, though it is published (type or QoS?)" if silent else "")
+        if warning:
+            self._node.get_logger().warning(warning, throttle_duration_sec=5.0)
         guard = self._commands.guard
         level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if self._active else DiagnosticStatus.WARN
-        if missing or silent:
-            level = max(level, DiagnosticStatus.WARN)
         state = guard.state if self._active else "inactive"
         message = f"{state}: {guard.reason}" if guard.state in ("stopped", "latched") else state
+        if warning:
+            level, message = max(level, DiagnosticStatus.WARN), f"{message}; {warning}"
         now = self._node.get_clock().now()
         name = self._node.get_fully_qualified_name().lstrip("/")
         status = diagnostic_array(now, name, self._parameters["robot"], level, message, self._values())

@@ -22,9 +22,10 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
 def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     world, robot = running.world, running.robot
     world.wait_until(lambda: len(robot.commands) >= 20 and robot.grippers)  # both connections are made
-    before = len(robot.commands), len(robot.grippers)
-    world.wait_until(lambda: len(robot.commands) >= before[0] + 40)
-    assert abs((len(robot.commands) - before[0]) - (len(robot.grippers) - before[1])) <= 1
+    first, grippers = len(robot.commands), len(robot.grippers)
+    world.wait_until(lambda: len(robot.commands) >= first + 40)
+    moves = sum(any(robot.velocity(msg)) for msg in robot.commands[first:])  # on a slow machine there are stops too
+    assert abs(moves - (len(robot.grippers) - grippers)) <= 2
     stamps = [msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec for msg in robot.commands]
     assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
     assert all(msg.header.frame_id == "base" for msg in robot.commands)
@@ -40,9 +41,11 @@ def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
     world, robot = running.world, running.robot
     world.wait_until(lambda: robot.moving)
     robot.cameras = False
-    world.wait_until(lambda: not robot.moving)
-    assert "basket_front_left" in world.wait_until(lambda: _stopped(robot))["message"]
-    robot.cameras = True
+    try:
+        world.wait_until(lambda: not robot.moving and "basket_front_left" in robot.diagnostics[-1]["message"])
+        assert robot.diagnostics[-1]["message"].startswith("stopped: ")
+    finally:
+        robot.cameras = True
     world.wait_until(lambda: robot.moving)
 
 
@@ -130,7 +133,3 @@ def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters
     assert process.returncode == 2
     assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
     assert not output
-
-
-def _stopped(robot: Any) -> Any:
-    return next((r for r in reversed(robot.diagnostics) if r["message"].startswith("stopped")), None)
