@@ -67,7 +67,7 @@ def _init(args: list[str] | None) -> None:
 def _run(working: Working, done: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(working.node)
-    over = threading.Event()
+    leaving, over = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     def serve() -> None:
@@ -77,7 +77,8 @@ def _run(working: Working, done: threading.Event) -> int:
         except ExternalShutdownException:
             pass
         except BaseException as error:
-            failures.append(error)
+            if not leaving.is_set():  # on the way down a callback may meet what is already destroyed
+                failures.append(error)
         finally:
             done.set()
 
@@ -90,6 +91,7 @@ def _run(working: Working, done: threading.Event) -> int:
         # From here on a second signal (launch and terminals send several) must not cut the way down short.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+        leaving.set()
         working.stop()
         over.set()
         executor.wake()

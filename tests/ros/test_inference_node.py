@@ -88,7 +88,7 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
     world.wait_until(lambda: len(robot.would) > 5)
     assert any(any(robot.velocity(msg)) for msg in robot.would)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == 0, process.stderr.read()
     world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
     assert not robot.commands and not robot.grippers
 
@@ -108,7 +108,7 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     assert robot.change_state("configure") and robot.change_state("activate")
     world.wait_until(lambda: robot.moving)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=60) == 0, process.stderr.read()
     world.wait_until(lambda: not robot.moving)
 
 
