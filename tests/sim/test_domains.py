@@ -110,3 +110,31 @@ def test_a_bad_file_gets_one_line(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SimError) as error:
         load_domain(str(path))
     assert says in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_texture_lies_evenly_on_the_basket(model: mujoco.MjModel) -> None:
+    """A patch of texture covers as much plate, up to a slope of 55 degrees to its coordinate plane."""
+    geom = model.geom("merged_0")
+    assert model.body(geom.bodyid[0]).name == "base/rgb_basket"
+    mesh = int(geom.dataid[0])
+    faces = slice(model.mesh_faceadr[mesh], model.mesh_faceadr[mesh] + model.mesh_facenum[mesh])
+    corners = model.mesh_vert[model.mesh_vertadr[mesh] :][model.mesh_face[faces]]
+    texture = model.mesh_texcoord[model.mesh_texcoordadr[mesh] :][model.mesh_facetexcoord[faces]]
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    sides = np.diff(texture, axis=1)
+    covered = np.abs(sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]) * 0.25**2
+    large = areas > 1e-4
+    assert large.any()
+    assert (covered[large] > 0.57 * areas[large]).all() and (covered[large] < 1.01 * areas[large]).all()
+
+
+def test_wear_is_bounded_and_drawn(model: mujoco.MjModel) -> None:
+    domain = load_domain("randomized")
+    textures = []
+    for seed in (1, 2):
+        changed = apply(model, domain.draw(np.random.default_rng(seed)))
+        texture = changed.texture("basket")
+        start = int(texture.adr[0])
+        textures.append(changed.tex_data[start : start + int(texture.width[0]) * int(texture.height[0]) * 3])
+    assert all(pixels.min() >= 255 * 0.75 - 1 and pixels.std() > 0 for pixels in textures)
+    assert not np.array_equal(*textures)

@@ -53,17 +53,29 @@ def _appearance(model: mujoco.MjModel, v: dict[str, np.ndarray]) -> None:
 
 
 def _pattern(model: mujoco.MjModel, v: dict[str, np.ndarray], draw: Draw) -> None:
-    """A blotchy texture on the basket, and the background's brightness; both are drawn pixels."""
+    """Wear on the basket, and the background's brightness; both are drawn pixels."""
     contrast = v["basket_pattern"][0]
     if contrast > 0:
         seed = np.frombuffer(np.asarray(draw["appearance"]["basket_pattern"]).tobytes(), np.uint32)
         texture = _texture(model, names.BASKET_TEXTURE)
-        side = texture.shape[1]
-        coarse = np.random.default_rng(seed).uniform(-1, 1, (texture.shape[0] // 4, side // 4, 1))
-        fine = np.kron(coarse, np.ones((4, 4, 1)))
-        texture[:] = np.clip(255 * (1 - contrast / 2 + fine * contrast / 2), 0, 255)
+        worn = _wear(np.random.default_rng(seed), texture.shape[0])
+        texture[:] = np.clip(255 * (1 - contrast * worn), 0, 255)[..., None]
     sky = _texture(model, names.SKY_TEXTURE)
     sky[:] = np.clip(sky * v["background_brightness"][0], 0, 255)
+
+
+def _wear(rng: np.random.Generator, side: int) -> np.ndarray:
+    """Dust in soft patches and some straight scratches, (side, side) in 0 (clean) to 1; repeats without a seam."""
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(side), np.fft.rfftfreq(side), indexing="ij"))
+    spectrum = np.fft.rfft2(rng.standard_normal((side, side))) * np.exp(-((frequency * 12.0) ** 2))
+    dust = np.fft.irfft2(spectrum, (side, side))
+    worn = 0.3 + 0.25 * dust / dust.std() + 0.1 * rng.standard_normal((side, side))
+    for _ in range(int(rng.integers(4, 12))):
+        along = np.arange(rng.uniform(0.2, 0.8) * side)
+        turn, shade = rng.uniform(0, np.pi), rng.choice([-0.5, 0.5])
+        line = rng.uniform(0, side, 2)[:, None] + along * np.array([[np.cos(turn)], [np.sin(turn)]])
+        worn[tuple(line.astype(int) % side)] += shade
+    return np.clip(worn, 0.0, 1.0)
 
 
 def _texture(model: mujoco.MjModel, name: str) -> np.ndarray:

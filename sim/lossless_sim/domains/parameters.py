@@ -32,7 +32,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "basket_brightness": Parameter(ONE, 2, 1.0),  # factors for the inner plates and for what is behind them
         "basket_tint": Parameter(ONE, 3, 1.0),  # factors of the colour channels
         "basket_gloss": Parameter(ONE, 1, 0.5),
-        "basket_pattern": Parameter(ONE, 1, 0.0),  # contrast of a random blotchy texture
+        "basket_pattern": Parameter(ONE, 1, 0.0),  # contrast of dust and scratches
         "robot_brightness": Parameter(ONE, 1, 1.0),
         "pad_brightness": Parameter(ONE, 1, 1.0),
         "table_brightness": Parameter(ONE, 1, 1.0),

@@ -1,9 +1,12 @@
 """The cell with three objects as a MuJoCo model."""
 
+from pathlib import Path
+
 import mujoco
+import numpy as np
 
 from lossless_sim.rotations import matrix_to_quaternion
-from lossless_sim.scene import names
+from lossless_sim.scene import names, stl
 from lossless_sim.scene.cache import scene_folder
 from lossless_sim.scene.objects import Triplet
 from lossless_sim.scene.physics import Physics
@@ -11,6 +14,7 @@ from lossless_sim.scene.physics import Physics
 MASS = 0.2  # of each object [kg] (dm-robotics-manipulation)
 SHADOW_PIXELS = 512  # of the shadow map; the default 4096 costs more than the image
 TEXTURE_PIXELS = 64
+TEXTURE_METRES = 0.25  # side of the patch that a texture covers before it repeats
 RGBA = {"red": (1, 0, 0, 1), "green": (0, 1, 0, 1), "blue": (0, 0, 1, 1)}  # released environment
 
 
@@ -81,7 +85,7 @@ def _prepare_looks(spec: mujoco.MjSpec) -> None:
     spec.material(names.TABLE_MATERIAL).reflectance = 0.0  # the cameras do not see it, and a mirror costs a pass
     spec.add_texture(
         name=names.BASKET_TEXTURE,
-        type=mujoco.mjtTexture.mjTEXTURE_CUBE,
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_FLAT,
         rgb1=(1, 1, 1),
         rgb2=(1, 1, 1),
@@ -93,8 +97,22 @@ def _prepare_looks(spec: mujoco.MjSpec) -> None:
     for geom in spec.geoms:
         if geom.parent.name == names.BASKET_BODY:
             geom.material = names.BASKET_MATERIAL
+            if geom.type == mujoco.mjtGeom.mjGEOM_MESH:
+                _lay_texture(spec.mesh(geom.meshname), Path(spec.modelfiledir) / spec.meshdir)
     for name in names.LIGHTS[1:]:
         spec.worldbody.add_light(name=name, pos=(0.6, 0, 1.5), dir=(0, 0, -1), active=False, castshadow=False)
+
+
+def _lay_texture(mesh: mujoco.MjsMesh, folder: Path) -> None:
+    """Texture coordinates for a mesh file that has none: every face is laid on its nearest coordinate plane."""
+    vertices, faces = stl.read((folder / mesh.file).read_bytes())
+    corners = vertices[faces]  # (F, 3, 3)
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    planes = np.array([[1, 2], [0, 2], [0, 1]])[np.abs(normals).argmax(axis=1)]
+    flat = np.take_along_axis(corners, planes[:, None, :].repeat(3, axis=1), axis=2) / TEXTURE_METRES
+    mesh.file = ""
+    mesh.uservert, mesh.userface = vertices.ravel(), faces.ravel()
+    mesh.usertexcoord, mesh.userfacetexcoord = flat.ravel(), np.arange(faces.size)
 
 
 def _disable_idle_geoms(spec: mujoco.MjSpec) -> None:
