@@ -21,6 +21,12 @@ app = typer.Typer(
 )
 
 
+class Question(str, Enum):
+    """What can be measured."""
+
+    sim = "sim"
+
+
 class Mode(str, Enum):
     """How a policy is trained."""
 
@@ -179,12 +185,49 @@ def verify(
 
 
 @app.command()
-def info(thing: Annotated[str, typer.Argument(help="A bundle, bag, backbone or contract.")]) -> None:
-    """Say what a bundle, bag, backbone or contract holds."""
+def info(
+    thing: Annotated[str | None, typer.Argument(help="A bundle, bag, backbone or contract.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Show how this domain looks: a name or a YAML file.")] = None,
+    out: Annotated[Path, typer.Option(help="With --domain: the contact sheet to write (.png or .jpg).")] = Path(
+        "sheet.png"
+    ),
+    task: Task = "rgb_stacking/triplet1",
+    seed: Seed = 0,
+) -> None:
+    """Say what a bundle, bag, backbone or contract holds, or draw a domain's contact sheet."""
+    if (thing is None) == (domain is None):
+        raise LosslessError("give either a bundle, bag, backbone or contract, or --domain NAME --out sheet.png")
+    if domain is not None:
+        from lossless_ros.evaluation.sheet import write_sheet
+
+        write_sheet(domain, out, task, seed)
+        say(str(out))
+        return
     from lossless_ros.info import describe
 
-    for name, value in describe(thing).items():
+    for name, value in describe(str(thing)).items():
         say(f"{name}: {value}")
+
+
+@app.command()
+def bench(
+    question: Annotated[Question, typer.Argument(help="What to measure.")],
+    steps: Annotated[int, typer.Option(help="Control steps per figure.")] = 300,
+    json: Json = None,
+) -> None:
+    """Measure how fast things are on this machine."""
+    from lossless_ros.evaluation.bench_sim import bench_sim
+
+    result = bench_sim(steps, on_progress=lambda figure: say(f"measured {figure}"))
+    for who, figures in (("lossless_sim", result), ("reference", result["reference"])):
+        if figures is None:
+            say("reference: not measured, the module rgb_stacking is not installed")
+            continue
+        say(
+            f"{who}: {figures['steps_per_s_state']:.1f} steps/s without cameras, {figures['steps_per_s_3cameras']:.1f} "
+            f"with three; reset {figures['reset_s']:.3f} s; {figures['rss_mb']:.0f} MB"
+        )
+    write_json(json, result)
 
 
 @app.command()

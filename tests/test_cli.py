@@ -15,7 +15,7 @@ def lossless(*arguments):
 def test_help_lists_every_command():
     result = lossless("--help")
     assert result.returncode == 0
-    for name in ("collect", "train", "evaluate", "replay", "verify", "info", "demo"):
+    for name in ("collect", "train", "evaluate", "replay", "verify", "info", "bench", "demo"):
         assert f"  {name} " in result.stdout
 
 
@@ -55,6 +55,10 @@ def collect(folder, **changes):
         (lambda t: ["replay", "--bundle", t / "none.safetensors", "--bag", t], "rosbag2|none.safetensors"),
         (lambda t: ["verify", "--bundle", t / "none.safetensors"], "none.safetensors"),
         (lambda t: ["info", "nothing"], "nothing"),
+        (lambda t: ["info"], "--domain NAME"),
+        (lambda t: ["info", "--domain", "moon", "--out", t / "s.png"], "moon.*randomized"),
+        (lambda t: ["bench", "everything"], "everything.*sim"),
+        (lambda t: ["bench", "sim", "--steps", "0"], "steps is 0"),
         (lambda t: ["colect"], "colect"),
         (lambda t: ["collect"], "--task"),
     ],
