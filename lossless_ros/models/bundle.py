@@ -34,6 +34,7 @@ class Bundle:
     fingerprint: str  # and its fingerprint
     network: NetworkConfig
     provenance: dict[str, Any] = field(default_factory=dict)
+    source: str = ""  # where the backbone's weights came from; the fingerprint decides
     hash: str = ""  # sha256 over tensors and metadata; empty until saved
 
 
@@ -54,6 +55,7 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
         "contract": bundle.contract.to_json(),
         "backbone": bundle.backbone,
         "fingerprint": bundle.fingerprint,
+        "source": bundle.source,
         "network": json.dumps(dataclasses.asdict(bundle.network), sort_keys=True),
         "provenance": json.dumps(bundle.provenance, sort_keys=True),
     }
@@ -79,6 +81,7 @@ def read_bundle(path: Path) -> Bundle:
         metadata["fingerprint"],
         build(NetworkConfig, parts["network"], f"{path}: network"),
         parts["provenance"],
+        metadata.get("source", ""),  # not in the first bundles
         metadata["content"],
     )
 

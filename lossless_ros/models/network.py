@@ -48,7 +48,7 @@ class Network(nn.Module):
 
     def features(self, backbone: Backbone, images: Tensor) -> Tensor:
         """Adapted feature (N, C, h, w) of images (N, 3, S, S) in 0..1."""
-        return backbone.features(normalise(images, backbone.preprocessing), self.adapters)
+        return backbone.spatial(backbone.features(normalise(images, backbone.preprocessing), self.adapters))
 
     def decide(self, features: Tensor, proprioception: Tensor) -> Tensor:
         """Raw action (B, A) from features (cameras * B, C, h, w), cameras outermost, and proprioception (B, P)."""

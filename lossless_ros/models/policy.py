@@ -48,15 +48,19 @@ class Policy:
             self.act(Frame(0, images, felt, {}))
 
 
-def load_policy(bundle: Path, device: str = "auto", backbone: Backbone | None = None) -> Policy:
+def load_policy(
+    bundle: Path, device: str = "auto", backbone: Backbone | None = None, weights: Path | None = None
+) -> Policy:
     """The policy in a bundle file, on its own backbone or on one that is loaded already.
+
+    `weights` is a local file with the backbone's weights; without it they come from where the bundle says.
 
     Raises:
         LosslessError: the file is no whole bundle, is for another backbone, or the device is not there.
     """
     where = find_device(device)
     description, tensors = load_bundle(bundle)
-    backbone = backbone or load_backbone(description.backbone)
+    backbone = backbone or load_backbone(description.backbone, weights, remembered=description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
     wanted = network.state_dict()

@@ -15,13 +15,19 @@ from lossless_ros.models.policy import load_policy
 from lossless_ros.models.preprocess import normalise, to_batch
 
 
-def verify(bundle: Path, images: np.ndarray | None = None, backbone: Backbone | None = None) -> dict[str, Any]:
+def verify(
+    bundle: Path,
+    images: np.ndarray | None = None,
+    backbone: Backbone | None = None,
+    weights: Path | None = None,
+) -> dict[str, Any]:
     """Let the policy act, then compare its backbone with a fresh load from the source.
 
     Args:
         bundle: the file.
         images: real images (N, H, W, 3) uint8 RGB to compare outputs on; without them, seeded noise and gradients.
         backbone: one that is in use already; without it, one is loaded.
+        weights: local file with the backbone's weights; without it they come from where the bundle says.
 
     Returns:
         JSON-able; `ok` only if every check holds, and then `failures` is empty. `bundle_share` is the bundle's size
@@ -31,16 +37,17 @@ def verify(bundle: Path, images: np.ndarray | None = None, backbone: Backbone | 
         LosslessError: the bundle cannot be loaded or is for another backbone.
     """
     description, tensors = load_bundle(bundle)
-    policy = load_policy(bundle, "cpu", backbone)
+    policy = load_policy(bundle, "cpu", backbone, weights)
     worn = policy.backbone
-    source = backbones.load_plain(worn.name)
+    source = backbones.load_plain(worn.name, worn.source)
     kind = "given" if images is not None else "synthetic"
     images = images if images is not None else _synthetic(4, worn.preprocessing.size)
     frames = [_frame(policy.contract, image) for image in images]
     policy.act_batch(frames)
 
     differing = _differing(source, worn.model)
-    names = [n for n in tensors if n.startswith("backbone.") or n in dict(backbones.state(source))]
+    theirs = dict(backbones.state(source)).keys() - policy.network.state_dict().keys()  # a ViT has a `norm` as well
+    names = [n for n in tensors if n.startswith("backbone.") or n in theirs]
     size = policy.network.config.image_size
     checks = {
         "parameters_equal": not differing,
@@ -50,7 +57,7 @@ def verify(bundle: Path, images: np.ndarray | None = None, backbone: Backbone | 
         "frozen": not worn.model.training and not any(p.requires_grad for p in worn.model.parameters()),
         "bundle_free_of_backbone": not names and not _holds_copy(tensors, source),
     }
-    weights = sum(t.numel() * t.element_size() for _, t in backbones.state(source))
+    weight_bytes = sum(t.numel() * t.element_size() for _, t in backbones.state(source))
     return {
         "ok": all(checks.values()),
         "failures": [name for name, holds in checks.items() if not holds],
@@ -62,8 +69,8 @@ def verify(bundle: Path, images: np.ndarray | None = None, backbone: Backbone | 
         "differing": differing[:8],
         "images": {"kind": kind, "count": len(images)},
         "bundle_bytes": bundle.stat().st_size,
-        "backbone_bytes": weights,
-        "bundle_share": bundle.stat().st_size / weights,
+        "backbone_bytes": weight_bytes,
+        "bundle_share": bundle.stat().st_size / weight_bytes,
         "adapter_share": count(policy.network.adapters) / worn.parameters,
     }
 

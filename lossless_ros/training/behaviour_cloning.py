@@ -39,6 +39,7 @@ def train(
     contract: Contract,
     resume: bool = False,
     on_progress: OnProgress = lambda done, total, note: None,
+    weights: Path | None = None,
 ) -> dict[str, Any]:
     """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
 
@@ -52,7 +53,7 @@ def train(
     began = time.monotonic()
     _check_writable(out)
     device = find_device(config.device)
-    frozen = load_backbone(backbone)
+    frozen = load_backbone(backbone, weights)
     sizes = network_config(config, mode, frozen)
     paths = find_episodes(data)
     episodes = decode_episodes(paths, contract, on_progress=lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
@@ -89,7 +90,7 @@ def train(
         "versions": {"lossless_ros": __version__, "torch": torch.__version__, "timm": version("timm")},
         "metrics": metrics,
     }
-    bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance)
+    bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance, frozen.source)
     bundle = save_bundle(out, bundle, network.state_dict())
     checkpoint_path(out).unlink(missing_ok=True)
     return {

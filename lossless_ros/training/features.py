@@ -92,7 +92,7 @@ def _views(
     with torch.inference_mode():
         for view in range(config.feature_views):
             seen = augment(images, config.shift, config.colour, generator) if view else images
-            features = backbone.features(normalise(seen, backbone.preprocessing))
+            features = backbone.spatial(backbone.features(normalise(seen, backbone.preprocessing)))
             if isinstance(network.top, Pool):  # keeps what the head will see, a fraction of the size
                 features = network.top(features)[:, :, None, None]
             views.append(features.unflatten(0, (network.cameras, len(chunk))).transpose(0, 1).cpu())

@@ -44,7 +44,9 @@ def write_bundle(path: Path, backbone: Backbone, contract: Contract, config: Net
     network = Network(config, backbone, contract)
     awake(network)
     name, fingerprint = backbone.name, backbone.fingerprint
-    bundle = Bundle("rgb_stacking/triplet1", "adapters", contract, name, fingerprint, config, {"seed": 0})
+    bundle = Bundle(
+        "rgb_stacking/triplet1", "adapters", contract, name, fingerprint, config, {"seed": 0}, backbone.source
+    )
     return save_bundle(path, bundle, network.state_dict())
 
 

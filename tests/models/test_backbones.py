@@ -10,7 +10,7 @@ from lossless_ros.models.backbones import Backbone, load_backbone, load_plain
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_features_and_logits_are_bit_identical_to_plain_timm(lite0, size, layout):
     images = torch.rand(2, 3, size, size).to(memory_format=layout)
-    plain = load_plain(lite0.name)
+    plain = load_plain(lite0.name, lite0.source)
     with torch.inference_mode():
         assert torch.equal(lite0.features(images), plain.forward_features(images))
         assert torch.equal(lite0.classify(lite0.features(images)), plain(images))
@@ -22,7 +22,7 @@ def test_backbone_is_frozen_and_in_eval_mode(lite0):
 
 
 def test_fingerprint_is_that_of_the_source_and_sees_one_changed_number(lite0):
-    plain = load_plain(lite0.name)
+    plain = load_plain(lite0.name, lite0.source)
     assert backbones.fingerprint(plain) == lite0.fingerprint
     plain.bn1.running_mean[0] += 1e-6
     assert backbones.fingerprint(plain) != lite0.fingerprint
@@ -59,7 +59,7 @@ def test_parameters_leave_the_classifier_out(lite0):
 
 
 def test_missing_package_is_named(monkeypatch):
-    entry = backbones.Entry("tf_efficientnet_lite0", "efficientnet", "no_such_package")
+    entry = backbones.Entry("tf_efficientnet_lite0", "no_such_package")
     monkeypatch.setitem(backbones.REGISTRY, "tf_efficientnet_lite0", entry)
     with pytest.raises(LosslessError, match="PyPI package no_such_package, which is not installed"):
         load_backbone("tf_efficientnet_lite0")

@@ -55,7 +55,7 @@ def test_action_depends_on_each_camera_and_on_proprioception(bundle_path, lite0,
 
 
 def test_bundle_for_another_backbone_is_refused(bundle_path, lite0):
-    other = Backbone(lite0.name, lite0.family, load_plain(lite0.name), "test")
+    other = Backbone(lite0.name, lite0.family, load_plain(lite0.name, lite0.source), lite0.source)
     other.model.conv_stem.weight[0, 0, 0, 0] += 1
     with pytest.raises(LosslessError, match="was trained on tf_efficientnet_lite0 .* not on tf_efficientnet_lite0"):
         load_policy(bundle_path, "cpu", other)

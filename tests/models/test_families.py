@@ -1,0 +1,124 @@
+"""Every family and placement, on small models of it with random weights that come from a file."""
+
+import dataclasses
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.adapters import MAX_SHARE, Adapters, count, default_rank
+from lossless_ros.models.backbones import Backbone, load_backbone
+from lossless_ros.models.policy import load_policy
+from lossless_ros.models.verify import verify
+from tests.models.conftest import awake, write_bundle
+
+SMALL = {  # timm name -> family, image size [px]
+    "test_efficientnet": ("efficientnet", 64),
+    "test_resnet": ("resnet", 64),
+    "test_nfnet": ("nfnet", 64),
+    "resnet50_clip.openai": ("clip_resnet", 64),
+    "test_vit": ("vit", 64),
+}
+PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle", "top")]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A file of random weights for each model."""
+    folder = tmp_path_factory.mktemp("weights")
+    for name in SMALL:
+        torch.manual_seed(0)
+        model = timm.create_model(name)
+        awake(model)
+        save_file(model.state_dict(), folder / f"{name}.safetensors")
+    return {name: folder / f"{name}.safetensors" for name in SMALL}
+
+
+@pytest.fixture(scope="module")
+def backbones(files) -> dict[str, Backbone]:
+    return {name: load_backbone(name, files[name]) for name in SMALL}
+
+
+def images(name: str, count: int = 2) -> torch.Tensor:
+    return torch.rand(count, 3, SMALL[name][1], SMALL[name][1], generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_pieces_are_timms_forward_features_bit_for_bit(backbones, name):
+    backbone, x = backbones[name], images(name)
+    assert backbone.family == SMALL[name][0]
+    with torch.inference_mode():
+        assert torch.equal(backbone.features(x), backbone.model.forward_features(x))
+        spatial = backbone.spatial(backbone.features(x))
+    assert spatial.shape[:2] == (2, backbone.feature_channels) and spatial.shape[2] == spatial.shape[3]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_sites_have_the_channels_that_flow_there(backbones, name):
+    seen = []
+
+    def adapt(site, feature):
+        tokens = next(s.tokens for s in backbones[name].sites if s.name == site)
+        seen.append((site, feature.shape[-1 if tokens else 1]))
+        return feature
+
+    with torch.inference_mode():
+        backbones[name].features(images(name, 1), adapt)
+    assert seen == [(site.name, site.channels) for site in backbones[name].sites]
+    assert {s.placement for s in backbones[name].sites} == {"bottom", "middle"}
+
+
+@pytest.mark.parametrize("placements", PLACEMENTS)
+@pytest.mark.parametrize("name", SMALL)
+def test_adapters_start_as_identity_and_alone_get_gradient(backbones, name, placements):
+    backbone, x = backbones[name], images(name)
+    adapters = Adapters(backbone.sites, placements, 4, 3)
+    assert len(adapters.at) == sum(s.placement in placements for s in backbone.sites) > 0
+    with torch.inference_mode():
+        plain = backbone.features(x)
+        assert torch.equal(backbone.features(x, adapters), plain)
+    awake(adapters)
+    before = backbone.fingerprint
+    worn = backbone.features(x, adapters)
+    worn.square().sum().backward()
+    assert not torch.equal(worn, plain)
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in adapters.parameters())
+    assert all(p.grad is None for p in backbone.model.parameters())
+    assert backbone.fingerprint == before
+    with torch.inference_mode():
+        assert torch.equal(backbone.features(x), plain)
+
+
+@pytest.mark.parametrize("placements", PLACEMENTS)
+@pytest.mark.parametrize("name", SMALL)
+def test_bundle_is_loaded_as_saved_and_proved(backbones, files, tmp_path, contract, config, name, placements):
+    path = tmp_path / "task.safetensors"
+    sizes = dataclasses.replace(config, placements=placements, image_size=SMALL[name][1])
+    saved = write_bundle(path, backbones[name], contract, sizes)
+    policy = load_policy(path, "cpu")
+    assert policy.bundle == saved
+    assert policy.backbone.source == f"file {files[name]}"
+    report = verify(path, backbone=backbones[name])
+    assert report["ok"], report["failures"]
+
+
+@pytest.mark.parametrize("name", ["vit_base_patch16_224", "resnet50", "dm_nfnet_f0"])
+def test_default_rank_of_full_size_models_stays_within_the_share(name):
+    from lossless_ros.models.families import find_family
+    from lossless_ros.models.weights import create
+
+    with torch.device("meta"):
+        model = create(name)
+        backbone = Backbone(name, find_family(name, model), model, "none")
+        rank = default_rank(backbone.sites, 3, backbone.parameters)
+        adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, 3)
+    assert 0.009 < count(adapters) / backbone.parameters <= MAX_SHARE
+
+
+def test_model_of_another_family_is_refused(tmp_path):
+    model = timm.create_model("test_convnext")
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(LosslessError, match="is a ConvNeXt; known families: .*vit"):
+        load_backbone("test_convnext", tmp_path / "w.safetensors")
