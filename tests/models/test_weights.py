@@ -1,0 +1,102 @@
+import re
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.backbones import load_backbone
+from tests.models.conftest import awake
+
+NAME = "test_resnet"
+
+
+@pytest.fixture(scope="module")
+def state():
+    torch.manual_seed(0)
+    model = timm.create_model(NAME)
+    awake(model)
+    return model.state_dict()
+
+
+def bare(state):
+    return {n: t for n, t in state.items() if not n.startswith("fc.")}
+
+
+def by_position(state):
+    places = {"conv1": 0, "bn1": 1, "layer1": 4, "layer2": 5, "layer3": 6, "layer4": 7}
+    return {re.sub(r"^\w+", lambda m: str(places[m[0]]), n): t for n, t in bare(state).items()}
+
+
+def prefixed(prefix, state):
+    return {f"{prefix}{n}": t for n, t in state.items()}
+
+
+PROJECTION = {"projector.0.weight": torch.zeros(4, 4), "predictor.0.weight": torch.zeros(4, 4)}
+LAYOUTS = {
+    "backbone alone": bare,
+    "with projection head": lambda s: {"state_dict": {**prefixed("backbone.", bare(s)), **PROJECTION}, "epoch": 3},
+    "data parallel": lambda s: {"state_dict": prefixed("module.", bare(s))},
+    "online and target": lambda s: {
+        "model": {
+            **prefixed("module.online_encoder.net.", bare(s)),
+            **prefixed("module.target_encoder.net.", {n: torch.zeros_like(t) for n, t in bare(s).items()}),
+        }
+    },
+    "layers by position": lambda s: {
+        "online_network_state_dict": {**prefixed("encoder.", by_position(s)), **PROJECTION}
+    },
+    "head in place of the classifier": lambda s: {**bare(s), "fc.0.weight": torch.zeros(4, 4)},
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_byol_checkpoint_gives_the_backbone_whatever_its_layout(state, tmp_path, layout):
+    torch.save(LAYOUTS[layout](state), tmp_path / "byol.pth")
+    backbone = load_backbone(NAME, tmp_path / "byol.pth")
+    got = backbone.model.state_dict()
+    assert got.keys() == bare(state).keys()
+    assert all(torch.equal(got[n], state[n]) for n in got)
+
+
+def test_classifier_of_the_file_is_kept(state, tmp_path):
+    save_file(state, tmp_path / "w.safetensors")
+    backbone = load_backbone(NAME, tmp_path / "w.safetensors")
+    assert torch.equal(backbone.model.fc.weight, state["fc.weight"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda s: s.update({"bn1.weight": torch.zeros(7)}),
+            r"tensor bn1.weight is \(7,\), expected \(\d+,\) of test_r",
+        ),
+        (lambda s: s.pop("layer2.0.conv1.weight"), r"tensor layer2.0.conv1.weight is none, expected \(.*\) of test_r"),
+        (lambda s: s.update({"layer4.9.x": torch.zeros(2)}), r"layer4.9.x is \(2,\), expected none of test_resnet"),
+    ],
+)
+def test_file_that_does_not_fit_is_one_line(state, tmp_path, change, message):
+    changed = dict(state)
+    change(changed)
+    save_file(changed, tmp_path / "w.safetensors")
+    with pytest.raises(LosslessError, match=message) as error:
+        load_backbone(NAME, tmp_path / "w.safetensors")
+    assert "\n" not in str(error.value)
+
+
+def test_pickle_that_would_run_code_is_refused(tmp_path):
+    torch.save({"a": print}, tmp_path / "w.pth")
+    with pytest.raises(LosslessError, match="no checkpoint of tensors"):
+        load_backbone(NAME, tmp_path / "w.pth")
+
+
+def test_missing_file_and_missing_permission_say_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.delenv("LOSSLESS_ALLOW_HUB", raising=False)
+    with pytest.raises(LosslessError, match="no such file"):
+        load_backbone(NAME, tmp_path / "none.safetensors")
+    with pytest.raises(LosslessError, match="give --weights FILE, or set LOSSLESS_ALLOW_HUB=1"):
+        load_backbone("resnet50.a1_in1k")
+    with pytest.raises(LosslessError, match="which is gone; give --weights FILE"):
+        load_backbone(NAME, remembered=f"file {tmp_path / 'gone.pth'}")
