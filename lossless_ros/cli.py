@@ -46,6 +46,9 @@ Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an e
 Domain = Annotated[str, typer.Option(help="How the world looks: a name of config/domains or a YAML file.")]
 Workers = Annotated[int, typer.Option(help="Worker processes.")]
 Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
@@ -84,6 +87,7 @@ def train(
     config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    weights: Weights = None,
     json: Json = None,
 ) -> None:
     """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
@@ -93,7 +97,8 @@ def train(
 
     with Progress("training", None) as progress:
         settings = load_training_config(config)
-        result = run(data, backbone, mode.value, out, settings, load_contract(contract), resume, progress.update)
+        how = load_contract(contract)
+        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights)
     say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
     write_json(json, result)
 
@@ -171,13 +176,14 @@ def replay(
 def verify(
     bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
     bag: Annotated[Path | None, typer.Option(help="Compare outputs on its images; else on made-up ones.")] = None,
+    weights: Weights = None,
     json: Json = None,
 ) -> None:
     """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
     from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.models.verify import verify as run
 
-    result = run(bundle) if bag is None else verify_on_recording(bundle, bag)
+    result = run(bundle, weights=weights) if bag is None else verify_on_recording(bundle, bag, weights)
     for name, value in result.items():
         say(f"{name}: {value}")
     write_json(json, result)
@@ -188,6 +194,7 @@ def verify(
 @app.command()
 def info(
     thing: Annotated[str | None, typer.Argument(help="A bundle, bag, backbone or contract.")] = None,
+    weights: Weights = None,
     domain: Annotated[str | None, typer.Option(help="Show how this domain looks: a name or a YAML file.")] = None,
     out: Annotated[Path, typer.Option(help="With --domain: the contact sheet to write (.png or .jpg).")] = Path(
         "sheet.png"
@@ -206,7 +213,7 @@ def info(
         return
     from lossless_ros.info import describe
 
-    for name, value in describe(str(thing)).items():
+    for name, value in describe(str(thing), weights).items():
         say(f"{name}: {value}")
 
 

@@ -8,8 +8,8 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
 
 
-def describe(thing: str) -> dict[str, Any]:
-    """Names and values that describe it.
+def describe(thing: str, weights: Path | None = None) -> dict[str, Any]:
+    """Names and values that describe it; `weights` is a local file for a backbone.
 
     Raises:
         LosslessError: it is none of a bundle, a bag, a contract and a backbone, or it cannot be read.
@@ -22,7 +22,7 @@ def describe(thing: str) -> dict[str, Any]:
     try:
         find_config("contracts", thing)
     except LosslessError:
-        return _backbone(thing)
+        return _backbone(thing, weights)
     return _contract(load_contract(thing))
 
 
@@ -64,8 +64,8 @@ def _contract(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _backbone(name: str) -> dict[str, Any]:
+def _backbone(name: str, weights: Path | None) -> dict[str, Any]:
     from lossless_ros.models.backbones import load_backbone
 
-    backbone = load_backbone(name)
+    backbone = load_backbone(name, weights)
     return {"backbone": backbone.name, **backbone.describe()}

@@ -12,12 +12,15 @@ from lossless_ros.models.verify import verify
 IMAGES = 4  # of each camera, spread over the episode
 
 
-def verify_on_recording(bundle: Path, bag: Path) -> dict[str, Any]:
+def verify_on_recording(bundle: Path, bag: Path, weights: Path | None = None) -> dict[str, Any]:
     """`models.verify.verify` with images of the first episode in `bag`.
+
+    `weights` is a local file with the backbone's weights.
 
     Raises:
         LosslessError: bundle or bag cannot be used.
     """
     frames = read_episode(find_episodes([bag])[0], read_bundle(bundle).contract).frames
     chosen = np.linspace(0, len(frames) - 1, min(IMAGES, len(frames))).round().astype(int)
-    return verify(bundle, np.stack([image for i in chosen for image in frames[i].images]))
+    images = np.stack([image for i in chosen for image in frames[i].images])
+    return verify(bundle, images, weights=weights)
