@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lossless_ros import __version__
+from lossless_ros.episodes.collect import check_numbers
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.rollout import check_world, summarize
 from lossless_ros.models.bundle import read_bundle
@@ -49,8 +50,7 @@ def evaluate_over_ros(
     metadata = read_bundle(bundle)
     task = task or metadata.task
     check_world(task, domain)
-    if episodes < 1 or seed < 0:
-        raise LosslessError(f"episodes is {episodes} and seed {seed}, expected at least 1 and at least 0")
+    check_numbers(episodes, seed)
     with tempfile.TemporaryDirectory(prefix="lossless_over_ros_") as folder:
         contract, result = Path(folder, "contract.yaml"), Path(folder, "result.json")
         contract.write_text(metadata.contract.to_json())
