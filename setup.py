@@ -63,7 +63,15 @@ setup(
         "rich",
         "matplotlib",
     ],
-    extras_require={"sim": simulator, "ros": ros, "test": ["pytest"]},
+    extras_require={
+        "sim": simulator,
+        "ros": ros,
+        "cpu": ["openvino"],  # the node's fast runtime on a CPU
+        "joints": ["mink"],  # joint commands by differential inverse kinematics
+        "training": ["tensorboard"],
+        "cluster": ["ray"],  # collection over many machines
+        "test": ["pytest"],
+    },
     entry_points={
         "console_scripts": [
             "lossless = lossless_ros.cli:main",
