@@ -184,7 +184,7 @@ def verify(
     from lossless_ros.models.verify import verify as run
 
     result = run(bundle, weights=weights) if bag is None else verify_on_recording(bundle, bag, weights)
-    for name, value in result.items():
+    for name, value in {"reason": result["reason"]}.items() if "reason" in result else result.items():
         say(f"{name}: {value}")
     write_json(json, result)
     if not result["ok"]:

@@ -1,4 +1,4 @@
-"""The trainable part of a policy: adapters, top, head and statistics. The backbone is an argument, never a part."""
+"""The trainable part of a policy: adapters, top, head, statistics. The shared backbone is an argument, never a part."""
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from lossless_ros.contract import Contract
 from lossless_ros.models.adapters import Adapters, Pool, Top
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.own_backbone import OwnBackbone
 from lossless_ros.models.preprocess import normalise
 
 MIN_STD = 0.01  # [rad, m or 1] proprioception that hardly moves in the data is not blown up beyond this
@@ -24,6 +25,7 @@ class Network(nn.Module):
         self.config = config
         self.cameras = len(contract.cameras)
         self.adapters = Adapters(backbone.sites, config.placements, config.rank, config.kernel)
+        self.own = OwnBackbone(backbone, config.own_backbone) if config.own_backbone else None
         channels = backbone.feature_channels
         with_top = "top" in config.placements
         self.top = Top(channels, config.top_size, config.top_grid) if with_top else Pool(channels)
@@ -43,11 +45,12 @@ class Network(nn.Module):
 
     @property
     def feature_is_plain(self) -> bool:
-        """Whether the last feature is the backbone's own, so that it can be computed once for all."""
-        return not self.adapters.at
+        """Whether the last feature is the shared backbone's, so that it can be computed once for all."""
+        return not self.adapters.at and self.own is None
 
     def features(self, backbone: Backbone, images: Tensor) -> Tensor:
         """Adapted feature (N, C, h, w) of images (N, 3, S, S) in 0..1."""
+        backbone = self.own.backbone if self.own else backbone
         return backbone.spatial(backbone.features(normalise(images, backbone.preprocessing), self.adapters))
 
     def decide(self, features: Tensor, proprioception: Tensor) -> Tensor:

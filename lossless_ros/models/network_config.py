@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 PLACEMENTS = ("bottom", "middle", "top")
+PRETRAINED, RANDOM = "pretrained", "random"  # how a policy's own backbone began
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,14 @@ class NetworkConfig:
     top_size: int  # numbers that the top gives per camera, about
     top_grid: int  # its cells along height and width
     hidden: tuple[int, ...]  # widths of the head's hidden layers
+    own_backbone: str = ""  # a copy of the backbone that learns: pretrained or random at first; "": none
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.placements if p not in PLACEMENTS]
         if wrong:
             raise ValueError(f"placement is '{wrong[0]}', expected one of {', '.join(PLACEMENTS)}")
+        if self.own_backbone not in ("", PRETRAINED, RANDOM):
+            raise ValueError(f"own_backbone is '{self.own_backbone}', expected {PRETRAINED}, {RANDOM} or nothing")
         sizes = (self.rank, self.kernel, self.image_size, self.top_size, self.top_grid, *self.hidden)
         if min(sizes) < 1 or self.kernel % 2 == 0:
             raise ValueError(f"sizes are {sizes}, expected at least 1 each and an odd kernel")

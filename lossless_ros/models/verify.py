@@ -10,7 +10,7 @@ from lossless_ros.frames import Frame
 from lossless_ros.models import backbones
 from lossless_ros.models.adapters import count
 from lossless_ros.models.backbones import Backbone
-from lossless_ros.models.bundle import load_bundle
+from lossless_ros.models.bundle import Bundle, load_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.preprocess import normalise, to_batch
 
@@ -32,11 +32,14 @@ def verify(
     Returns:
         JSON-able; `ok` only if every check holds, and then `failures` is empty. `bundle_share` is the bundle's size
         on disk in parts of the backbone's bytes, `adapter_share` that of the bottom and middle adapters' parameters.
+        For a mode that changes the backbone (full, scratch) `ok` is false and `reason` says so.
 
     Raises:
         LosslessError: the bundle cannot be loaded or is for another backbone.
     """
     description, tensors = load_bundle(bundle)
+    if description.network.own_backbone:
+        return _not_lossless(bundle, description, tensors)
     policy = load_policy(bundle, "cpu", backbone, weights)
     worn = policy.backbone
     source = backbones.load_plain(worn.name, worn.source)
@@ -72,6 +75,24 @@ def verify(
         "backbone_bytes": weight_bytes,
         "bundle_share": bundle.stat().st_size / weight_bytes,
         "adapter_share": count(policy.network.adapters) / worn.parameters,
+    }
+
+
+def _not_lossless(path: Path, bundle: Bundle, tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """The answer for a mode that trains a copy of the backbone: there is nothing to prove."""
+    reason = f"mode {bundle.mode} trains a copy of {bundle.backbone}, which is in the bundle: not lossless by design"
+    weight_bytes = sum(t.numel() * t.element_size() for name, t in tensors.items() if name.startswith("own."))
+    return {
+        "ok": False,
+        "failures": [reason],
+        "reason": reason,
+        "bundle": str(path),
+        "backbone": bundle.backbone,
+        "parameters_equal": False,
+        "outputs_equal": False,
+        "bundle_bytes": path.stat().st_size,
+        "backbone_bytes": weight_bytes,
+        "bundle_share": path.stat().st_size / weight_bytes,
     }
 
 

@@ -1,4 +1,4 @@
-"""Behaviour cloning: episodes in, one bundle out. The backbone is used and never changed."""
+"""Behaviour cloning: episodes in, one bundle out. The shared backbone is used and never changed."""
 
 import dataclasses
 import hashlib
@@ -155,6 +155,7 @@ def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
         "trained": count(network),
         "adapters": count(network.adapters),
         "top": count(network.top),
+        "own_backbone": count(network.own) if network.own else 0,
         "head": count(network.head) + count(network.norm),
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from lossless_ros.errors import unknown
 from lossless_ros.models.adapters import default_rank
 from lossless_ros.models.backbones import Backbone
-from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.network_config import PRETRAINED, RANDOM, NetworkConfig
 from lossless_ros.paths import find_config
 from lossless_ros.settings import build, load_yaml
 
@@ -15,7 +15,10 @@ MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
     "middle": ("middle",),
     "bottom": ("bottom",),
     "adapters": ("bottom", "middle", "top"),
+    "full": ("top",),  # what adapters have, but a copy of the backbone learns in place of bottom and middle
+    "scratch": ("top",),
 }
+OWN_BACKBONE = {"full": PRETRAINED, "scratch": RANDOM}  # modes that train a copy of the backbone, and how it begins
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,7 @@ class TrainingConfig:
     steps: int
     batch: int
     learning_rate: float
+    full_rate: float
     weight_decay: float
     warm_up: int
     clip: float
@@ -53,7 +57,7 @@ class TrainingConfig:
         for name in ("steps", "batch", "warm_up", "looks", "look_frames", "feature_views", "feature_stride"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "full_rate", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
         for name in ("held_out", "shift", "colour"):
@@ -90,4 +94,5 @@ def network_config(config: TrainingConfig, mode: str, backbone: Backbone) -> Net
         top_size=config.top_size,
         top_grid=config.top_grid,
         hidden=config.hidden,
+        own_backbone=OWN_BACKBONE.get(mode, ""),
     )

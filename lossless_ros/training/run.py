@@ -13,6 +13,7 @@ from lossless_ros.contract import Contract
 from lossless_ros.episodes.dataset import Batch, Dataset
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
+from lossless_ros.models.network_config import PRETRAINED, RANDOM
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.training import order
 from lossless_ros.training.augment import augment
@@ -52,8 +53,10 @@ class Run:
         self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]
         self._features: Features | None = None
         self._head_start = config.steps if network.feature_is_plain else config.head_start
+        if network.config.own_backbone == RANDOM:
+            self._head_start = 0  # its features are not the shared backbone's
         self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
-        self._optimiser = torch.optim.AdamW(_groups(network, config.weight_decay), lr=config.learning_rate)
+        self._optimiser = torch.optim.AdamW(_groups(network, config))
 
     @property
     def elapsed(self) -> float:
@@ -87,7 +90,7 @@ class Run:
         if not math.isfinite(value.item()) or not math.isfinite(norm.item()):
             raise NotFiniteError
         for group in self._optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate()
+            group["lr"] = group["full_lr"] * self._rate()
         self._optimiser.step()
         self.step += 1
         self._recent.append(value.item())
@@ -97,6 +100,7 @@ class Run:
         """Loss and errors on the held-out episodes; becomes the learning curve's next point."""
         begin = time.monotonic()
         raws, actions = [], []
+        self.network.eval()
         with torch.inference_mode():
             for chunk in np.array_split(at := self.held_out.spread(self.config.look_frames), -(-len(at) // 16)):
                 batch = self.held_out.batch(chunk)
@@ -136,6 +140,7 @@ class Run:
 
     def _forward(self) -> tuple[Tensor, Tensor]:
         """Raw actions (B, A) for this step's frames, and what the expert did."""
+        self.network.train()
         config, generator = self.config, order.generator(self.config.seed, self.step)
         if self.step < self._head_start:
             features = self._computed()
@@ -176,10 +181,14 @@ class Run:
         return torch.from_numpy(array).to(self.device)
 
 
-def _groups(network: Network, decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels, none for biases and norms."""
-    parameters = list(network.parameters())
+def _groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Weight decay for matrices and kernels, none for biases and norms; a pretrained copy learns at its own rate."""
+    copied = list(network.own.parameters()) if network.own else []
+    ours = [p for name, p in network.named_parameters() if not name.startswith("own.")]
+    rate = config.learning_rate
+    copy_rate = rate * (config.full_rate if network.config.own_backbone == PRETRAINED else 1)
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in some if (p.ndim > 1) == large], "full_lr": lr, "weight_decay": decay}
+        for some, lr in ((ours, rate), (copied, copy_rate))
+        for large, decay in ((True, config.weight_decay), (False, 0.0))
     ]

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import load_bundle, read_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.verify import verify
 from lossless_ros.training import run
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
-from lossless_ros.training.config import MODES
+from lossless_ros.training.config import MODES, OWN_BACKBONE
 from tests.training.conftest import record
 
 LITE0 = "tf_efficientnet_lite0"
@@ -32,8 +33,30 @@ def test_every_mode_gives_a_bundle_that_acts_and_is_proved(episodes, contract, c
     assert result["data"]["episodes"] == 3 and result["data"]["held_out_episodes"] == 1
     policy = load_policy(out)
     policy.warm_up(1)
-    assert verify(out, backbone=policy.backbone)["ok"]
+    proof = verify(out, backbone=policy.backbone)
+    assert proof["ok"] == (mode not in OWN_BACKBONE)
+    assert (proof["bundle_share"] > 1) == (mode in OWN_BACKBONE)
     assert not checkpoint_path(out).exists()
+
+
+@pytest.mark.parametrize("mode", OWN_BACKBONE)
+def test_modes_that_change_the_backbone_change_a_copy_that_travels_in_the_bundle(
+    episodes, contract, config, tmp_path, mode
+):
+    shared = load_backbone(LITE0)
+    before = shared.model.state_dict()
+    out = tmp_path / "b.safetensors"
+    train([episodes], LITE0, mode, out, config, contract)
+    policy, second = load_policy(out, backbone=shared), load_policy(out, backbone=shared)
+    own = policy.network.own.model.state_dict()
+    assert all(torch.equal(before[n], t) for n, t in shared.model.state_dict().items())
+    assert not {t.data_ptr() for t in own.values()} & {t.data_ptr() for t in second.network.own.parameters()}
+    kernels = [n for n in own if n.endswith("weight")]
+    assert kernels and not any(torch.equal(own[n], before[n]) for n in kernels)
+    statistics = [n for n in own if "running_" in n]
+    assert all(torch.equal(own[n], before[n]) for n in statistics) == (mode == "full")
+    assert not any("classifier" in n for n in own)
+    assert not policy.network.own.model.training
 
 
 @pytest.mark.parametrize("mode", ["frozen", "adapters"])
@@ -54,7 +77,7 @@ def test_curve_has_what_a_picture_needs(episodes, contract, config, tmp_path):
     assert set(curve[-1]["mae"]) == {"linear.x", "linear.y", "linear.z", "angular.z"}
 
 
-@pytest.mark.parametrize("mode", ["top", "adapters"])
+@pytest.mark.parametrize("mode", ["top", "adapters", "scratch"])
 def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode):
     results = [
         train([episodes], LITE0, mode, tmp_path / f"{i}.safetensors", dataclasses.replace(config, seed=s), contract)
@@ -68,7 +91,9 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize(("mode", "head_start"), [("adapters", 0), ("adapters", 3), ("top", 0)])
+@pytest.mark.parametrize(
+    ("mode", "head_start"), [("adapters", 0), ("adapters", 3), ("top", 0), ("full", 3), ("scratch", 3)]
+)
 def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
     episodes, contract, config, tmp_path, mode, head_start
 ):

@@ -37,5 +37,7 @@ def test_mode_decides_placements_and_unknown_mode_lists_the_known():
     config = load_training_config("default")
     assert {mode: network_config(config, mode, backbone).placements for mode in MODES} == MODES
     assert network_config(config, "adapters", backbone).image_size == 224
-    with pytest.raises(LosslessError, match="unknown mode 'all'; known: adapters, bottom, frozen, middle, top"):
+    with pytest.raises(
+        LosslessError, match="unknown mode 'all'; known: adapters, bottom, frozen, full, middle, scratch, top"
+    ):
         network_config(config, "all", backbone)
