@@ -1,23 +1,62 @@
 """Many tasks over one backbone: each image of a batch wears its own task's adapters, in one forward pass."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from lossless_ros.errors import unknown
-from lossless_ros.models.adapters import Adapters, ConvAdapter
+from lossless_ros.models.adapters import Adapters
 from lossless_ros.models.backbones import Backbone
+
+Weights = dict[str, Tensor]  # of one site, by parameter name, (rows, *shape)
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Tasks whose adapters have the same shapes: one row of numbers for each."""
+
+    layout: tuple[tuple[str, str, torch.Size], ...]  # site, parameter, shape, in the order of a row
+    sites: frozenset[str]
+    rows: Tensor  # (tasks, numbers)
 
 
 class AdapterSet:
-    """Tasks by name, each with its adapters; ranks, kernels and placements may differ. Stateless in its calls."""
+    """Tasks by name, each with its adapters; ranks, kernels and placements may differ. Stateless in its calls.
 
-    def __init__(self, backbone: Backbone, tasks: Mapping[str, Adapters]) -> None:
+    The set keeps its own copy of the adapters, in half precision: a rounding of 2**-11 of each weight, for half the
+    memory. `dtype=torch.float32` keeps them as they were trained.
+    """
+
+    def __init__(self, backbone: Backbone, tasks: Mapping[str, Adapters], dtype: torch.dtype = torch.float16) -> None:
         self.backbone = backbone
-        self.tasks = dict(tasks)
+        names = {site.name.replace(".", "_"): site.name for site in backbone.sites}
+        grouped: dict[tuple, list[str]] = {}
+        for task, adapters in tasks.items():
+            named = ((names[key], name, p) for key, a in adapters.at.items() for name, p in a.named_parameters())
+            grouped.setdefault(tuple((site, name, p.shape) for site, name, p in named), []).append(task)
+        self._shelves: list[_Shelf] = []
+        self._place: dict[str, tuple[int, int]] = {}  # shelf and row of each task
+        for layout, members in grouped.items():
+            self._place |= {task: (len(self._shelves), row) for row, task in enumerate(members)}
+            numbers = sum(shape.numel() for _, _, shape in layout)
+            rows = torch.empty(len(members), numbers, dtype=dtype, device=backbone.device)
+            for row, task in zip(rows, members, strict=True):
+                flat = [p.detach().flatten() for p in tasks[task].parameters()]
+                row.copy_(torch.cat(flat) if flat else row)
+            self._shelves.append(_Shelf(layout, frozenset(site for site, _, _ in layout), rows))
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return tuple(self._place)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all tasks' adapters [bytes]."""
+        return sum(s.rows.numel() * s.rows.element_size() for s in self._shelves)
 
     def features(self, images: Tensor, tasks: Sequence[str | None]) -> Tensor:
         """Last feature of images (B, 3, H, W), image i wearing tasks[i]; None wears nothing.
@@ -43,90 +82,110 @@ class AdapterSet:
             LosslessError: unknown task.
         """
         waiting = list(dict.fromkeys(tasks))  # on the plain pass so far
+        sites = {task: self._sites(task) for task in waiting}
         left: list[str | None] = []
         plain, worn = images, images[:0]
+        adapt = self.wear([])
         for segment in self.backbone.segments:
-            leaving = [t for t in waiting if any(self._adapter(t, site.name) is not None for site in segment.sites)]
-            waiting = [t for t in waiting if t not in leaving]
+            leaving = [t for t in waiting if any(site.name in sites[t] for site in segment.sites)]
             if leaving:
+                waiting = [t for t in waiting if t not in leaving]
                 worn = torch.cat([*([worn] if left else []), *([plain] * len(leaving))])
                 left += leaving
+                adapt = self.wear([t for t in left for _ in images])
             if left:
-                worn = segment.run(worn, self.wear([t for t in left for _ in images]))
+                worn = segment.run(worn, adapt)
             if waiting:
                 plain = segment.run(plain, lambda site, x: x)
         found = dict(zip(left, worn.split(len(images)), strict=True)) if left else {}
         return [found.get(task, plain) for task in tasks]
 
-    def wear(self, tasks: Sequence[str | None]) -> "Mixed":
-        """The adapters of a batch whose image i is of tasks[i], for `backbone.features`.
+    def wear(self, tasks: Sequence[str | None]) -> "Worn":
+        """The adapters of a batch whose image i is of tasks[i], for `backbone.features`; to be kept while tasks last.
 
         Raises:
             LosslessError: unknown task.
         """
-        return Mixed([self._find(task) for task in tasks])
+        members: dict[int, tuple[list[int], list[int]]] = {}
+        for sample, task in enumerate(tasks):
+            if task is not None:
+                shelf, row = self._find(task)
+                samples, rows = members.setdefault(shelf, ([], []))
+                samples.append(sample)
+                rows.append(row)
+        dtype = next(self.backbone.model.parameters()).dtype
+        return Worn([(self._shelves[s], samples, rows) for s, (samples, rows) in members.items()], len(tasks), dtype)
 
-    def _adapter(self, task: str | None, site: str) -> nn.Module | None:
-        adapters = self._find(task)
-        return None if adapters is None else adapters.get(site)
+    def _sites(self, task: str | None) -> frozenset[str]:
+        return frozenset() if task is None else self._shelves[self._find(task)[0]].sites
 
-    def _find(self, task: str | None) -> Adapters | None:
-        if task is not None and task not in self.tasks:
-            raise unknown("task", task, self.tasks)
-        return None if task is None else self.tasks[task]
+    def _find(self, task: str) -> tuple[int, int]:
+        if task not in self._place:
+            raise unknown("task", task, self._place)
+        return self._place[task]
 
 
-class Mixed:
-    """Call it as `adapt(site, feature)`. Samples whose adapters have the same shape go through one batched product."""
+class Worn:
+    """Call it as `adapt(site, feature)`. Samples whose adapters have the same shapes go through one batched product."""
 
-    def __init__(self, adapters: Sequence[Adapters | None]) -> None:
-        self.adapters = adapters
+    def __init__(self, shelves: Sequence[tuple[_Shelf, list[int], list[int]]], batch: int, dtype: torch.dtype) -> None:
+        self._groups: list[tuple[list[int] | None, dict[str, Weights]]] = []
+        for shelf, samples, rows in shelves:
+            alike = len(set(rows)) == 1
+            numbers = (shelf.rows[rows[:1]] if alike else shelf.rows[rows]).to(dtype)  # (1 or samples, numbers)
+            parts = numbers.split([shape.numel() for _, _, shape in shelf.layout], 1)
+            weights: dict[str, Weights] = {}
+            for (site, name, shape), part in zip(shelf.layout, parts, strict=True):
+                weights.setdefault(site, {})[name] = part.unflatten(1, shape)
+            self._groups.append((None if len(samples) == batch else samples, weights))
 
     def __call__(self, site: str, x: Tensor) -> Tensor:
-        groups: dict[tuple, tuple[list[int], list[Any]]] = {}
-        for row, adapters in enumerate(self.adapters):
-            adapter = adapters.get(site) if adapters is not None else None
-            if adapter is not None:
-                rows, members = groups.setdefault(tuple(p.shape for p in adapter.parameters()), ([], []))
-                rows.append(row)
-                members.append(adapter)
-        for rows, members in groups.values():
-            chosen = x if len(rows) == len(x) else x[rows]
-            if all(m is members[0] for m in members):
-                adapted = members[0](chosen)
+        for samples, weights in self._groups:
+            if site not in weights:
+                continue
+            if samples is None:
+                x = _adapt(x, weights[site])
             else:
-                adapted = _conv(chosen, members) if isinstance(members[0], ConvAdapter) else _tokens(chosen, members)
-            if chosen is x:
-                x = adapted
-            else:
+                adapted = _adapt(x[samples], weights[site])
                 x = x.clone()  # in x's memory layout, on which the bits of what follows depend
-                x[rows] = adapted
+                x[samples] = adapted
         return x
 
 
-def _tokens(x: Tensor, members: Sequence[Any]) -> Tensor:
-    """Token adapters on (B, ..., C), sample i through members[i]."""
-    down = _affine(x.flatten(1, -2), [m.down for m in members])
-    return x + _affine(functional.gelu(down), [m.up for m in members]).view_as(x)
+def _adapt(x: Tensor, weights: Weights) -> Tensor:
+    """Adapters on (B, C, H, W), or on tokens (B, ..., C); one for all samples, or sample i through row i."""
+    if weights["down.weight"].ndim == 3:
+        down = _affine(x.flatten(1, -2), weights, "down")
+        return _affine(functional.gelu(down), weights, "up").view_as(x).add_(x)
+    return _same_conv(x, weights) if len(weights["down.weight"]) == 1 else _own_convs(x, weights)
 
 
-def _conv(x: Tensor, members: Sequence[Any]) -> Tensor:
-    """Convolutional adapters on (B, C, H, W), sample i through members[i]."""
+def _same_conv(x: Tensor, weights: Weights) -> Tensor:
+    """One convolutional adapter on all samples."""
+    y = functional.conv2d(x, weights["down.weight"][0], weights["down.bias"][0])
+    if "near.weight" in weights:
+        near = weights["near.weight"][0]
+        y = functional.conv2d(y, near, weights["near.bias"][0], padding=near.shape[-1] // 2, groups=len(near))
+    return functional.conv2d(functional.gelu(y), weights["up.weight"][0], weights["up.bias"][0]).add_(x)
+
+
+def _own_convs(x: Tensor, weights: Weights) -> Tensor:
+    """Convolutional adapters, sample i through row i."""
     batch, _, height, width = x.shape
-    y = _affine(x.permute(0, 2, 3, 1).flatten(1, 2), [m.down for m in members])  # (B, H * W, r)
-    near = [m.near for m in members]
-    if isinstance(near[0], nn.Conv2d):
-        weight = torch.cat([n.weight for n in near])  # (B * r, 1, k, k)
-        bias = torch.cat([n.bias for n in near])
+    y = _affine(x.permute(0, 2, 3, 1).flatten(1, 2), weights, "down")  # (B, H * W, r)
+    if "near.weight" in weights:
+        near = weights["near.weight"].flatten(0, 1)  # (B * r, 1, k, k)
         y = y.transpose(1, 2).reshape(1, -1, height, width)
-        y = functional.conv2d(y, weight, bias, padding=near[0].padding, groups=len(weight))
+        bias = weights["near.bias"].flatten()
+        y = functional.conv2d(y, near, bias, padding=near.shape[-1] // 2, groups=len(near))
         y = y.view(batch, -1, height * width).transpose(1, 2)
-    y = _affine(functional.gelu(y), [m.up for m in members])
-    return x + y.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    y = _affine(functional.gelu(y), weights, "up")
+    return y.unflatten(1, (height, width)).permute(0, 3, 1, 2).add_(x)
 
 
-def _affine(x: Tensor, layers: Sequence[Any]) -> Tensor:
-    """(B, N, i) -> (B, N, o), sample b through layers[b], a linear layer or a 1x1 convolution."""
-    weight = torch.stack([m.weight.flatten(1) for m in layers])
-    bias = torch.stack([m.bias for m in layers])
+def _affine(x: Tensor, weights: Weights, name: str) -> Tensor:
+    """(B, N, i) -> (B, N, o) through a linear layer or a 1x1 convolution: one for all samples, or one for each."""
+    weight, bias = weights[f"{name}.weight"].flatten(2), weights[f"{name}.bias"]
+    if len(weight) == 1:
+        return functional.linear(x, weight[0], bias[0])
     return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))

@@ -26,7 +26,7 @@ class ConvAdapter(nn.Module):
         nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.up(functional.gelu(self.near(self.down(x))))
+        return self.up(functional.gelu(self.near(self.down(x)))).add_(x)
 
     @staticmethod
     def size(channels: int, rank: int, kernel: int) -> int:
@@ -46,7 +46,7 @@ class TokenAdapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.up(functional.gelu(self.down(x)))
+        return self.up(functional.gelu(self.down(x))).add_(x)
 
 
 def make_adapter(site: Site, rank: int, kernel: int) -> nn.Module:
@@ -69,7 +69,10 @@ class Adapters(nn.Module):
 
     def get(self, site: str) -> nn.Module | None:
         """The adapter at a site, if there is one."""
-        return dict(self.at.items()).get(_key(site))
+        try:
+            return self.at[_key(site)]
+        except KeyError:
+            return None
 
 
 class Pool(nn.Module):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lossless_ros.errors import LosslessError, unknown
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from lossless_ros.models.families import Adapt, Segment, Site
@@ -71,6 +72,11 @@ class Backbone:
     def sites(self) -> "tuple[Site, ...]":
         """All places for adapters, from the image on."""
         return tuple(site for segment in self.segments for site in segment.sites)
+
+    @property
+    def device(self) -> "torch.device":
+        """Where the parameters are."""
+        return next(self.model.parameters()).device
 
     @property
     def fingerprint(self) -> str:

@@ -30,9 +30,9 @@ def config() -> NetworkConfig:
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other
 
 
-def awake(module: torch.nn.Module) -> None:
+def awake(module: torch.nn.Module, seed: int = 1) -> None:
     """Give every parameter, also those that start at zero, a small random value."""
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
