@@ -127,6 +127,20 @@ class Backbone:
         patches = features[:, self._extra_tokens :].transpose(1, 2)
         return patches.unflatten(2, (round(patches.shape[2] ** 0.5), -1))
 
+    def check_size(self, size: int) -> int:
+        """The image size [px] itself, if the backbone takes square images of it.
+
+        Raises:
+            LosslessError: not a multiple of a vision transformer's patches.
+        """
+        patch = self.model.patch_embed.patch_size[0] if self.family == "vit" else 1
+        if size % patch:
+            near = [n for n in (size - size % patch, size + patch - size % patch) if n]
+            raise LosslessError(
+                f"image_size is {size}, {self.name} takes multiples of {patch}, such as {' or '.join(map(str, near))}"
+            )
+        return size
+
     def classify(self, features: "Tensor") -> "Tensor":
         """Logits (B, classes) of the model's own classifier on its last feature."""
         return self.model.forward_head(features)
@@ -157,7 +171,36 @@ def load_backbone(name: str, weights: Path | None = None, allow_hub: bool = Fals
     from lossless_ros.models.families import find_family
 
     model = load_plain(name, source)
-    return Backbone(name, find_family(name, model), model, source)
+    backbone = Backbone(name, find_family(name, model), model, source)
+    if name not in REGISTRY:
+        check_pieces(backbone)
+    return backbone
+
+
+def check_pieces(backbone: Backbone) -> None:
+    """Refuse a model whose pieces, run one by one, are not its `forward_features`: a variant of a family may differ.
+
+    Raises:
+        LosslessError: they are not, or an adapter's site has other channels than its family says.
+    """
+    import torch
+
+    image = torch.rand(1, 3, *[backbone.preprocessing.size] * 2, generator=torch.Generator().manual_seed(0))
+    tokens = {site.name: site for site in backbone.sites}
+    wrong: list[str] = []
+
+    def look(name: str, feature: "Tensor") -> "Tensor":
+        if feature.shape[-1 if tokens[name].tokens else 1] != tokens[name].channels:
+            wrong.append(name)
+        return feature
+
+    with torch.inference_mode():
+        same = torch.equal(backbone.features(image, look), backbone.model.forward_features(image))
+    if wrong or not same:
+        raise LosslessError(
+            f"backbone '{backbone.name}' is a variant of {backbone.family} that is not supported"
+            f" (at {wrong[0] if wrong else 'its output'}); known to work: {', '.join(REGISTRY)}"
+        )
 
 
 def find_entry(name: str) -> Entry:

@@ -90,7 +90,7 @@ def network_config(config: TrainingConfig, mode: str, backbone: Backbone) -> Net
         placements=MODES[mode],
         rank=config.rank or default_rank(backbone.sites, config.kernel, backbone.parameters),
         kernel=config.kernel,
-        image_size=config.image_size or backbone.preprocessing.size,
+        image_size=backbone.check_size(config.image_size or backbone.preprocessing.size),
         top_size=config.top_size,
         top_grid=config.top_grid,
         hidden=config.hidden,

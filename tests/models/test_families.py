@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapters import MAX_SHARE, Adapters, count, default_rank
-from lossless_ros.models.backbones import Backbone, load_backbone
+from lossless_ros.models.backbones import Backbone, check_pieces, load_backbone
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.verify import verify
 from tests.models.conftest import awake, write_bundle
@@ -122,3 +122,31 @@ def test_model_of_another_family_is_refused(tmp_path):
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(LosslessError, match="is a ConvNeXt; known families: .*vit"):
         load_backbone("test_convnext", tmp_path / "w.safetensors")
+
+
+def test_variant_whose_pieces_do_not_fit_is_refused(tmp_path):
+    """Not run wrongly: its forward pass is not the family's."""
+    model = timm.create_model("resnet32ts")
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    with pytest.raises(LosslessError, match="variant of clip_resnet that is not supported") as error:
+        load_backbone("resnet32ts", tmp_path / "w.safetensors")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["resnet18d", "nf_resnet26", "vit_tiny_patch16_224", "efficientnet_b0"])
+def test_other_models_of_the_families_work_by_their_timm_name(tmp_path, name):
+    model = timm.create_model(name)
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    backbone = load_backbone(name, tmp_path / "w.safetensors")
+    check_pieces(backbone)
+    with torch.inference_mode():
+        x = torch.rand(1, 3, 64, 64)
+        assert torch.equal(backbone.features(x, Adapters(backbone.sites, PLACEMENTS[2], 4, 1)), backbone.features(x))
+
+
+def test_image_that_patches_do_not_tile_is_refused(backbones):
+    vit = backbones["test_vit"]
+    assert vit.check_size(64) == 64
+    with pytest.raises(LosslessError, match="image_size is 100, test_vit takes multiples of 16, such as 96 or 112"):
+        vit.check_size(100)
+    assert backbones["test_resnet"].check_size(100) == 100
