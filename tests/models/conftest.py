@@ -38,15 +38,15 @@ def awake(module: torch.nn.Module, seed: int = 1) -> None:
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
 
 
-def write_bundle(path: Path, backbone: Backbone, contract: Contract, config: NetworkConfig) -> Bundle:
-    """A bundle of an adapted policy with random parameters."""
+def write_bundle(
+    path: Path, backbone: Backbone, contract: Contract, config: NetworkConfig, mode: str = "adapters"
+) -> Bundle:
+    """A bundle of a policy with random parameters."""
     torch.manual_seed(0)
     network = Network(config, backbone, contract)
     awake(network)
     name, fingerprint = backbone.name, backbone.fingerprint
-    bundle = Bundle(
-        "rgb_stacking/triplet1", "adapters", contract, name, fingerprint, config, {"seed": 0}, backbone.source
-    )
+    bundle = Bundle("rgb_stacking/triplet1", mode, contract, name, fingerprint, config, {"seed": 0}, backbone.source)
     return save_bundle(path, bundle, network.state_dict())
 
 
