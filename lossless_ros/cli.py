@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.cli_bench import bench
+from lossless_ros.cli_options import Device, Domain, Json, Robot, Seed, Task, Weights, Workers
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
 
@@ -19,13 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Question(str, Enum):
-    """What can be measured."""
-
-    sim = "sim"
-    all = "all"
+app.add_typer(bench, name="bench")
 
 
 class Mode(str, Enum):
@@ -38,18 +34,6 @@ class Mode(str, Enum):
     adapters = "adapters"
     full = "full"
     scratch = "scratch"
-
-
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
-Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
-Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an episode.")]
-Domain = Annotated[str, typer.Option(help="How the world looks: a name of config/domains or a YAML file.")]
-Workers = Annotated[int, typer.Option(help="Worker processes.")]
-Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
-Weights = Annotated[
-    Path | None, typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
 @app.command()
@@ -215,27 +199,6 @@ def info(
 
     for name, value in describe(str(thing), weights).items():
         say(f"{name}: {value}")
-
-
-@app.command()
-def bench(
-    question: Annotated[Question, typer.Argument(help="What to measure.")],
-    steps: Annotated[int, typer.Option(help="Control steps per figure.")] = 300,
-    json: Json = None,
-) -> None:
-    """Measure how fast things are on this machine."""
-    from lossless_ros.evaluation.bench_sim import bench_sim
-
-    result = bench_sim(steps, on_progress=lambda figure: say(f"measured {figure}"))
-    for who, figures in (("lossless_sim", result), ("reference", result["reference"])):
-        if figures is None:
-            say("reference: not measured, the module rgb_stacking is not installed")
-            continue
-        say(
-            f"{who}: {figures['steps_per_s_state']:.1f} steps/s without cameras, {figures['steps_per_s_3cameras']:.1f} "
-            f"with three; reset {figures['reset_s']:.3f} s; {figures['rss_mb']:.0f} MB"
-        )
-    write_json(json, {"sim": result} if question is Question.all else result)
 
 
 @app.command()

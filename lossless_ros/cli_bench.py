@@ -1,0 +1,91 @@
+"""`lossless bench`: one command for each question, and `all` of them."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lossless_ros.cli_options import Json
+from lossless_ros.errors import unknown
+from lossless_ros.progress import say, write_json
+
+
+class Questions(TyperGroup):
+    """Commands whose unknown name lists the known ones."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As typer's.
+
+        Raises:
+            LosslessError: no such question.
+        """
+        if args and args[0] not in self.commands:
+            raise unknown("question", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+
+bench = typer.Typer(cls=Questions, help="Measure how fast things are on this machine.", no_args_is_help=True)
+Steps = Annotated[int, typer.Option(help="Control steps per figure.")]
+Backbones = Annotated[list[str], typer.Option(help="Name of a backbone; may be given several times.")]
+Rounds = Annotated[int, typer.Option(help="Times that each thing is measured, in turn.")]
+Threads = Annotated[int, typer.Option(help="Of the processor.")]
+LITE0 = ["tf_efficientnet_lite0"]
+
+
+@bench.command()
+def sim(steps: Steps = 300, json: Json = None) -> None:
+    """Control steps per second, reset time and memory of the simulator."""
+    write_json(json, _sim(steps))
+
+
+@bench.command()
+def adapters(
+    backbone: Backbones = LITE0,
+    rounds: Rounds = 30,
+    threads: Threads = 1,
+    json: Json = None,
+) -> None:
+    """What adapters cost: latency beside the bare backbone, many tasks at once, switching, memory."""
+    write_json(json, _adapters(backbone, rounds, threads))
+
+
+@bench.command("all")
+def everything(json: Json = None) -> None:
+    """All questions, with their default options."""
+    questions: dict[str, Callable[[], Any]] = {
+        "sim": lambda: _sim(300),
+        "adapters": lambda: _adapters(LITE0, 30, 1),
+    }
+    write_json(json, {name: measure() for name, measure in questions.items()})
+
+
+def _sim(steps: int) -> dict[str, Any]:
+    from lossless_ros.evaluation.bench_sim import bench_sim
+
+    result = bench_sim(steps, on_progress=lambda figure: say(f"measured {figure}"))
+    for who, figures in (("lossless_sim", result), ("reference", result["reference"])):
+        if figures is None:
+            say("reference: not measured, the module rgb_stacking is not installed")
+            continue
+        say(
+            f"{who}: {figures['steps_per_s_state']:.1f} steps/s without cameras, {figures['steps_per_s_3cameras']:.1f} "
+            f"with three; reset {figures['reset_s']:.3f} s; {figures['rss_mb']:.0f} MB"
+        )
+    return result
+
+
+def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]:
+    from lossless_ros.evaluation.bench_adapters import bench_adapters
+
+    result = bench_adapters(backbones, rounds, threads, on_progress=lambda figure: say(f"measured {figure}"))
+    for row in result["rows"]:
+        ratios = ", ".join(
+            f"{name} {row[name]:.3g}"
+            for name in (
+                *("adapted_over_bare", "mixed8_over_single", "serial8_over_single"),
+                *("switch_ms", "memory_100_tasks_over_bare"),
+            )
+        )
+        say(f"{row['backbone']} on {row['device']}, batch {row['batch']}: bare {row['bare_ms']:.1f} ms; {ratios}")
+    return result

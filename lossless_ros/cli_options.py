@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
+Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
+Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an episode.")]
+Domain = Annotated[str, typer.Option(help="How the world looks: a name of config/domains or a YAML file.")]
+Workers = Annotated[int, typer.Option(help="Worker processes.")]
+Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.")
+]
+Hub = Annotated[
+    bool, typer.Option("--allow-hub", help="Download weights that are nowhere else; LOSSLESS_ALLOW_HUB=1 says so too.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
