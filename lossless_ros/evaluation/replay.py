@@ -18,6 +18,7 @@ def replay(
     bags: list[Path],
     robot: str = "sim",
     device: str = "auto",
+    runtime: str = "torch",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """Open-loop error of a bundle's policy on recorded runs.
@@ -33,7 +34,7 @@ def replay(
     from lossless_ros.models.policy import load_policy
 
     paths = find_episodes(bags)
-    policy = load_policy(bundle, device=device)
+    policy = load_policy(bundle, device=device, runtime=runtime)
     hardware = load_robot(robot)
     policy.warm_up()
     axes = policy.contract.action.axes
@@ -83,6 +84,7 @@ def replay(
         "gripper_agreement": float(np.concatenate(agreements).mean()),
         "inference_ms": percentiles(times),
         "device": str(policy.device),
+        "runtime": policy.runtime,
         "episodes": episodes,
         "example": example,
     }

@@ -31,6 +31,7 @@ class Trial:
     video: Path | None = None  # film of the episode with seed `video_seed`
     video_seed: int = 0
     max_steps: int = MAX_STEPS
+    runtime: str = "torch"  # what runs the policy, one of models.runtimes.RUNTIMES
 
 
 def evaluate(
@@ -43,6 +44,7 @@ def evaluate(
     workers: int = 1,
     video: Path | None = None,
     max_steps: int = MAX_STEPS,
+    runtime: str = "torch",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on.
@@ -56,7 +58,7 @@ def evaluate(
     task = check_driver(task, bundle, expert)
     check_numbers(episodes, seed, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, video, seed, max_steps)
+    trial = Trial(task, domain, contract, bundle, expert, video, seed, max_steps, runtime)
     check_world(task, domain)
     if expert is not None:
         from lossless_sim.experts import make_expert
@@ -70,6 +72,7 @@ def evaluate(
     return summarize(trial.task, trial.domain, results) | {
         "bundle": bundle and str(bundle),
         "expert": expert,
+        "runtime": None if bundle is None else runtime,
         "over_ros": False,
         "version": __version__,
     }
@@ -137,7 +140,7 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
         from lossless_ros.models.policy import load_policy
 
         torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
-        policy = load_policy(trial.bundle, device="cpu")
+        policy = load_policy(trial.bundle, device="cpu", runtime=trial.runtime)
         period = trial.contract.period_ns
 
         def drive_policy(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Pretrained vision backbones: frozen for good, run piece by piece, with adapters as an argument of the call."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ class Backbone:
         if features.ndim == 4:
             return features
         patches = features[:, self._extra_tokens :].transpose(1, 2)
-        return patches.unflatten(2, (round(patches.shape[2] ** 0.5), -1))
+        return patches.unflatten(2, (math.isqrt(patches.shape[2]), -1))
 
     def check_size(self, size: int) -> int:
         """The image size [px] itself, if the backbone takes square images of it.

@@ -12,12 +12,21 @@ from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.preprocess import to_batch
+from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime, takes_batches
 
 
 class Policy:
     """Deterministic: the same frame gives the same action. Keeps no state between frames."""
 
-    def __init__(self, bundle: Bundle, network: Network, backbone: Backbone, device: torch.device) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        network: Network,
+        backbone: Backbone,
+        device: torch.device,
+        runtime: str = "torch",
+        precision: str = "float32",
+    ) -> None:
         self.bundle = bundle
         self.task = bundle.task
         self.mode = bundle.mode
@@ -26,6 +35,8 @@ class Policy:
         self.device = str(device)
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
+        self.runtime = runtime
+        self._run = make_runtime(runtime, precision, self.network, self.backbone)
 
     def act(self, frame: Frame) -> np.ndarray:
         """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""
@@ -33,12 +44,14 @@ class Policy:
 
     def act_batch(self, frames: Sequence[Frame]) -> np.ndarray:
         """Actions (B, dim) float32 for frames of any instants, all cameras in one pass through the backbone."""
+        if len(frames) > 1 and not takes_batches(self.runtime):
+            return np.concatenate([self.act_batch([frame]) for frame in frames])
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
         proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
         size = self.network.config.image_size
         with torch.inference_mode():
             images = to_batch(cameras, size, self.backbone.preprocessing, self.device)
-            return to_action(self.network(self.backbone, images, proprioception), self.contract).cpu().numpy()
+            return to_action(self._run(images, proprioception), self.contract).cpu().numpy()
 
     def warm_up(self, times: int = 3) -> None:
         """Act on black frames, so that the first real one is not slower than the rest."""
@@ -49,16 +62,25 @@ class Policy:
 
 
 def load_policy(
-    bundle: Path, device: str = "auto", backbone: Backbone | None = None, weights: Path | None = None
+    bundle: Path,
+    device: str = "auto",
+    backbone: Backbone | None = None,
+    weights: Path | None = None,
+    runtime: str = "torch",
+    precision: str = "auto",
 ) -> Policy:
     """The policy in a bundle file, on its own backbone or on one that is loaded already.
 
-    `weights` is a local file with the backbone's weights; without it they come from where the bundle says.
+    `weights` is a local file with the backbone's weights; without it they come from where the bundle says. `runtime`
+    is one of `runtimes.RUNTIMES`; those but torch make a graph for the first network of a shape, which takes seconds.
+    `precision` is one of `runtimes.PRECISIONS`.
 
     Raises:
-        LosslessError: the file is no whole bundle, is for another backbone, or the device is not there.
+        LosslessError: the file is no whole bundle, is for another backbone, or device or runtime are not there.
     """
-    where = find_device(device)
+    where = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
+    runtime = find_runtime(runtime, where)
+    precision = find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
     backbone = backbone or load_backbone(description.backbone, weights, remembered=description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
@@ -69,7 +91,7 @@ def load_policy(
         if got != expected:
             raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
     network.load_state_dict(tensors)
-    return Policy(description, network, backbone, where)
+    return Policy(description, network, backbone, where, runtime, precision)
 
 
 def find_device(name: str) -> torch.device:

@@ -43,7 +43,9 @@ class Driver:
         self.task = choose_task(parameters["task"], found)
         robot = load_robot(parameters["robot"])
         begin = time.monotonic()
-        self.policies = load_policies(found, parameters["device"], parameters["threads"])
+        self.policies = load_policies(
+            found, *(parameters[name] for name in ("device", "threads", "runtime", "precision"))
+        )
         self.contract = _contract(parameters, self._policy.contract)
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters
@@ -71,7 +73,8 @@ class Driver:
         self._active = True
         where = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
         self._node.get_logger().info(
-            f"active: task {self.task} on {self._policy.device} at {self.contract.rate_hz:g} Hz, commands go to {where}"
+            f"active: task {self.task} on {self._policy.device} ({self._policy.runtime}) at "
+            f"{self.contract.rate_hz:g} Hz, commands go to {where}"
         )
 
     def deactivate(self, reason: str) -> None:
@@ -153,6 +156,7 @@ class Driver:
             "task": self.task,
             "bundle": self._policy.bundle_hash,
             "device": self._policy.device,
+            "runtime": self._policy.runtime,
             "dry_run": self._parameters["dry_run"],
             "frames per second": frames,
             "frames skipped": self._loop.skipped,

@@ -11,6 +11,7 @@ from rclpy.parameter import Parameter as RosParameter
 from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
+from lossless_ros.models.runtimes import PRECISIONS, RUNTIMES
 from lossless_ros.nodes.driver import Driver, check
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
 from lossless_ros.nodes.process import run
@@ -25,7 +26,8 @@ PARAMETERS = (
     Parameter("contract", "", "Contract, a name from config/contracts or a path; empty: the bundle's own."),
     Parameter("device", "auto", "Where the policy runs: auto (CUDA if there is one), cpu, cuda, cuda:1, ..."),
     Parameter("threads", 1, "CPU threads of the policy; with 1 it gives the same numbers as lossless evaluate."),
-    Parameter("precision", "float32", "Arithmetic of the policy.", ("float32",)),
+    Parameter("runtime", "auto", "What runs the policy; auto: torch on a GPU, openvino on a CPU if there.", RUNTIMES),
+    Parameter("precision", "auto", "Arithmetic; auto: float16 with runtime cuda_graph, else float32.", PRECISIONS),
     Parameter("command", "twist", "Kind of command: twist is for MoveIt Servo.", ("twist",)),
     Parameter("dry_run", True, "Everything runs, but commands go to ~/would_send only."),
     Parameter("autostart", False, "Configure and activate by itself, for use without launch."),

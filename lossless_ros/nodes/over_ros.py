@@ -29,6 +29,7 @@ def evaluate_over_ros(
     seed: int,
     bundle: Path,
     device: str = "auto",
+    runtime: str = "torch",
     timeout: float = 120.0,
     steps: int = 0,
     record: Path | None = None,
@@ -62,6 +63,7 @@ def evaluate_over_ros(
             "bundles": str(bundle.resolve()),
             "robot": "sim",
             "device": device,
+            "runtime": runtime,
             "autostart": True,
             "dry_run": False,
             "use_sim_time": True,
@@ -75,6 +77,7 @@ def evaluate_over_ros(
         "latencies_ms": document["latencies_ms"],
         "bundle": str(bundle),
         "expert": None,
+        "runtime": runtime,
         "over_ros": True,
         "version": __version__,
     }

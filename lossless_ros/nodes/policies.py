@@ -48,7 +48,9 @@ def choose_task(task: str, found: dict[str, Path]) -> str:
     return task or next(iter(found))
 
 
-def load_policies(found: dict[str, Path], device: str, threads: int) -> dict[str, "Policy"]:
+def load_policies(
+    found: dict[str, Path], device: str, threads: int, runtime: str, precision: str
+) -> dict[str, "Policy"]:
     """Load and warm up all of them, each backbone once.
 
     Raises:
@@ -65,7 +67,7 @@ def load_policies(found: dict[str, Path], device: str, threads: int) -> dict[str
     backbones: dict[str, Backbone] = {}
     for task, file in found.items():
         fingerprint = read_bundle(file).fingerprint
-        policies[task] = load_policy(file, device=device, backbone=backbones.get(fingerprint))
+        policies[task] = load_policy(file, device, backbones.get(fingerprint), runtime=runtime, precision=precision)
         backbones[fingerprint] = policies[task].backbone
         policies[task].warm_up()
     first = next(iter(policies.values()))

@@ -16,6 +16,7 @@ PARAMETERS = (
     Parameter("bag", "", "A rosbag2 folder, or a folder of them."),
     Parameter("robot", "sim", "Robot that recorded it: a name from config/robots or a path."),
     Parameter("device", "auto", "Where the policy runs: auto, cpu, cuda."),
+    Parameter("runtime", "torch", "What runs the policy: torch (the reference), openvino, cuda_graph or auto."),
     Parameter("result", "", "JSON file for the result; empty: none."),
 )
 
@@ -46,6 +47,7 @@ class ReplayNode(Node):
             [Path(parameters["bag"])],
             robot=parameters["robot"],
             device=parameters["device"],
+            runtime=parameters["runtime"],
             on_progress=lambda episode: self._tell(episode, done),
         )
         for axis, error in result["action_error"].items():

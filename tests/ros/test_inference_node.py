@@ -14,7 +14,8 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
     """A robot and an active node with two tasks; every test leaves it moving."""
     world = make_world()
     robot = world.robot()
-    world.start("inference_node", bundles=bundles, task="rgb_stacking/triplet1", autostart=True, device="cpu")
+    task = "rgb_stacking/triplet1"
+    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu", runtime="torch")
     yield SimpleNamespace(world=world, robot=robot)
     world.close()
 
@@ -95,7 +96,7 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
 
 def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     robot = world.robot()
-    process = world.start("inference_node", bundles=bundle, device="cpu")
+    process = world.start("inference_node", bundles=bundle, device="cpu", runtime="torch")
     assert robot.change_state("configure")
     for _ in range(2):  # deactivate, and come back
         n = len(robot.commands)
@@ -119,7 +120,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
     ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
     ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
-    ({"precision": "float7"}, "parameter precision is 'float7', expected float32"),
+    ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
+    ({"runtime": "warp"}, "parameter runtime is 'warp', expected auto or torch or openvino or cuda_graph"),
+    ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
+    ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
     ({"dry_run": 3}, "expecting type 'BOOL'"),
     ({"device": "abacus"}, "no device 'abacus' here"),
     ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),

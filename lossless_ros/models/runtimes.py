@@ -1,0 +1,91 @@
+"""What runs a policy's network: torch is the reference, the others give its numbers sooner.
+
+In each of them the weights of adapters, head and statistics are inputs of a graph that the tasks share, so that a
+switch of task neither exports nor compiles anything.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from lossless_ros.errors import LosslessError, unknown
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from lossless_ros.models.backbones import Backbone
+    from lossless_ros.models.network import Network
+
+    # raw action (B, A) from images (cameras * B, 3, S, S) in 0..1 and proprioception (B, P)
+    Run = Callable[[Tensor, Tensor], Tensor]
+
+RUNTIMES = ("auto", "torch", "openvino", "cuda_graph")
+PRECISIONS = ("auto", "float32", "float16")
+
+_graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()  # by what fixes their shape
+
+
+def find_runtime(name: str, device: "torch.device") -> str:
+    """The runtime of that name; `auto` is torch on a GPU, and openvino on a CPU where it is installed.
+
+    Raises:
+        LosslessError: no such runtime, not installed, or not for this device.
+    """
+    if name not in RUNTIMES:
+        raise unknown("runtime", name, RUNTIMES)
+    installed = importlib.util.find_spec("openvino") is not None
+    if name == "auto":
+        return "openvino" if installed and device.type == "cpu" else "torch"
+    if name == "openvino" and not installed:
+        raise LosslessError("runtime openvino is not installed; run: pip install openvino, or use runtime torch")
+    wanted = {"openvino": "cpu", "cuda_graph": "cuda"}.get(name, device.type)
+    if device.type != wanted:
+        raise LosslessError(f"runtime {name} runs on {wanted}, not on {device.type}; use runtime torch there")
+    return name
+
+
+def find_precision(name: str, runtime: str) -> str:
+    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs, else float32.
+
+    Raises:
+        LosslessError: not known, or not what this runtime can do.
+    """
+    if name not in PRECISIONS:
+        raise unknown("precision", name, PRECISIONS)
+    if name == "auto":
+        return "float16" if runtime == "cuda_graph" else "float32"
+    if name == "float16" and runtime != "cuda_graph":
+        raise LosslessError(f"runtime {runtime} computes in float32; float16 is for runtime cuda_graph")
+    return name
+
+
+def takes_batches(name: str) -> bool:
+    """Whether a runtime takes several frames at once; graphs are made for the one frame of a control period."""
+    return name == "torch"
+
+
+def make_runtime(name: str, precision: str, network: "Network", backbone: "Backbone") -> "Run":
+    """The function that runs `network` on `backbone`, both on their device already.
+
+    The graph is made for the first network of a shape and shared by all others on the same backbone object.
+    """
+    if name == "torch":
+        return lambda images, proprioception: network(backbone, images, proprioception)
+    import torch
+
+    shapes = tuple((key, tuple(tensor.shape)) for key, tensor in network.state_dict().items())
+    shape = (name, precision, torch.get_num_threads(), network.config, network.cameras, shapes)
+    graphs = _graphs.setdefault(backbone, {})
+    if name == "openvino":
+        from lossless_ros.models.runtimes_openvino import Worn, compile_graph
+
+        if shape not in graphs:
+            graphs[shape] = compile_graph(network, backbone)
+        return Worn(graphs[shape], network)
+    from lossless_ros.models.runtimes_cuda import CudaGraph
+
+    if shape not in graphs:
+        graphs[shape] = CudaGraph(network, backbone, getattr(torch, precision))
+    return graphs[shape].wear(network)

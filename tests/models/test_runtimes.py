@@ -1,0 +1,156 @@
+"""Every runtime against torch, the reference: the same actions but for the differences stated here."""
+
+import dataclasses
+import gc
+import importlib.util
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.frames import Frame
+from lossless_ros.models import runtimes_openvino
+from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import load_bundle, save_bundle
+from lossless_ros.models.families import find_family
+from lossless_ros.models.policy import load_policy
+from lossless_ros.models.runtimes import find_precision, find_runtime
+from tests.models.conftest import awake, write_bundle
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+LARGEST_DIFFERENCE = [  # of an action's component, in parts of its limit: backbone, image size [px], runtime, bound
+    *(
+        pytest.param(name, size, "openvino", bound, marks=needs_openvino)
+        for name, size, bound in [
+            ("tf_efficientnet_lite0", 64, 1e-4),
+            ("test_resnet", 64, 1e-4),
+            ("test_nfnet", 64, 1e-4),
+            ("test_vit", 160, 1e-4),
+            ("test_vit", 64, 5e-3),  # not its own size
+        ]
+    ),
+    *(
+        pytest.param(name, 64, "cuda_graph", 5e-2, marks=needs_gpu)
+        for name in ("tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit")
+    ),
+]
+
+
+@pytest.fixture
+def frames(contract):
+    rng = np.random.default_rng(0)
+    return [
+        Frame(
+            i,
+            tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras),
+            rng.normal(size=contract.proprioception_dim).astype(np.float32),
+            {},
+        )
+        for i in range(3)
+    ]
+
+
+def small(name: str) -> Backbone:
+    torch.manual_seed(0)
+    model = timm.create_model(name)
+    awake(model)
+    return Backbone(name, find_family(name, model), model, "random")
+
+
+def write_tasks(folder, backbone, contract, config, number=3):
+    """Bundles of one shape and as many tasks, each with weights of its own."""
+    paths = [folder / f"task{i}.safetensors" for i in range(number)]
+    for i, path in enumerate(paths):
+        bundle = write_bundle(path, backbone, contract, config)
+        _, tensors = load_bundle(path)
+        generator = torch.Generator().manual_seed(i)
+        changed = {n: t + 0.05 * torch.rand(t.shape, generator=generator) for n, t in tensors.items()}
+        save_bundle(path, bundle, changed)
+    return paths
+
+
+@pytest.mark.parametrize(("name", "size", "runtime", "bound"), LARGEST_DIFFERENCE)
+def test_actions_agree_with_torch_also_after_switches_of_task(
+    tmp_path, lite0, contract, config, frames, name, size, runtime, bound, monkeypatch
+):
+    config = dataclasses.replace(config, image_size=size)
+    backbone = lite0 if name == lite0.name else small(name)
+    compiled = []
+    original = runtimes_openvino.compile_graph
+    monkeypatch.setattr(runtimes_openvino, "compile_graph", lambda *a: compiled.append(a) or original(*a))
+    paths = write_tasks(tmp_path, backbone, contract, config)
+    device = "cpu" if runtime == "openvino" else "cuda"
+    fast = [load_policy(path, device, backbone, runtime=runtime) for path in paths]
+    reference = [load_policy(path, device, backbone) for path in paths]
+    limits = np.array(contract.action.limits)
+    answers = []
+    for task in (0, 1, 2, 0, 2):
+        expected = np.array([reference[task].act(f) for f in frames])
+        found = np.array([fast[task].act(f) for f in frames])
+        assert (np.abs(found - expected) <= bound * limits).all()
+        answers.append(expected)
+    assert np.abs(answers[0] - answers[1]).max() > bound  # tasks differ by more than runtimes do
+    assert len(compiled) == (runtime == "openvino")  # one graph for all tasks
+    backbone.to(CPU)
+
+
+@pytest.mark.parametrize(
+    "runtime", [pytest.param("openvino", marks=needs_openvino), pytest.param("cuda_graph", marks=needs_gpu)]
+)
+def test_batch_is_its_frames_one_by_one(bundle_path, frames, runtime):
+    policy = load_policy(bundle_path, runtime=runtime)
+    assert policy.runtime == runtime
+    np.testing.assert_array_equal(policy.act_batch(frames), [policy.act(f) for f in frames])
+
+
+@needs_openvino
+def test_backbone_and_its_graphs_are_let_go_of_together(bundle_path):
+    from lossless_ros.models import runtimes
+
+    gc.collect()
+    before = len(runtimes._graphs)
+    policy = load_policy(bundle_path, "cpu", runtime="openvino")
+    assert len(runtimes._graphs) == before + 1
+    del policy
+    gc.collect()
+    assert len(runtimes._graphs) == before
+
+
+@needs_openvino
+def test_auto_is_torch_on_a_gpu_and_openvino_on_a_cpu():
+    assert find_runtime("auto", GPU) == "torch"
+    assert find_runtime("auto", CPU) == "openvino"
+
+
+def test_without_openvino_auto_is_torch_and_asking_for_it_one_line(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert find_runtime("auto", CPU) == "torch"
+    with pytest.raises(LosslessError, match="openvino is not installed; run: pip install openvino"):
+        find_runtime("openvino", CPU)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "line"),
+    [
+        ("warp", CPU, "unknown runtime 'warp'; known: auto, cuda_graph, openvino, torch"),
+        ("cuda_graph", CPU, "runtime cuda_graph runs on cuda, not on cpu; use runtime torch there"),
+        pytest.param("openvino", GPU, "runtime openvino runs on cpu, not on cuda", marks=needs_openvino),
+    ],
+)
+def test_runtime_that_is_not_there_is_one_line(name, device, line):
+    with pytest.raises(LosslessError, match=line):
+        find_runtime(name, device)
+
+
+def test_half_precision_is_for_cuda_graphs():
+    assert find_precision("auto", "cuda_graph") == "float16"
+    assert find_precision("auto", "openvino") == "float32"
+    assert find_precision("float32", "cuda_graph") == "float32"
+    with pytest.raises(LosslessError, match="runtime openvino computes in float32"):
+        find_precision("float16", "openvino")
+    with pytest.raises(LosslessError, match="unknown precision 'float7'"):
+        find_precision("float7", "torch")
