@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros.cli_bench import bench
-from lossless_ros.cli_options import Device, Domain, Json, Robot, Seed, Task, Weights, Workers
+from lossless_ros.cli_options import Device, Domain, Hub, Json, Robot, Seed, Task, Weights, Workers
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
 
@@ -72,6 +72,7 @@ def train(
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     weights: Weights = None,
+    allow_hub: Hub = False,
     json: Json = None,
 ) -> None:
     """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
@@ -96,6 +97,8 @@ def evaluate(
     seed: Seed = 0,
     domain: Domain = "randomized",
     workers: Workers = 2,
+    weights: Weights = None,
+    allow_hub: Hub = False,
     json: Json = None,
     video: Annotated[Path | None, typer.Option(help="Film of the first episode (.mp4).")] = None,
     over_ros: Annotated[
@@ -134,6 +137,8 @@ def replay(
     bag: Annotated[list[Path], typer.Option(help="A rosbag2 folder, or a folder of them; may be given several times.")],
     robot: Robot = "sim",
     device: Device = "auto",
+    weights: Weights = None,
+    allow_hub: Hub = False,
     json: Json = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML page with the curves.")] = None,
 ) -> None:
@@ -161,6 +166,7 @@ def verify(
     bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
     bag: Annotated[Path | None, typer.Option(help="Compare outputs on its images; else on made-up ones.")] = None,
     weights: Weights = None,
+    allow_hub: Hub = False,
     json: Json = None,
 ) -> None:
     """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
@@ -179,6 +185,7 @@ def verify(
 def info(
     thing: Annotated[str | None, typer.Argument(help="A bundle, bag, backbone or contract.")] = None,
     weights: Weights = None,
+    allow_hub: Hub = False,
     domain: Annotated[str | None, typer.Option(help="Show how this domain looks: a name or a YAML file.")] = None,
     out: Annotated[Path, typer.Option(help="With --domain: the contact sheet to write (.png or .jpg).")] = Path(
         "sheet.png"

@@ -1,9 +1,25 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+# what worker processes and nodes must know as well goes to them in the environment
+
+
+def _weights(path: Path | None) -> Path | None:
+    if path is not None:
+        os.environ["LOSSLESS_WEIGHTS"] = str(path.resolve())
+    return path
+
+
+def _hub(allowed: bool) -> bool:
+    if allowed:
+        os.environ["LOSSLESS_ALLOW_HUB"] = "1"
+    return allowed
+
 
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
 Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
@@ -12,9 +28,8 @@ Domain = Annotated[str, typer.Option(help="How the world looks: a name of config
 Workers = Annotated[int, typer.Option(help="Worker processes.")]
 Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
 Weights = Annotated[
-    Path | None, typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.")
+    Path | None,
+    typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.", callback=_weights),
 ]
-Hub = Annotated[
-    bool, typer.Option("--allow-hub", help="Download weights that are nowhere else; LOSSLESS_ALLOW_HUB=1 says so too.")
-]
+Hub = Annotated[bool, typer.Option("--allow-hub", help="Download weights that are nowhere else.", callback=_hub)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

@@ -161,13 +161,15 @@ def load_backbone(name: str, weights: Path | None = None, allow_hub: bool = Fals
 
     Args:
         name: one of REGISTRY, or any timm model of its families.
-        weights: local .safetensors file or checkpoint.
+        weights: local .safetensors file or checkpoint; the environment's LOSSLESS_WEIGHTS=FILE says so too.
         allow_hub: whether weights that are nowhere else may be downloaded; LOSSLESS_ALLOW_HUB=1 says so too.
         remembered: the source that a bundle names, for when there is no `weights`.
 
     Raises:
         LosslessError: unknown name, or its weights are not there.
     """
+    if weights is None and os.environ.get("LOSSLESS_WEIGHTS"):
+        weights = Path(os.environ["LOSSLESS_WEIGHTS"])
     source = _find_source(name, weights, allow_hub or os.environ.get("LOSSLESS_ALLOW_HUB") == "1", remembered)
     from lossless_ros.models.families import find_family
 
@@ -250,7 +252,8 @@ def _find_source(name: str, weights: Path | None, allow_hub: bool, remembered: s
     if allow_hub:
         return f"hub timm/{entry.timm_name}"
     raise LosslessError(
-        f"weights of {name} come from a hub: give --weights FILE, or set LOSSLESS_ALLOW_HUB=1 to allow downloading"
+        f"weights of {name} come from a hub: give --weights FILE (LOSSLESS_WEIGHTS), "
+        "or --allow-hub (LOSSLESS_ALLOW_HUB=1) to download them"
     )
 
 

@@ -96,7 +96,14 @@ def test_missing_file_and_missing_permission_say_what_to_do(tmp_path, monkeypatc
     monkeypatch.delenv("LOSSLESS_ALLOW_HUB", raising=False)
     with pytest.raises(LosslessError, match="no such file"):
         load_backbone(NAME, tmp_path / "none.safetensors")
-    with pytest.raises(LosslessError, match="give --weights FILE, or set LOSSLESS_ALLOW_HUB=1"):
+    with pytest.raises(LosslessError, match="give --weights FILE .*or --allow-hub"):
         load_backbone("resnet50.a1_in1k")
     with pytest.raises(LosslessError, match="which is gone; give --weights FILE"):
         load_backbone(NAME, remembered=f"file {tmp_path / 'gone.pth'}")
+
+
+def test_environment_names_the_file_for_processes_that_have_no_option(state, tmp_path, monkeypatch):
+    save_file(state, tmp_path / "w.safetensors")
+    monkeypatch.setenv("LOSSLESS_WEIGHTS", str(tmp_path / "w.safetensors"))
+    gone = f"file {tmp_path / 'gone.pth'}"
+    assert load_backbone(NAME, remembered=gone).source == f"file {tmp_path / 'w.safetensors'}"
