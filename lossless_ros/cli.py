@@ -100,27 +100,49 @@ def evaluate(
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
-    video: Annotated[Path | None, typer.Option(help="Film of the first episode (.mp4).")] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Film of an episode (.mp4), or an existing folder for several.")
+    ] = None,
+    video_seed: Annotated[
+        list[int] | None, typer.Option(help="Episode to film; may be given several times. Default: the first.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Folder for what was driven, a rosbag2 folder each.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
+    ] = None,
     over_ros: Annotated[
         bool, typer.Option("--over-ros", help="Simulated robot and inference node as two ROS 2 processes.")
     ] = False,
 ) -> None:
     """Closed-loop success rate with its 95 % interval, in simulation."""
     from lossless_ros.evaluation.rollout import check_driver
+    from lossless_ros.evaluation.video import film_paths
 
     task = check_driver(task, bundle, expert)
+    films = film_paths(video, video_seed or [seed])
+    other = None
+    if against is not None:
+        from lossless_ros.evaluation.compare import opponent
+
+        with Progress(f"evaluating {against}", episodes) as progress:
+            other = opponent(against, task, domain, episodes, seed, workers, lambda _: progress.advance())
     with Progress("evaluating", episodes) as progress:
         if over_ros:
             from lossless_ros.nodes.over_ros import evaluate_over_ros
 
             if bundle is None:
                 raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
-            result = evaluate_over_ros(task, domain, episodes, seed, bundle, on_progress=lambda _: progress.advance())
+            if films:
+                raise LosslessError("--video films evaluations without --over-ros; --record keeps bags of both")
+            result = evaluate_over_ros(
+                task, domain, episodes, seed, bundle, record=record, on_progress=lambda _: progress.advance()
+            )
         else:
             from lossless_ros.evaluation.rollout import evaluate as run
 
             result = run(
-                task, domain, episodes, seed, bundle, expert, workers, video, on_progress=lambda _: progress.advance()
+                *(task, domain, episodes, seed, bundle, expert, workers, films, record),
+                on_progress=lambda _: progress.advance(),
             )
     low, high = result["interval_95"]
     rate = result["success_rate"]
@@ -128,6 +150,12 @@ def evaluate(
         f"{result['successes']} of {result['n']} episodes successful: {100 * rate:.1f} % "
         f"[{100 * low:.1f}, {100 * high:.1f}] (seeds {seed} to {seed + episodes - 1}, {domain})"
     )
+    say("came at least as far as: " + ", ".join(f"{phase} {n}" for phase, n in result["phases"].items()))
+    if other is not None:
+        from lossless_ros.evaluation.compare import compare, verdict
+
+        result |= {"against": {"name": against, **other}, "comparison": compare(result, other)}
+        say(verdict(result["comparison"], str(against)))
     write_json(json, result)
 
 

@@ -26,6 +26,9 @@ def test_help_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
+EXPERT = ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1"]
+
+
 def collect(folder, **changes):
     options = {"task": "rgb_stacking/triplet1", "episodes": 1, "out": folder, **changes}
     return ["collect", *(x for name, value in options.items() for x in (f"--{name}", value))]
@@ -50,6 +53,12 @@ def collect(folder, **changes):
         ),
         (lambda t: ["evaluate"], "--bundle FILE or --expert"),
         (lambda t: ["evaluate", "--expert", "scripted"], "--task"),
+        (
+            lambda t: [*EXPERT, "--against", t / "none.json"],
+            "cannot read .*none.json",
+        ),
+        (lambda t: [*EXPERT, "--against", "wise"], "wise.*scripted"),
+        (lambda t: [*EXPERT, "--video", t / "a.mp4", "--video-seed", "1", "--video-seed", "2"], "existing folder"),
         (lambda t: ["evaluate", "--bundle", t / "none.safetensors"], "none.safetensors"),
         (lambda t: ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1", "--over-ros"], "--over-ros"),
         (lambda t: ["replay", "--bundle", t / "none.safetensors", "--bag", t], "rosbag2|none.safetensors"),

@@ -1,8 +1,9 @@
 """Closed-loop evaluation in simulation, in this process's children: seeded episodes, a rate and its interval."""
 
+import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import MAX_STEPS, START_NS, check_numbers, simulated_image_size
+from lossless_ros.episodes.collect import MAX_STEPS, START_NS, check_numbers, episode_name, simulated_image_size
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
+from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.outcome import Outcome, count_phases
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
 from lossless_ros.evaluation.video import Film
 from lossless_ros.models.bundle import read_bundle
@@ -28,8 +31,8 @@ class Trial:
     contract: Contract
     bundle: Path | None = None
     expert: str | None = None
-    video: Path | None = None  # film of the episode with seed `video_seed`
-    video_seed: int = 0
+    films: dict[int, Path] = field(default_factory=dict)  # by seed
+    record: Path | None = None  # folder for a rosbag2 folder per episode
     max_steps: int = MAX_STEPS
     runtime: str = "torch"  # what runs the policy, one of models.runtimes.RUNTIMES
 
@@ -42,15 +45,20 @@ def evaluate(
     bundle: Path | None = None,
     expert: str | None = None,
     workers: int = 1,
-    video: Path | None = None,
+    films: dict[int, Path] | None = None,
+    record: Path | None = None,
     max_steps: int = MAX_STEPS,
     runtime: str = "torch",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
-    """Success at the end of `episodes` episodes with seeds from `seed` on.
+    """Success at the end of `episodes` episodes with seeds from `seed` on; the same for any number of workers.
+
+    `films` says of which seeds to write films where (.mp4); `record` is a folder for what was driven, a rosbag2 folder
+    per episode.
 
     Returns:
-        task, domain, n, successes, success_rate, interval_95 (Wilson), seeds, episodes (by seed), and who drove.
+        task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes came how far), seeds,
+        episodes (by seed: see `outcome.Outcome`), and who drove.
 
     Raises:
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
@@ -58,7 +66,8 @@ def evaluate(
     task = check_driver(task, bundle, expert)
     check_numbers(episodes, seed, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, video, seed, max_steps, runtime)
+    trial = Trial(task, domain, contract, bundle, expert, films or {}, record, max_steps, runtime)
+    check_films(trial.films, seed, episodes)
     check_world(task, domain)
     if expert is not None:
         from lossless_sim.experts import make_expert
@@ -90,6 +99,7 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
         "successes": successes,
         "success_rate": successes / n if n else None,
         "interval_95": list(wilson_interval(successes, n)),
+        "phases": count_phases(episodes),
         "seeds": [episode["seed"] for episode in episodes],
         "episodes": episodes,
     }
@@ -110,6 +120,15 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
     return task
 
 
+def check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
+    """LosslessError for a film of an episode that is not evaluated, or in no film's file."""
+    for chosen, path in films.items():
+        if not seed <= chosen < seed + episodes:
+            raise LosslessError(f"no episode with seed {chosen} to film; seeds are {seed} to {seed + episodes - 1}")
+        if path.suffix != ".mp4" or not path.parent.is_dir():
+            raise LosslessError(f"cannot write the video {path}; expected a writable path that ends in .mp4")
+
+
 def check_world(task: str, domain: str) -> None:
     """Unknown tasks and domains are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
@@ -127,7 +146,7 @@ def _setup(trial: Trial) -> None:
 
     cameras = tuple(camera.name for camera in trial.contract.cameras)
     size = simulated_image_size(trial.contract)
-    looks = trial.bundle is not None or trial.video is not None
+    looks = trial.bundle is not None or trial.films or trial.record
     env = make_env(trial.task, trial.domain, cameras=cameras if looks else (), image_size=size)
     _worker.update(trial=trial, env=env, drive=_driver(trial))
 
@@ -165,32 +184,36 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
 
 
 def _episode(seed: int) -> dict[str, Any]:
-    """One whole episode: success at its end, first success [s], and the driver's time per step [ms]."""
+    """One whole episode: its outcome, and the driver's time per step [ms]."""
     trial, env, drive = _worker["trial"], _worker["env"], _worker["drive"]
+    period_s = trial.contract.period_ns / 1e9
     observation, info = env.reset(seed=seed)
-    cameras = [camera.name for camera in trial.contract.cameras]
-    film = Film(trial.video) if trial.video and seed == trial.video_seed else None
-    first_success = None
-    step = 0
+    draw = info["draw"]
+    outcome = Outcome(seed, period_s)
+    film = Film(trial.films[seed], trial.contract, 1 / period_s) if seed in trial.films else None
+    bag = EpisodeWriter(trial.record / episode_name(seed), trial.contract) if trial.record else None
     truncated = False
     times = []
-    while not truncated and step < trial.max_steps:
-        begin = time.perf_counter()
-        action = drive(seed, step, observation, info)
-        times.append(1e3 * (time.perf_counter() - begin))
-        if film:
-            film.add([observation[name] for name in cameras])
-        observation, _, _, truncated, info = env.step(action)
-        step += 1
-        if info["success"] and first_success is None:
-            first_success = step * trial.contract.period_ns / 1e9
+    with bag or contextlib.nullcontext():
+        for step in range(trial.max_steps):
+            begin = time.perf_counter()
+            action = drive(seed, step, observation, info)
+            times.append(1e3 * (time.perf_counter() - begin))
+            if bag:
+                stamp = START_NS + step * trial.contract.period_ns
+                bag.observe(stamp, observation)
+                bag.act(stamp, action)
+            if film:
+                images = [observation[camera.name] for camera in trial.contract.cameras]
+                film.add(images, action, f"seed {seed}  {step * period_s:5.2f} s  {outcome.phase}")
+            observation, _, _, truncated, info = env.step(action)
+            outcome.see(observation, info)
+            if truncated:
+                break
+        result = outcome.result()
+        if bag:
+            about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name, "draw": draw}
+            bag.close({**about, "version": __version__, **result})
     if film:
-        film.close(1e9 / trial.contract.period_ns)
-    return {
-        "seed": seed,
-        "success": bool(info["success"]),
-        "success_ever": first_success is not None,
-        "first_success_s": first_success,
-        "steps": step,
-        "driver_ms": percentiles(times),
-    }
+        film.close()
+    return {**result, "driver_ms": percentiles(times)}

@@ -4,39 +4,91 @@ import base64
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from lossless_ros.contract import Contract
+from lossless_ros.episodes.collect import episode_name
 from lossless_ros.errors import LosslessError
+
+_SCALE = 2  # of the cameras' pictures
+_ROW, _BAR = 14, 90  # height of a line, and largest length of an action's bar [px]
+_INK, _BLUE, _GREY = (235, 235, 235), (90, 160, 250), (70, 70, 70)
 
 
 class Film:
-    """Collects pictures, cameras side by side, and writes them as MP4 (H.263-like mp4v) in `close`."""
+    """An MP4 file (mp4v) of an episode: cameras side by side, what was commanded below, and a line of text.
 
-    def __init__(self, path: Path) -> None:
+    Pictures go to the file as they come.
+
+    Raises:
+        LosslessError: the file cannot be written.
+    """
+
+    def __init__(self, path: Path, contract: Contract, rate_hz: float) -> None:
         self.path = path
-        self._pictures: list[np.ndarray] = []
+        self._contract, self._rate_hz = contract, rate_hz
+        self._writer: Any = None
 
-    def add(self, images: Sequence[np.ndarray]) -> None:
-        """Images (H, W, 3) uint8 of one instant, all of one height."""
-        self._pictures.append(np.hstack(images))
+    def add(self, images: Sequence[np.ndarray], action: np.ndarray, text: str) -> None:
+        """Images (H, W, 3) uint8 of one instant, all of one height, and the action (dim,) that answers them."""
+        picture = self.draw(images, action, text)
+        if self._writer is None:
+            self._writer = self._open(picture.shape[1], picture.shape[0])
+        self._writer.write(picture[..., ::-1])  # OpenCV wants blue first
 
-    def close(self, rate_hz: float) -> None:
-        """Write the film.
-
-        Raises:
-            LosslessError: the file cannot be written.
-        """
+    def draw(self, images: Sequence[np.ndarray], action: np.ndarray, text: str) -> np.ndarray:
+        """The film's picture (H', W', 3) uint8 RGB; H' and W' are even."""
         import cv2
 
-        height, width = self._pictures[0].shape[:2]
-        code = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self.path), code, rate_hz, (width, height))
+        cameras = np.hstack(images).repeat(_SCALE, 0).repeat(_SCALE, 1)
+        spec = self._contract.action
+        panel = np.zeros((_ROW * (spec.dim + 1) + 8, cameras.shape[1], 3), np.uint8)
+        units = [axis.unit for axis in spec.axes]
+        middle = panel.shape[1] * 3 // 4
+
+        def write(line: str, row: int) -> None:
+            at = (6, _ROW * (row + 1))
+            cv2.putText(panel, line, at, cv2.FONT_HERSHEY_SIMPLEX, 0.38, _INK, 1, cv2.LINE_AA)
+
+        write(text, 0)
+        for row, (name, limit, value) in enumerate(zip(spec.names, spec.limits, action, strict=True), 1):
+            is_gripper = row > len(units)
+            said = ("close" if value > 0 else "open") if is_gripper else f"{value:+.3f} {units[row - 1]}"
+            write(f"{name} {said}", row)
+            y, length = _ROW * (row + 1) - 9, round(_BAR * float(np.clip(value / limit, -1, 1)))
+            cv2.rectangle(panel, (middle - _BAR, y), (middle + _BAR, y + 8), _GREY, -1)
+            cv2.rectangle(panel, (middle, y), (middle + length, y + 8), _BLUE, -1)
+        return np.vstack([cameras, panel])
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+    def _open(self, width: int, height: int) -> Any:
+        import cv2
+
+        writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate_hz, (width, height))
         if not writer.isOpened():
             raise LosslessError(f"cannot write the video {self.path}; expected a writable path that ends in .mp4")
-        for picture in self._pictures:
-            writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        writer.release()
+        return writer
+
+
+def film_paths(video: Path | None, seeds: Sequence[int]) -> dict[int, Path]:
+    """Where to write the films of the episodes with these seeds: one file, or a folder with a file for each.
+
+    Raises:
+        LosslessError: several seeds and no folder.
+    """
+    if video is None:
+        return {}
+    if video.is_dir():
+        return {seed: video / f"{episode_name(seed)}.mp4" for seed in seeds}
+    if len(set(seeds)) > 1:
+        raise LosslessError(f"{video} is no folder; films of {len(set(seeds))} episodes need an existing folder")
+    return {seeds[0]: video}
 
 
 def film_strip(pictures: Sequence[np.ndarray], count: int = 8) -> np.ndarray:

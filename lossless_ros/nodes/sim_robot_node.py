@@ -15,6 +15,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import START_NS, episode_name, simulated_image_size
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.outcome import Outcome
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run
@@ -106,7 +107,8 @@ class SimRobotNode(Node):
         observation, info = env.reset(seed=seed)
         draw, recorder = info["draw"], self._recorder(seed)
         period = self._contract.period_ns
-        rewards, steps, over, first_success = 0.0, 0, False, None
+        rewards, steps, over = 0.0, 0, False
+        outcome = Outcome(seed, period / 1e9)
         answer = self._answer if self._parameters["mode"] == "lock_step" else self._hold
         next_step = time.monotonic()
         while not over:
@@ -124,21 +126,13 @@ class SimRobotNode(Node):
             self._stamp += period
             steps += 1
             rewards += float(reward)
+            outcome.see(observation, info)
             over = truncated or steps == self._parameters["steps"]
-            if info["success"] and first_success is None:
-                first_success = steps * period / 1e9
         if recorder:
             names = {key: self._parameters[key] for key in ("task", "domain", "mode")}
-            about = {"seed": seed, "steps": steps, "success": bool(info["success"]), "draw": draw}
-            recorder.close({**names, **about, "contract": self._contract.name, "version": __version__})
-        return {
-            "seed": seed,
-            "success": bool(info["success"]),
-            "success_ever": first_success is not None,
-            "first_success_s": first_success,
-            "steps": steps,
-            "return": rewards,
-        }
+            about = {"contract": self._contract.name, "draw": draw, "version": __version__}
+            recorder.close({**names, **about, **outcome.result()})
+        return {**outcome.result(), "return": rewards}
 
     def _recorder(self, seed: int) -> EpisodeWriter | None:
         folder = self._parameters["record"]

@@ -10,7 +10,10 @@ import pytest
 
 pytest.importorskip("lossless_sim", reason="the simulator is not installed")
 
+from lossless_ros.contract import load_contract  # noqa: E402
+from lossless_ros.episodes.reader import read_episode  # noqa: E402
 from lossless_ros.errors import LosslessError  # noqa: E402
+from lossless_ros.evaluation.rollout import evaluate  # noqa: E402
 from lossless_ros.messages import image_to_rgb  # noqa: E402
 from lossless_ros.nodes.over_ros import evaluate_over_ros  # noqa: E402
 
@@ -86,3 +89,19 @@ def test_evaluation_over_ros_scores_every_episode(bundle: Path) -> None:
 def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
     with pytest.raises(LosslessError, match="inference_node ended before the last episode: no device 'abacus' here"):
         evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")
+
+
+def test_in_process_and_over_ros_agree_action_for_action(bundle: Path, tmp_path: Path) -> None:
+    """The bags of both runs hold the same frames and the same commands, bit for bit."""
+    direct = evaluate(None, "randomized", 1, 7, bundle, record=tmp_path / "direct", max_steps=6)
+    over_ros = evaluate_over_ros(None, "randomized", 1, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
+    contract = load_contract("rgb_stacking")
+    one, other = (read_episode(tmp_path / way / "episode_000007", contract) for way in ("direct", "ros"))
+    assert len(one.frames) == len(other.frames) == 6 and np.ptp(one.actions, axis=0).max() > 0
+    np.testing.assert_array_equal(one.actions, other.actions)
+    for a, b in zip(one.frames, other.frames, strict=True):
+        np.testing.assert_array_equal(a.images, b.images)
+        np.testing.assert_array_equal(a.proprioception, b.proprioception)
+    own = {"driver_ms", "return"}
+    mine, theirs = ({k: v for k, v in d["episodes"][0].items() if k not in own} for d in (direct, over_ros))
+    assert mine == theirs
