@@ -8,6 +8,7 @@ so far to study.json and study.md beside this file. Another --config is another 
 """
 
 import argparse
+import dataclasses
 import json
 import os
 from collections.abc import Callable
@@ -16,7 +17,8 @@ from typing import Any
 
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect, episode_name
-from lossless_ros.evaluation.rollout import evaluate
+from lossless_ros.evaluation.compare import compare
+from lossless_ros.evaluation.rollout import evaluate, summarize
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import load_training_config
@@ -24,21 +26,9 @@ from lossless_ros.training.config import load_training_config
 HERE = Path(__file__).resolve().parent
 TASK, BACKBONE, CONTRACT = "rgb_stacking/triplet1", "tf_efficientnet_lite0", "rgb_stacking"
 MODES, DOMAINS = ("frozen", "adapters", "full"), ("lab", "randomized")
-FIRST_DEMONSTRATION, FIRST_EVALUATION = 10_000, 0  # seeds; those of the evaluation are never trained on
-
-
-def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The document at `path`, made first if it is not there yet."""
-    if not path.exists():
-        document = make()
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(json.dumps(document, indent=1) + "\n")
-        os.replace(part, path)
-    return dict(json.loads(path.read_text()))
-
-
-def say(line: str) -> None:
-    print(line, flush=True)
+FIRST_DEMONSTRATION = 10_000  # seed; those of the evaluation begin at 0
+PART = 10  # episodes that are evaluated and kept at a time
+PAIRS = (("adapters", "frozen"), ("full", "adapters"), ("full", "frozen"))
 
 
 class Study:
@@ -49,6 +39,21 @@ class Study:
         self.folder: Path = options.folder
         self.config = load_training_config(str(options.config))
 
+    def run(self) -> None:
+        """Do what is missing, one training seed after the other, and write the documents after each part."""
+        for seed in range(self.options.seeds):
+            for mode in MODES:
+                training = self.training(mode, seed)
+                say(f"{mode} {seed}: held-out loss {training['held_out_loss']:.4f} after {training['seconds']:.0f} s")
+            for first in range(0, self.options.episodes, PART):
+                for domain in DOMAINS:
+                    for mode in MODES:
+                        part = self.evaluation(mode, seed, domain, first)
+                        say(
+                            f"{mode} {seed} {domain} from {first}: {part['successes']} of {part['n']}, {part['phases']}"
+                        )
+                    self.write()
+
     def demonstrations(self) -> list[Path]:
         """The expert's episodes in `randomized`."""
         out, n = self.folder / "expert", self.options.demonstrations
@@ -56,10 +61,8 @@ class Study:
         return [out / episode_name(FIRST_DEMONSTRATION + i) for i in range(n)]
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
-        """The bundle MODE_SEED.safetensors and what its training said."""
-        import dataclasses
-
-        bundle = self.folder / f"{mode}_{seed}.safetensors"
+        """What the training of the bundle MODE_SEED.safetensors said."""
+        bundle = self.bundle(mode, seed)
         config = dataclasses.replace(self.config, seed=seed)
 
         def make() -> dict[str, Any]:
@@ -69,15 +72,79 @@ class Study:
 
         return kept(bundle.with_suffix(".training.json"), make)
 
-    def evaluation(self, mode: str, seed: int, domain: str) -> dict[str, Any]:
-        """Closed loop of that bundle."""
-        bundle = self.folder / f"{mode}_{seed}.safetensors"
+    def evaluation(self, mode: str, seed: int, domain: str, first: int) -> dict[str, Any]:
+        """Some episodes of that bundle in closed loop."""
+        n = min(PART, self.options.episodes - first)
+        options = {"workers": self.options.workers, "runtime": self.options.runtime}
+        bundle = self.bundle(mode, seed)
+        path = bundle.with_suffix(f".{domain}.{first:03d}.json")
+        return kept(path, lambda: evaluate(TASK, domain, n, first, bundle, **options))
 
-        def make() -> dict[str, Any]:
-            say(f"evaluating {mode}, seed {seed}, in {domain}")
-            return evaluate(TASK, domain, self.options.episodes, FIRST_EVALUATION, bundle, workers=self.options.workers)
+    def bundle(self, mode: str, seed: int) -> Path:
+        return self.folder / f"{mode}_{seed}.safetensors"
 
-        return kept(self.folder / f"{mode}_{seed}_{domain}.json", make)
+    def results(self, mode: str, domain: str) -> dict[str, Any]:
+        """All finished episodes of a mode in a domain, those of training seed s renumbered to 1000 s + their own."""
+        episodes = []
+        for seed in range(self.options.seeds):
+            for path in sorted(self.folder.glob(f"{mode}_{seed}.{domain}.*.json")):
+                for episode in json.loads(path.read_text())["episodes"]:
+                    episodes.append({**episode, "seed": 1000 * seed + episode["seed"]})
+        return summarize(TASK, domain, episodes)
+
+    def write(self) -> None:
+        """study.json and study.md of what there is so far."""
+        results = {domain: {mode: self.results(mode, domain) for mode in MODES} for domain in DOMAINS}
+        trainings = {p.name.split(".")[0]: json.loads(p.read_text()) for p in self.folder.glob("*.training.json")}
+        document = {
+            "task": TASK,
+            "backbone": BACKBONE,
+            "config": dataclasses.asdict(self.config),
+            "demonstrations": self.options.demonstrations,
+            "trainings": trainings,
+            "results": results,
+            "comparisons": {
+                domain: {f"{a} - {b}": compare(by_mode[a], by_mode[b]) for a, b in PAIRS}
+                for domain, by_mode in results.items()
+            },
+        }
+        replace(self.options.json, json.dumps(document, indent=1) + "\n")
+        replace(self.options.json.with_suffix(".md"), table(document))
+
+
+def table(document: dict[str, Any]) -> str:
+    """The study in Markdown: a row per mode and domain."""
+    lines = [
+        "| mode | domain | success at the end | 95 % | ever | reached | grasped | lifted | above | placed |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for domain, by_mode in document["results"].items():
+        for mode, result in by_mode.items():
+            if result["n"]:
+                low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
+                ever = sum(e["success_ever"] for e in result["episodes"])
+                phases = [result["phases"][p] for p in ("reached", "grasped", "lifted", "above", "placed")]
+                cells = [f"{result['successes']} of {result['n']}", f"{low} to {high} %", ever, *phases]
+                lines.append(f"| {mode} | {domain} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The document at `path`, made first if it is not there yet."""
+    if not path.exists():
+        replace(path, json.dumps(make(), indent=1) + "\n")
+    return dict(json.loads(path.read_text()))
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
 
 
 def main() -> None:
@@ -86,18 +153,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="everything the study makes")
     parser.add_argument("--config", type=Path, default=HERE / "study.yaml", help="training settings")
     parser.add_argument("--demonstrations", type=int, default=120)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=2, help="of the training")
     parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
+    parser.add_argument("--runtime", default="openvino", help="what runs the policies: torch or openvino")
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--only-train", action="store_true", help="leave the evaluations for later")
-    study = Study(options := parser.parse_args())
-    for seed in range(options.seeds):
-        for mode in MODES:
-            training = study.training(mode, seed)
-            say(f"{mode} {seed}: held-out loss {training['held_out_loss']:.4f} after {training['seconds']:.0f} s")
-            for domain in () if options.only_train else DOMAINS:
-                evaluation = study.evaluation(mode, seed, domain)
-                say(f"{mode} {seed} {domain}: {evaluation['successes']} of {evaluation['n']}")
+    parser.add_argument("--json", type=Path, default=HERE / "study.json")
+    Study(parser.parse_args()).run()
 
 
 if __name__ == "__main__":

@@ -110,6 +110,7 @@ def evaluate(
     against: Annotated[
         str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
     ] = None,
+    runtime: Annotated[str, typer.Option(help="What runs the policy: torch, openvino (sooner on a CPU).")] = "torch",
     over_ros: Annotated[
         bool, typer.Option("--over-ros", help="Simulated robot and inference node as two ROS 2 processes.")
     ] = False,
@@ -125,7 +126,7 @@ def evaluate(
         from lossless_ros.evaluation.compare import opponent
 
         with Progress(f"evaluating {against}", episodes) as progress:
-            other = opponent(against, task, domain, episodes, seed, workers, lambda _: progress.advance())
+            other = opponent(against, task, domain, episodes, seed, workers, runtime, lambda _: progress.advance())
     with Progress("evaluating", episodes) as progress:
         if over_ros:
             from lossless_ros.nodes.over_ros import evaluate_over_ros
@@ -135,13 +136,17 @@ def evaluate(
             if films:
                 raise LosslessError("--video films evaluations without --over-ros; --record keeps bags of both")
             result = evaluate_over_ros(
-                task, domain, episodes, seed, bundle, record=record, on_progress=lambda _: progress.advance()
+                *(task, domain, episodes, seed, bundle),
+                record=record,
+                runtime=runtime,
+                on_progress=lambda _: progress.advance(),
             )
         else:
             from lossless_ros.evaluation.rollout import evaluate as run
 
             result = run(
                 *(task, domain, episodes, seed, bundle, expert, workers, films, record),
+                runtime=runtime,
                 on_progress=lambda _: progress.advance(),
             )
     low, high = result["interval_95"]

@@ -18,6 +18,7 @@ def opponent(
     episodes: int,
     seed: int,
     workers: int,
+    runtime: str = "torch",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """The evaluation document to compare with: of a bundle, of an expert, or an earlier one read from its JSON file.
@@ -30,7 +31,7 @@ def opponent(
         return _earlier(Path(against), task, domain, seeds)
     is_bundle = against.endswith(".safetensors")
     bundle, expert = (Path(against), None) if is_bundle else (None, against)
-    return evaluate(task, domain, episodes, seed, bundle, expert, workers, on_progress=on_progress)
+    return evaluate(task, domain, episodes, seed, bundle, expert, workers, runtime=runtime, on_progress=on_progress)
 
 
 def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +87,7 @@ def newcombe_interval(both: int, first: int, second: int, neither: int) -> tuple
     (low_1, high_1), (low_2, high_2) = wilson_interval(ours, n), wilson_interval(theirs, n)
     p_1, p_2 = ours / n, theirs / n
     margins = ours * (n - ours) * theirs * (n - theirs)
-    excess = both * neither - first * second
+    excess = float(both * neither - first * second)
     if excess > 0:
         excess = max(excess - n / 2, 0)  # continuity
     phi = excess / sqrt(margins) if margins else 0.0

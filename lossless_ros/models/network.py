@@ -1,5 +1,7 @@
 """The trainable part of a policy: adapters, top, head, statistics. The shared backbone is an argument, never a part."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -8,7 +10,7 @@ from lossless_ros.contract import Contract
 from lossless_ros.models.adapters import Adapters, Pool, Top
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network_config import NetworkConfig
-from lossless_ros.models.own_backbone import OwnBackbone
+from lossless_ros.models.own_backbone import own_backbone
 from lossless_ros.models.preprocess import normalise
 
 MIN_STD = 0.01  # [rad, m or 1] proprioception that hardly moves in the data is not blown up beyond this
@@ -25,7 +27,7 @@ class Network(nn.Module):
         self.config = config
         self.cameras = len(contract.cameras)
         self.adapters = Adapters(backbone.sites, config.placements, config.rank, config.kernel)
-        self.own = OwnBackbone(backbone, config.own_backbone) if config.own_backbone else None
+        self.own = own_backbone(backbone, config.own_backbone) if config.own_backbone else None
         channels = backbone.feature_channels
         with_top = "top" in config.placements
         self.top = Top(channels, config.top_size, config.top_grid) if with_top else Pool(channels)
@@ -42,6 +44,10 @@ class Network(nn.Module):
         """Take mean and deviation of the proprioception from data (N, P)."""
         self.mean.copy_(torch.from_numpy(proprioception.mean(0)))
         self.std.copy_(torch.from_numpy(proprioception.std(0)).clamp(min=MIN_STD))
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take tensors whose names and shapes are known to be this network's."""
+        self.load_state_dict(tensors, strict=False)  # torch makes up counts of batches, which own backbones lack
 
     @property
     def feature_is_plain(self) -> bool:

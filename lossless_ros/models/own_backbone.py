@@ -1,8 +1,10 @@
 """A policy's own copy of a backbone, for the modes that change it: `full` and `scratch`. The shared one stays."""
 
 import copy
+from typing import Any
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lossless_ros.models.backbones import Backbone, find_entry
 from lossless_ros.models.network_config import RANDOM
@@ -10,28 +12,39 @@ from lossless_ros.models.weights import create
 
 
 class OwnBackbone(nn.Module):
-    """A trainable copy of `shared`, without its classifier.
+    """A trainable model of the kind of `like`, without its classifier.
 
-    A copy that begins pretrained keeps the running statistics of its BatchNorms, in training as well: batches are small
-    and of few episodes, and so a policy trains on the function that will drive the robot. Their scales and offsets
-    are trained. One that begins at random has no statistics worth keeping: it normalises by the batch while it trains
-    and collects its own.
+    With `keeps_statistics` its BatchNorms use their running statistics in training as well: batches are small and of
+    few episodes, and so a policy trains on the function that will drive the robot. Their scales and offsets learn.
+    Without, they normalise by the batch in training and collect statistics, as a model needs that begins at random.
     """
 
-    def __init__(self, shared: Backbone, begin: str) -> None:
+    def __init__(self, like: Backbone, model: Any, keeps_statistics: bool) -> None:
         super().__init__()
-        random = begin == RANDOM
-        model = create(find_entry(shared.name).timm_name) if random else copy.deepcopy(shared.model)
         setattr(model, model.default_cfg["classifier"].split(".")[0], nn.Identity())
-        self.backbone = Backbone(shared.name, shared.family, model, shared.source)
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.num_batches_tracked = None  # a count that nothing reads here
+        self.backbone = Backbone(like.name, like.family, model, like.source)
         self.model = model.requires_grad_(True)
-        self._keeps_statistics = not random
+        self._keeps_statistics = keeps_statistics
 
     def train(self, mode: bool = True) -> "OwnBackbone":
-        """As torch's, except that a pretrained copy's BatchNorms stay in eval mode."""
+        """As torch's, except for BatchNorms that keep their statistics."""
         super().train(mode)
         if self._keeps_statistics:
             for module in self.model.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                if isinstance(module, _BatchNorm):
                     module.eval()
         return self
+
+    def __deepcopy__(self, memo: dict) -> "OwnBackbone":
+        """A backbone's segments are functions of its model, which copying would leave with the old one."""
+        return OwnBackbone(self.backbone, copy.deepcopy(self.model, memo), self._keeps_statistics).train(self.training)
+
+
+def own_backbone(shared: Backbone, begin: str) -> OwnBackbone:
+    """A copy of `shared` (begin: pretrained), or its architecture with random weights (begin: random)."""
+    if begin == RANDOM:
+        return OwnBackbone(shared, create(find_entry(shared.name).timm_name), keeps_statistics=False)
+    return OwnBackbone(shared, copy.deepcopy(shared.model), keeps_statistics=True)

@@ -90,7 +90,7 @@ def load_policy(
         got, expected = (tuple(s[name].shape) if name in s else "none" for s in (tensors, wanted))
         if got != expected:
             raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
-    network.load_state_dict(tensors)
+    network.load(tensors)
     return Policy(description, network, backbone, where, runtime, precision)
 
 

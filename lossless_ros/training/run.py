@@ -135,7 +135,7 @@ class Run:
         self.step, self.curve = state["step"], list(state["curve"])
         self._phase_step, self._phase_progress = state["phase"]
         self._began = time.monotonic() - state["elapsed"]
-        self.network.load_state_dict(state["network"])
+        self.network.load(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
 
     def _forward(self) -> tuple[Tensor, Tensor]:

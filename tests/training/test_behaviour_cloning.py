@@ -6,9 +6,10 @@ import time
 import pytest
 import torch
 
+from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import load_backbone
-from lossless_ros.models.bundle import load_bundle, read_bundle
+from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.verify import verify
 from lossless_ros.training import run
@@ -57,6 +58,22 @@ def test_modes_that_change_the_backbone_change_a_copy_that_travels_in_the_bundle
     assert all(torch.equal(own[n], before[n]) for n in statistics) == (mode == "full")
     assert not any("classifier" in n for n in own)
     assert not policy.network.own.model.training
+
+
+def test_policies_with_their_own_backbones_share_a_graph_and_not_its_weights(episodes, contract, config, tmp_path):
+    shared, out, other = load_backbone(LITE0), tmp_path / "b.safetensors", tmp_path / "other.safetensors"
+    train([episodes], LITE0, "full", out, dataclasses.replace(config, steps=1), contract)
+    bundle, tensors = load_bundle(out)
+    save_bundle(other, bundle, {n: t * (0.9 if n.startswith("own.") else 1) for n, t in tensors.items()})
+    frame = read_episode(episodes / "episode_0", contract).frames[0]
+    actions = [
+        load_policy(path, "cpu", shared, runtime=runtime).act(frame)
+        for path in (out, other)
+        for runtime in ("torch", "openvino")
+    ]
+    for torchs, openvinos in (actions[:2], actions[2:]):
+        assert abs(torchs - openvinos).max() < 1e-5
+    assert abs(actions[0] - actions[2]).max() > 1e-3
 
 
 @pytest.mark.parametrize("mode", ["frozen", "adapters"])
