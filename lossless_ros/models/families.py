@@ -43,13 +43,15 @@ def _piece(name: str, placement: str | None, channels: int, module: Callable[[Te
 
 
 def efficientnet(model: Any) -> tuple[Segment, ...]:
-    """Stem and the stages at half and quarter resolution are the bottom, the other blocks the middle."""
-    channels = model.conv_stem.out_channels
-    pieces = [_piece("stem", "bottom", channels, lambda x: model.bn1(model.conv_stem(x)))]
+    """One site behind each stage: the first two, at half and quarter resolution, are the bottom, the others the middle.
+
+    Its blocks are so small that an adapter behind each would take a quarter of the backbone's own time on a CPU; few
+    sites of a higher rank have as many parameters.
+    """
+    pieces = [_piece("stem", None, 0, lambda x: model.bn1(model.conv_stem(x)))]
     for s, stage in enumerate(model.blocks):
-        for b, block in enumerate(stage):
-            last = [m for m in block.modules() if hasattr(m, "out_channels")][-1]
-            pieces.append(_piece(f"blocks.{s}.{b}", "bottom" if s < 2 else "middle", last.out_channels, block))
+        last = [m for m in stage.modules() if hasattr(m, "out_channels")][-1]
+        pieces.append(_piece(f"blocks.{s}", "bottom" if s < 2 else "middle", last.out_channels, stage))
     pieces.append(_piece("head", None, model.num_features, lambda x: model.bn2(model.conv_head(x))))
     return tuple(pieces)
 

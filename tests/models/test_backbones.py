@@ -79,5 +79,5 @@ def test_backbone_is_shared_by_threads(lite0: Backbone):
 def test_description_names_source_stages_and_feature(lite0):
     described = lite0.describe()
     assert described["feature"] == "1280 channels, 7x7"
-    assert described["bottom sites"] == "stem to blocks.1.1 (4)"
+    assert described["bottom sites"] == "blocks.0 to blocks.1 (2)"
     assert described["fingerprint"] == lite0.fingerprint
