@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros.cli_bench import bench
+from lossless_ros.cli_dagger import dagger
 from lossless_ros.cli_options import Device, Domain, Hub, Json, Robot, Seed, Task, Weights, Workers
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
@@ -73,6 +74,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     weights: Weights = None,
     allow_hub: Hub = False,
+    begin: Annotated[Path | None, typer.Option("--from", help="A bundle of the same mode to begin with.")] = None,
     json: Json = None,
 ) -> None:
     """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
@@ -83,9 +85,12 @@ def train(
     with Progress("training", None) as progress:
         settings = load_training_config(config)
         how = load_contract(contract)
-        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights)
+        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin)
     say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
     write_json(json, result)
+
+
+app.command()(dagger)
 
 
 @app.command()

@@ -15,7 +15,7 @@ def lossless(*arguments):
 def test_help_lists_every_command():
     result = lossless("--help")
     assert result.returncode == 0
-    for name in ("collect", "train", "evaluate", "replay", "verify", "info", "bench", "demo"):
+    for name in ("collect", "train", "dagger", "evaluate", "replay", "verify", "info", "bench", "demo"):
         assert f"  {name} " in result.stdout
 
 
@@ -50,6 +50,10 @@ def collect(folder, **changes):
         (
             lambda t: ["train", "--data", t, "--out", t / "b.safetensors", "--backbone", "x"],
             "'x'.*tf_efficientnet_lite0",
+        ),
+        (
+            lambda t: ["dagger", "--bundle", t / "no.safetensors", "--data", t, "--folder", t, "--out", t / "b"],
+            "no.safetensors",
         ),
         (lambda t: ["evaluate"], "--bundle FILE or --expert"),
         (lambda t: ["evaluate", "--expert", "scripted"], "--task"),

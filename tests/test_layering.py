@@ -12,7 +12,7 @@ LAYERS = (  # each part may import from its own row and the rows above it
     {"__init__", "errors", "paths", "settings", "contract", "messages", "frames", "safety"},
     {"episodes", "models"},
     {"training", "evaluation"},
-    {"nodes", "cli", "demo", "info", "progress"},
+    {"nodes", "cli", "cli_bench", "cli_dagger", "cli_options", "demo", "info", "progress"},
 )
 LAYER = {part: index for index, parts in enumerate(LAYERS) for part in parts}
 SIMULATOR = re.compile(r"(mujoco|dm_control|dm_env|dm_robotics|gymnasium|lossless_sim)\b")

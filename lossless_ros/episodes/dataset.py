@@ -55,12 +55,13 @@ class Dataset:
 def split(episodes: Sequence[Decoded], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
     """Training and held-out frames: of the episodes that are used, the last `held_out` part (one at least).
 
-    An episode without a word on success, as from a robot, counts as successful.
+    An episode without a word on success, as from a robot, counts as successful, and so does one in which a policy drove
+    while an expert said what to do.
 
     Raises:
         LosslessError: fewer than two episodes to use.
     """
-    used = [e for e in episodes if not only_successful or e.info.get("success", True)]
+    used = [e for e in episodes if not only_successful or e.info.get("success", True) or e.info.get("labelled")]
     if len(used) < 2:
         raise LosslessError(
             f"{len(used)} of {len(episodes)} episodes can be trained on, expected at least 2 "

@@ -19,7 +19,7 @@ from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapters import count
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import Bundle, save_bundle
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.policy import find_device
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
@@ -40,8 +40,11 @@ def train(
     resume: bool = False,
     on_progress: OnProgress = lambda done, total, note: None,
     weights: Path | None = None,
+    begin: Path | None = None,
 ) -> dict[str, Any]:
     """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
+
+    `begin` is a bundle of the same mode to begin with; its statistics of the proprioception are kept.
 
     Returns:
         JSON-able: steps, seconds, learning curve, last losses and errors, numbers of parameters, data, bundle's hash.
@@ -55,6 +58,10 @@ def train(
     device = find_device(config.device)
     frozen = load_backbone(backbone, weights)
     sizes = network_config(config, mode, frozen)
+    student = _student(begin, mode, frozen) if begin else None
+    if student:
+        sizes = student[0].network
+        config = dataclasses.replace(config, head_start=0)  # it would train the head without the adapters it is used to
     paths = find_episodes(data)
     episodes = decode_episodes(paths, contract, on_progress=lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
     task = _task(episodes, out)
@@ -64,10 +71,13 @@ def train(
         torch.manual_seed(config.seed)
         network = Network(sizes, frozen, contract)
         network.fit_statistics(training.proprioception)
+        if student:
+            network.load(student[1])
         frozen.to(device)
         network.to(device)
         run = Run(config, contract, frozen, network, training, held_out, device, began)
-        identity = _identity((mode, backbone, fingerprint, training.key, held_out.key, contract.to_json()), config)
+        parts = (mode, backbone, fingerprint, training.key, held_out.key, contract.to_json())
+        identity = _identity((*parts, student[0].hash if student else ""), config)
         if resume:
             run.restore(read_checkpoint(out, identity))
         last = _advance(run, out, identity, on_progress)
@@ -142,6 +152,15 @@ def _task(episodes: list[Decoded], out: Path) -> str:
             f"episodes of {len(tasks)} tasks: {', '.join(tasks)}; a bundle is for one, give one's folders"
         )
     return tasks[0] if tasks else out.stem
+
+
+def _student(path: Path, mode: str, backbone: Backbone) -> tuple[Bundle, dict[str, torch.Tensor]]:
+    """The bundle to begin with, and its tensors."""
+    bundle, tensors = load_bundle(path)
+    check_backbone(path, bundle, backbone.name, backbone.fingerprint)
+    if bundle.mode != mode:
+        raise LosslessError(f"{path} is of mode {bundle.mode}, not {mode}; train with --mode {bundle.mode}")
+    return bundle, tensors
 
 
 def _identity(parts: tuple[str, ...], config: TrainingConfig) -> str:

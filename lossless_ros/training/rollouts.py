@@ -1,0 +1,110 @@
+"""The student drives, the expert says what it would have done: rosbag2 folders with the expert's actions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossless_ros import __version__
+from lossless_ros.contract import Contract
+from lossless_ros.episodes.collect import MAX_STEPS, START_NS, STEPS_AFTER_SUCCESS, episode_name, simulated_image_size
+from lossless_ros.episodes.pool import run_parallel
+from lossless_ros.episodes.reader import read_info
+from lossless_ros.episodes.robot_messages import observation_frame
+from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.outcome import Outcome
+
+STRETCH = 10  # control steps for which student or expert drives: one alone would not get the gripper closed
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """What to collect. The result does not depend on how many workers do it."""
+
+    student: Path  # bundle
+    student_hash: str
+    task: str
+    domain: str
+    expert: str
+    beta: float  # share of the stretches in which the expert drives
+    out: Path
+    contract: Contract
+    runtime: str = "torch"
+    max_steps: int = MAX_STEPS
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What episodes in one folder have in common."""
+        names = {"task": self.task, "domain": self.domain, "contract": self.contract.name}
+        return {**names, "student": self.student_hash, "labelled": self.expert, "beta": self.beta}
+
+
+def roll_out(
+    plan: Rollouts, seeds: list[int], workers: int, on_progress: Callable[[dict[str, Any]], object]
+) -> list[dict[str, Any]]:
+    """Collect the episodes with these seeds; those that are there are kept. Returns their stored information.
+
+    Raises:
+        LosslessError: folder not writable or full, a worker died, or episodes of something else in the folder.
+    """
+    done = {}
+    for seed in seeds:
+        path = plan.out / episode_name(seed)
+        if path.exists():
+            done[seed] = info = read_info(path)
+            other = [name for name, value in plan.key.items() if info.get(name) != value]
+            if other:
+                raise LosslessError(f"{path} was collected with another {other[0]}; give another folder")
+            on_progress(info)
+    todo = [seed for seed in seeds if seed not in done]
+    if todo:
+        for info in run_parallel(_episode, todo, min(workers, len(todo)), _setup, (plan,)):
+            done[info["seed"]] = info
+            on_progress(info)
+    return [done[seed] for seed in seeds]
+
+
+_worker: dict[str, Any] = {}  # this process's plan, environment and student
+
+
+def _setup(plan: Rollouts) -> None:
+    import torch
+    from lossless_sim.tasks import make_env
+
+    from lossless_ros.models.policy import load_policy
+
+    torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
+    cameras = tuple(camera.name for camera in plan.contract.cameras)
+    env = make_env(plan.task, plan.domain, cameras=cameras, image_size=simulated_image_size(plan.contract))
+    _worker.update(plan=plan, env=env, student=load_policy(plan.student, "cpu", runtime=plan.runtime))
+
+
+def _episode(seed: int) -> dict[str, Any]:
+    """One episode: what was seen, with the expert's answers to it, whoever drove."""
+    from lossless_sim.experts import make_expert
+
+    plan, env, student = _worker["plan"], _worker["env"], _worker["student"]
+    expert = make_expert(plan.expert, plan.task, seed)
+    expert.reset()
+    turns = np.random.default_rng(seed).random(-(-plan.max_steps // STRETCH)) < plan.beta
+    outcome = Outcome(seed, plan.contract.period_ns / 1e9)
+    observation, info = env.reset(seed=seed)
+    draw, successes, truncated, step = info["draw"], 0, False, 0
+    with EpisodeWriter(plan.out / episode_name(seed), plan.contract) as writer:
+        while not truncated and step < plan.max_steps and successes < STEPS_AFTER_SUCCESS:
+            stamp = START_NS + step * plan.contract.period_ns
+            label = expert.act(observation, info)
+            writer.observe(stamp, observation)
+            writer.act(stamp, label)
+            frame = observation_frame(plan.contract, stamp, observation)
+            action = label if turns[step // STRETCH] else student.act(frame)
+            observation, _, _, truncated, info = env.step(action)
+            outcome.see(observation, info)
+            successes = successes + 1 if info["success"] else 0
+            step += 1
+        summary = {**plan.key, **outcome.result(), "draw": draw, "version": __version__}
+        writer.close(summary)
+    return summary
