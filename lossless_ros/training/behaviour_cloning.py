@@ -5,13 +5,11 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lossless_ros import __version__
 from lossless_ros.contract import Contract
 from lossless_ros.episodes.cache import Decoded, decode_episodes
 from lossless_ros.episodes.dataset import split
@@ -22,6 +20,7 @@ from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.policy import find_device
+from lossless_ros.provenance import versions
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from lossless_ros.training.config import TrainingConfig, network_config
 from lossless_ros.training.run import NotFiniteError, Run
@@ -97,7 +96,7 @@ def train(
         "data": sources,
         "steps": run.step,
         "config": dataclasses.asdict(config),
-        "versions": {"lossless_ros": __version__, "torch": torch.__version__, "timm": version("timm")},
+        "versions": versions(),
         "metrics": metrics,
     }
     bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance, frozen.source)
