@@ -8,7 +8,7 @@ from lossless_ros import __version__
 
 
 def versions() -> dict[str, str]:
-    """Versions by package, and as `commit` that of the checkout that runs (`-dirty` if it was changed), if it is one."""
+    """Versions by package; `commit`: that of the checkout that runs, if it is one (`-dirty` if it was changed)."""
     return {
         "lossless_ros": __version__,
         **{name: version(name) for name in ("torch", "timm")},

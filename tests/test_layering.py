@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (  # each part may import from its own row and the rows above it
-    {"__init__", "errors", "paths", "settings", "contract", "messages", "frames", "safety"},
+    {"__init__", "errors", "paths", "settings", "contract", "messages", "frames", "safety", "provenance"},
     {"episodes", "models"},
     {"training", "evaluation"},
     {"nodes", "cli", "cli_bench", "cli_dagger", "cli_options", "demo", "info", "progress"},
