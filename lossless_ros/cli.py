@@ -10,7 +10,7 @@ import typer
 
 from lossless_ros.cli_bench import bench
 from lossless_ros.cli_dagger import dagger
-from lossless_ros.cli_options import Device, Domain, Hub, Json, Robot, Seed, Task, Weights, Workers
+from lossless_ros.cli_options import Device, Domain, ExpertNoise, Hub, Json, Robot, Seed, Task, Weights, Workers
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
 
@@ -44,8 +44,11 @@ def collect(
     out: Annotated[Path, typer.Option(help="Folder for the rosbag2 folders; episodes that are there are kept.")],
     seed: Seed = 0,
     domain: Domain = "randomized",
-    workers: Workers = 2,
+    workers: Annotated[
+        str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
+    ] = "2",
     expert: Annotated[str, typer.Option(help="scripted, random or specialist:PATH.")] = "scripted",
+    expert_noise: ExpertNoise = 0.0,
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
     json: Json = None,
@@ -55,7 +58,17 @@ def collect(
 
     with Progress("collecting", episodes) as progress:
         infos = run(
-            task, episodes, seed, domain, out, expert, contract, workers, max_steps, lambda info: progress.advance()
+            task,
+            episodes,
+            seed,
+            domain,
+            out,
+            expert,
+            contract,
+            workers,
+            max_steps,
+            on_progress=lambda info: progress.advance(),
+            expert_noise=expert_noise,
         )
     successes = sum(info["success"] for info in infos)
     steps = sum(info["steps"] for info in infos)
@@ -102,6 +115,7 @@ def evaluate(
     seed: Seed = 0,
     domain: Domain = "randomized",
     workers: Workers = 2,
+    expert_noise: ExpertNoise = 0.0,
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
@@ -153,6 +167,7 @@ def evaluate(
                 *(task, domain, episodes, seed, bundle, expert, workers, films, record),
                 runtime=runtime,
                 on_progress=lambda _: progress.advance(),
+                expert_noise=expert_noise,
             )
     low, high = result["interval_95"]
     rate = result["success_rate"]

@@ -25,6 +25,9 @@ Json = Annotated[Path | None, typer.Option("--json", help="Write the result as J
 Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
 Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an episode.")]
 Domain = Annotated[str, typer.Option(help="How the world looks: a name of config/domains or a YAML file.")]
+ExpertNoise = Annotated[
+    float, typer.Option(help="Noise on what the expert's arm does, 0 to 1 of the action limits; labels stay clean.")
+]
 Workers = Annotated[int, typer.Option(help="Worker processes.")]
 Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
 Weights = Annotated[

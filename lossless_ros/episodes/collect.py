@@ -3,16 +3,18 @@
 import os
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.pool import run_parallel
+from lossless_ros.episodes.pool import check_workers, run_parallel
+from lossless_ros.episodes.ray_pool import run_on_ray
 from lossless_ros.episodes.reader import read_info
-from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.episodes.writer import EpisodeWriter, write_whole
 from lossless_ros.errors import LosslessError
 
 START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
@@ -35,18 +37,20 @@ class Collection:
     out: Path
     contract: Contract
     max_steps: int
+    expert_noise: float = 0.0
 
     def folder(self, seed: int) -> Path:
         return self.out / episode_name(seed)
 
     @property
-    def key(self) -> dict[str, str]:
+    def key(self) -> dict[str, Any]:
         """What episodes in one folder have in common."""
         return {
             "task": self.task,
             "domain": self.domain,
             "expert": self.expert,
             "contract": self.contract.name,
+            "expert_noise": self.expert_noise,
         }
 
 
@@ -58,11 +62,17 @@ def collect(
     out: Path,
     expert: str = "scripted",
     contract: str = "rgb_stacking",
-    workers: int = 1,
+    workers: int | str = 1,
     max_steps: int = MAX_STEPS,
     on_progress: Callable[[dict[str, Any]], None] = lambda info: None,
+    expert_noise: float = 0.0,
 ) -> list[dict[str, Any]]:
     """Collect the episodes with seeds `seed` to `seed + episodes - 1` into `out`; those that are there are kept.
+
+    Args:
+        workers: processes on this machine, or `ray` or `ray://HOST:PORT` for the cores of a Ray cluster.
+        expert_noise: disturbs what is executed, as a share of the action limits; the bag holds what the expert
+            wanted, which is what is to be learnt.
 
     Returns:
         The stored information of each episode, by seed; `on_progress` gets them as they are finished.
@@ -71,7 +81,8 @@ def collect(
         LosslessError: wrong argument, folder not writable or full, or episodes of something else in it.
     """
     check_numbers(episodes, seed, max_steps)
-    plan = Collection(task, domain, expert, out, load_contract(contract), max_steps)
+    workers = check_workers(workers)
+    plan = Collection(task, domain, expert, out, load_contract(contract), max_steps, expert_noise)
     _check_names(plan)
     _prepare(out)
     done: dict[int, dict[str, Any]] = {}
@@ -81,10 +92,20 @@ def collect(
             on_progress(done[number])
     todo = [number for number in range(seed, seed + episodes) if number not in done]
     if todo:
-        for info in run_parallel(_record, todo, min(workers, len(todo)), _setup, (plan,)):
+        for info in _collected(plan, todo, workers):
             done[info["seed"]] = info
             on_progress(info)
     return [done[number] for number in sorted(done)]
+
+
+def _collected(plan: Collection, seeds: list[int], workers: int | str) -> Iterator[dict[str, Any]]:
+    """The information of each episode as soon as it is in its place."""
+    if isinstance(workers, int):
+        yield from run_parallel(_record, seeds, min(workers, len(seeds)), _setup, (plan,))
+        return
+    for info, files in run_on_ray(_record_and_send, seeds, workers, _setup, (plan,)):
+        write_whole(plan.folder(info["seed"]), files)
+        yield info
 
 
 def check_numbers(episodes: int, seed: int, max_steps: int = 1) -> None:
@@ -109,9 +130,10 @@ def simulated_image_size(contract: Contract) -> int:
 def _check_names(plan: Collection) -> None:
     """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
-    from lossless_sim.experts import make_expert
+    from lossless_sim.experts import Noise, make_expert
 
     make_expert(plan.expert, plan.task, 0)
+    Noise(plan.expert_noise, 0)
     load_domain(plan.domain)
 
 
@@ -132,9 +154,10 @@ def _prepare(out: Path) -> None:
 def _existing(plan: Collection, seed: int) -> dict[str, Any]:
     info = read_info(plan.folder(seed))
     for key, value in plan.key.items():
-        if info.get(key) != value:
+        found = info.get(key, 0.0 if key == "expert_noise" else None)
+        if found != value:
             raise LosslessError(
-                f"{plan.folder(seed)} has {key} {info.get(key)!r}, not {value!r}; give another --out for these episodes"
+                f"{plan.folder(seed)} has {key} {found!r}, not {value!r}; give another --out for these episodes"
             )
     return info
 
@@ -152,10 +175,10 @@ def _setup(plan: Collection) -> None:
 
 def _record(seed: int) -> dict[str, Any]:
     """Record one episode and return its information."""
-    from lossless_sim.experts import make_expert
+    from lossless_sim.experts import Noise, make_expert
 
     plan, env = _worker["plan"], _worker["env"]
-    expert = make_expert(plan.expert, plan.task, seed)
+    expert, noise = make_expert(plan.expert, plan.task, seed), Noise(plan.expert_noise, seed)
     expert.reset()
     observation, info = env.reset(seed=seed)
     draw = info["draw"]
@@ -167,7 +190,7 @@ def _record(seed: int) -> dict[str, Any]:
             action = expert.act(observation, info)
             writer.observe(stamp, observation)
             writer.act(stamp, action)
-            observation, _, _, truncated, info = env.step(action)
+            observation, _, _, truncated, info = env.step(noise(action))
             steps += 1
             successes = successes + 1 if info["success"] else 0
         summary = {
@@ -180,3 +203,15 @@ def _record(seed: int) -> dict[str, Any]:
         }
         writer.close(summary)
     return summary
+
+
+def _record_and_send(seed: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Record one episode on a machine that does not see the folder: its information, and its files by name."""
+    plan = _worker["plan"]
+    with tempfile.TemporaryDirectory(prefix="lossless_") as folder:
+        _worker["plan"] = replace(plan, out=Path(folder))
+        try:
+            info = _record(seed)
+        finally:
+            _worker["plan"] = plan
+        return info, {path.name: path.read_bytes() for path in (Path(folder) / episode_name(seed)).iterdir()}

@@ -15,6 +15,22 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def check_workers(workers: int | str) -> int | str:
+    """A number of processes, or `ray` or `ray://HOST:PORT` as they are.
+
+    Raises:
+        LosslessError: anything else.
+    """
+    text = str(workers)
+    if text.lstrip("-").isdecimal() and int(text) < 1:
+        raise LosslessError(f"workers is {text}, expected at least 1")
+    if text.isdecimal():
+        return int(text)
+    if text == "ray" or text.startswith("ray://"):
+        return text
+    raise LosslessError(f"workers is '{text}', expected a number, ray, or ray://HOST:PORT")
+
+
 def run_parallel(
     function: Callable[[Item], Result],
     items: Iterable[Item],

@@ -97,6 +97,24 @@ class EpisodeWriter:
             raise LosslessError(f"cannot write {self.path}: {error.strerror}") from None
 
 
+def write_whole(path: Path, files: dict[str, bytes]) -> None:
+    """Put the files of an episode recorded elsewhere to `path`, all or nothing.
+
+    Raises:
+        LosslessError: they cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        (part / path.name).mkdir(parents=True)
+        for name, content in files.items():
+            (part / path.name / name).write_bytes(content)
+        os.rename(part / path.name, path)
+    except OSError as error:
+        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
 def _qos(best_effort: bool) -> Qos:
     """Sensor data is offered best effort, the rest reliable."""
     reliability = QosReliability.BEST_EFFORT if best_effort else QosReliability.RELIABLE

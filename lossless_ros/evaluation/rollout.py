@@ -35,6 +35,7 @@ class Trial:
     record: Path | None = None  # folder for a rosbag2 folder per episode
     max_steps: int = MAX_STEPS
     runtime: str = "torch"  # what runs the policy, one of models.runtimes.RUNTIMES
+    expert_noise: float = 0.0
 
 
 def evaluate(
@@ -50,11 +51,12 @@ def evaluate(
     max_steps: int = MAX_STEPS,
     runtime: str = "torch",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    expert_noise: float = 0.0,
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on; the same for any number of workers.
 
     `films` says of which seeds to write films where (.mp4); `record` is a folder for what was driven, a rosbag2 folder
-    per episode.
+    per episode; noise disturbs experts alone.
 
     Returns:
         task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes came how far), seeds,
@@ -66,13 +68,16 @@ def evaluate(
     task = check_driver(task, bundle, expert)
     check_numbers(episodes, seed, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, films or {}, record, max_steps, runtime)
+    trial = Trial(task, domain, contract, bundle, expert, films or {}, record, max_steps, runtime, expert_noise)
     check_films(trial.films, seed, episodes)
     check_world(task, domain)
     if expert is not None:
-        from lossless_sim.experts import make_expert
+        from lossless_sim.experts import Noise, make_expert
 
         make_expert(expert, task, seed)
+        Noise(expert_noise, seed)
+    elif expert_noise:
+        raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
     seeds = list(range(seed, seed + episodes))
     results = []
     for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
@@ -82,6 +87,7 @@ def evaluate(
         "bundle": bundle and str(bundle),
         "expert": expert,
         "runtime": None if bundle is None else runtime,
+        "expert_noise": expert_noise,
         "over_ros": False,
         "version": __version__,
     }
@@ -167,18 +173,19 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
 
         return drive_policy
 
-    from lossless_sim.experts import Expert, make_expert
+    from lossless_sim.experts import Expert, Noise, make_expert
 
     spec = trial.expert
     assert spec is not None
-    experts: dict[int, Expert] = {}
+    drivers: dict[int, tuple[Expert, Noise]] = {}
 
     def drive_expert(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
         if step == 0:
-            experts.clear()
-            experts[seed] = make_expert(spec, trial.task, seed)
-            experts[seed].reset()
-        return experts[seed].act(observation, info)
+            drivers.clear()
+            drivers[seed] = make_expert(spec, trial.task, seed), Noise(trial.expert_noise, seed)
+            drivers[seed][0].reset()
+        expert, noise = drivers[seed]
+        return noise(expert.act(observation, info))
 
     return drive_expert
 

@@ -64,6 +64,41 @@ def test_episodes_of_something_else_in_the_folder_are_refused(collected):
         run(collected[0], expert="scripted")
 
 
+def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
+    options = {"episodes": 1, "expert": "scripted", "max_steps": 12}
+    for name, noise in (("clean", 0.0), ("noisy", 0.5)):
+        run(tmp_path / name, expert_noise=noise, **options)
+    contract = load_contract("rgb_stacking")
+    clean, noisy = (read_episode(tmp_path / name / "episode_000003", contract) for name in ("clean", "noisy"))
+    assert noisy.info["expert_noise"] == 0.5
+    assert (clean.actions[0] == noisy.actions[0]).all()  # the same observation, the same label
+    last = [episode.frames[-1].proprioception for episode in (clean, noisy)]
+    assert abs(last[0] - last[1]).max() > 1e-3  # and yet the arm went elsewhere
+    with pytest.raises(LosslessError, match="has expert_noise 0.5, not 0.0"):
+        run(tmp_path / "noisy", **options)
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # what a full disk does, for files of this process
+from lossless_ros.cli import main
+sys.argv = ["lossless", "collect", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+    options = ["--task", TASK, "--episodes", "2", "--out", str(tmp_path), "--expert", "random", "--max-steps", "20"]
+    code = [sys.executable, "-c", FULL_DISK, *options, "--workers", "2"]
+    done = subprocess.run(code, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("lossless:")]
+    assert done.returncode == 2 and len(lines) == 1, done.stderr
+    assert "cannot write" in lines[0] and "File too large" in lines[0]
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
 def test_killed_collection_leaves_whole_episodes_and_goes_on(tmp_path):
     options = ["--task", TASK, "--episodes", "4", "--out", str(tmp_path), "--expert", "random", "--max-steps", "8"]
     code = "from lossless_ros.cli import main; main()"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lossless_sim.env import ACTION_HIGH
 from lossless_sim.errors import SimError
-from lossless_sim.experts import make_expert
+from lossless_sim.experts import Noise, make_expert
 from lossless_sim.experts.grasp import FLOOR, OPENING, plan
 from lossless_sim.experts.solid import solid
 from lossless_sim.experts.specialist import SHAPES, distribution, load_weights
@@ -81,6 +82,25 @@ def test_a_grasp_keeps_clear_of_the_neighbour() -> None:
     closing = np.array([np.cos(grasp.yaw), np.sin(grasp.yaw)])
     assert abs(closing[0]) > 0.9  # closes along x: a finger between the cubes would not fit
     assert OPENING < 0.05
+
+
+def test_noise_is_the_seeds_own_and_leaves_the_gripper_alone() -> None:
+    """A level is the noise's standard deviation in units of the limits, steps near each other are disturbed alike."""
+    still = np.array([0, 0, 0, 0, 1], np.float32)
+
+    def disturbed(level: float, seed: int) -> np.ndarray:
+        noise = Noise(level, seed)
+        return np.stack([noise(still) for _ in range(2000)]) / ACTION_HIGH
+
+    once, again, other = disturbed(0.2, 3), disturbed(0.2, 3), disturbed(0.2, 4)
+    assert (once == again).all() and not (once == other).all()
+    assert (once[:, 4] == 1.0).all() and np.abs(disturbed(1.0, 3)).max() <= 1.0
+    assert np.allclose(once[:, :4].std(axis=0), 0.2, atol=0.05)
+    assert (once[1:, :4] * once[:-1, :4]).mean() > 0.5 * once[:, :4].var()
+    assert Noise(0.0, 3)(still) is still
+    for level in (-0.1, 1.5, np.nan):
+        with pytest.raises(SimError, match="expected a share of the action limits from 0 to 1"):
+            Noise(level, 0)
 
 
 def _resting(name: str, face: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Policies that see the true state."""
 
 from lossless_sim.experts.expert import Expert, make_expert
+from lossless_sim.experts.noise import Noise
 
-__all__ = ["Expert", "make_expert"]
+__all__ = ["Expert", "Noise", "make_expert"]
