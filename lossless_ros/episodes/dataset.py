@@ -47,6 +47,15 @@ class Dataset:
         )
         return Batch(images, self.proprioception[indices], self.actions[indices])
 
+    def following(self, indices: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Actions (B, count, A) of the frames at `indices` (B,) and the next ones, and which of them exist (B, count).
+
+        After an episode's end its last action stands.
+        """
+        last = self._starts[np.searchsorted(self._starts, indices, side="right")] - 1
+        at = indices[:, None] + np.arange(count)
+        return self.actions[np.minimum(at, last[:, None])], at <= last[:, None]
+
     def spread(self, count: int) -> np.ndarray:
         """At most `count` indices, evenly spread over all frames."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))

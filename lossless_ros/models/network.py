@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lossless_ros.contract import Contract
 from lossless_ros.models.adapters import Adapters, Pool, Top
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.outputs import point, width
 from lossless_ros.models.own_backbone import own_backbone
 from lossless_ros.models.preprocess import normalise
 
@@ -17,7 +19,7 @@ MIN_STD = 0.01  # [rad, m or 1] proprioception that hardly moves in the data is 
 
 
 class Network(nn.Module):
-    """From images and proprioception to a raw action: velocities in units of their limits, then the gripper's logit."""
+    """From images and proprioception to the head's numbers, of which `point` makes actions; see `outputs`."""
 
     mean: Tensor
     std: Tensor
@@ -38,7 +40,10 @@ class Network(nn.Module):
         layers: list[nn.Module] = []
         for i, o in zip(widths, widths[1:], strict=False):
             layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
-        self.head = nn.Sequential(*layers, nn.Linear(widths[-1], contract.action.dim))
+        self.action_dim = contract.action.dim
+        outputs = config.chunk * width(self.action_dim, config.mixture)
+        self.head = nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+        self.checkpointing = False  # compute the backbone's activations again for the gradient, to save memory
 
     def fit_statistics(self, proprioception: np.ndarray) -> None:
         """Take mean and deviation of the proprioception from data (N, P)."""
@@ -57,21 +62,34 @@ class Network(nn.Module):
     def features(self, backbone: Backbone, images: Tensor) -> Tensor:
         """Adapted feature (N, C, h, w) of images (N, 3, S, S) in 0..1."""
         backbone = self.own.backbone if self.own else backbone
-        return backbone.spatial(backbone.features(normalise(images, backbone.preprocessing), self.adapters))
+        x = normalise(images, backbone.preprocessing)
+        if not (self.checkpointing and torch.is_grad_enabled()):
+            return backbone.spatial(backbone.features(x, self.adapters))
+        for segment in backbone.segments:
+            x = checkpoint(segment.run, x, self.adapters, use_reentrant=False)
+        return backbone.spatial(x)
 
     def decide(self, features: Tensor, proprioception: Tensor) -> Tensor:
-        """Raw action (B, A) from features (cameras * B, C, h, w), cameras outermost, and proprioception (B, P)."""
+        """The head's numbers (B, T * W) from features (cameras * B, C, h, w), cameras outermost, and joints (B, P)."""
         seen = self.norm(self.top(features)).reshape(self.cameras, len(proprioception), -1)
         felt = (proprioception - self.mean) / self.std
         return self.head(torch.cat([*seen, felt], 1))
 
     def forward(self, backbone: Backbone, images: Tensor, proprioception: Tensor) -> Tensor:
-        """Raw action (B, A) from images (cameras * B, 3, S, S) in 0..1 and proprioception (B, P)."""
+        """The head's numbers (B, T * W) from images (cameras * B, 3, S, S) in 0..1 and proprioception (B, P)."""
         return self.decide(self.features(backbone, images), proprioception)
+
+    def steps(self, raw: Tensor) -> Tensor:
+        """The head's numbers (B, T * W) by instant: (B, T, W)."""
+        return raw.unflatten(1, (self.config.chunk, -1))
+
+    def point(self, raw: Tensor) -> Tensor:
+        """Raw actions (B, T, A), velocities in units of their limits and the gripper's logit, of the head's numbers."""
+        return point(self.steps(raw), self.action_dim, self.config.mixture)
 
 
 def to_action(raw: Tensor, contract: Contract) -> Tensor:
-    """Velocities [m/s, rad/s] clipped to the contract's limits and the gripper in [-1, 1] from a raw action (B, A)."""
+    """Velocities [m/s, rad/s] clipped to the contract's limits and the gripper in [-1, 1] of raw actions (..., A)."""
     limits = torch.tensor(contract.action.limits, device=raw.device)
-    unit = torch.cat([raw[:, :-1].clamp(-1, 1), torch.tanh(raw[:, -1:] / 2)], 1)
+    unit = torch.cat([raw[..., :-1].clamp(-1, 1), torch.tanh(raw[..., -1:] / 2)], -1)
     return unit * limits

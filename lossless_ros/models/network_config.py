@@ -17,6 +17,8 @@ class NetworkConfig:
     top_size: int  # numbers that the top gives per camera, about
     top_grid: int  # its cells along height and width
     hidden: tuple[int, ...]  # widths of the head's hidden layers
+    chunk: int = 1  # instants for which a frame predicts actions: its own and the next ones
+    mixture: int = 0  # Gaussians of the velocities; 0: a point
     own_backbone: str = ""  # a copy of the backbone that learns: pretrained or random at first; "": none
 
     def __post_init__(self) -> None:
@@ -25,6 +27,8 @@ class NetworkConfig:
             raise ValueError(f"placement is '{wrong[0]}', expected one of {', '.join(PLACEMENTS)}")
         if self.own_backbone not in ("", PRETRAINED, RANDOM):
             raise ValueError(f"own_backbone is '{self.own_backbone}', expected {PRETRAINED}, {RANDOM} or nothing")
+        if self.chunk < 1 or self.mixture < 0:
+            raise ValueError(f"chunk is {self.chunk} and mixture {self.mixture}, expected at least 1 and 0")
         sizes = (self.rank, self.kernel, self.image_size, self.top_size, self.top_grid, *self.hidden)
         if min(sizes) < 1 or self.kernel % 2 == 0:
             raise ValueError(f"sizes are {sizes}, expected at least 1 each and an odd kernel")

@@ -10,13 +10,17 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.frames import Frame
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
+from lossless_ros.models.ensemble import Ensemble
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime, takes_batches
 
 
 class Policy:
-    """Deterministic: the same frame gives the same action. Keeps no state between frames."""
+    """Deterministic: the same frames give the same actions.
+
+    Keeps no state between frames, unless its network predicts several instants: then `act` remembers what it predicted.
+    """
 
     def __init__(
         self,
@@ -36,29 +40,35 @@ class Policy:
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
         self.runtime = runtime
+        self._ensemble = Ensemble(bundle.contract.period_ns) if bundle.network.chunk > 1 else None
         self._run = make_runtime(runtime, precision, self.network, self.backbone)
 
     def act(self, frame: Frame) -> np.ndarray:
         """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""
-        return self.act_batch([frame])[0]
+        predicted = self._predict([frame])[0]
+        return predicted[0] if self._ensemble is None else self._ensemble(frame.stamp, predicted)
 
     def act_batch(self, frames: Sequence[Frame]) -> np.ndarray:
-        """Actions (B, dim) float32 for frames of any instants, all cameras in one pass through the backbone."""
+        """Actions (B, dim) float32 for frames of any instants, each by itself, all cameras in one pass."""
+        return self._predict(frames)[:, 0]
+
+    def _predict(self, frames: Sequence[Frame]) -> np.ndarray:
+        """Actions (B, T, dim) for the frames' instants and the next ones."""
         if len(frames) > 1 and not takes_batches(self.runtime):
-            return np.concatenate([self.act_batch([frame]) for frame in frames])
+            return np.concatenate([self._predict([frame]) for frame in frames])
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
         proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
         size = self.network.config.image_size
         with torch.inference_mode():
             images = to_batch(cameras, size, self.backbone.preprocessing, self.device)
-            return to_action(self._run(images, proprioception), self.contract).cpu().numpy()
+            return to_action(self.network.point(self._run(images, proprioception)), self.contract).cpu().numpy()
 
     def warm_up(self, times: int = 3) -> None:
         """Act on black frames, so that the first real one is not slower than the rest."""
         images = tuple(np.zeros((c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
         felt = np.zeros(self.contract.proprioception_dim, np.float32)
         for _ in range(times):
-            self.act(Frame(0, images, felt, {}))
+            self._predict([Frame(0, images, felt, {})])
 
 
 def load_policy(

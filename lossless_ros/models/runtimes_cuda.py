@@ -24,9 +24,13 @@ class CudaGraph:
     """
 
     def __init__(self, network: Network, backbone: Backbone, precision: torch.dtype) -> None:
-        model = copy.deepcopy(backbone.model).to(precision)
-        self._backbone = Backbone(backbone.name, backbone.family, model, backbone.source)
         self._network = copy.deepcopy(network)
+        if self._network.own:
+            self._network.own.to(precision)
+            self._backbone = self._network.own.backbone
+        else:
+            model = copy.deepcopy(backbone.model).to(precision)
+            self._backbone = Backbone(backbone.name, backbone.family, model, backbone.source)
         self._network.adapters.to(precision)
         self._worn: Network | None = None
         self._lock = threading.Lock()

@@ -100,7 +100,7 @@ def train(
         "metrics": metrics,
     }
     bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance, frozen.source)
-    bundle = save_bundle(out, bundle, network.state_dict())
+    bundle = save_bundle(out, bundle, run.result.state_dict())
     checkpoint_path(out).unlink(missing_ok=True)
     return {
         "bundle": str(out),

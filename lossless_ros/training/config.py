@@ -50,17 +50,22 @@ class TrainingConfig:
     rank: int | None = None
     image_size: int | None = None
     max_minutes: float | None = None
+    chunk: int = 1
+    mixture: int = 0
+    ema: float = 0.0
+    amp: bool = False
+    checkpointing: bool = False
     threads: int | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "warm_up", "looks", "look_frames", "feature_views", "feature_stride"):
+        for name in ("steps", "batch", "warm_up", "looks", "look_frames", "feature_views", "feature_stride", "chunk"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
         for name in ("learning_rate", "full_rate", "clip"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
-        for name in ("held_out", "shift", "colour"):
+        for name in ("held_out", "shift", "colour", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1")
         if self.max_minutes is not None and self.max_minutes <= 0:
@@ -94,5 +99,7 @@ def network_config(config: TrainingConfig, mode: str, backbone: Backbone) -> Net
         top_size=config.top_size,
         top_grid=config.top_grid,
         hidden=config.hidden,
+        chunk=config.chunk,
+        mixture=config.mixture,
         own_backbone=OWN_BACKBONE.get(mode, ""),
     )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lossless_ros.contract import Contract
 from lossless_ros.episodes.dataset import Batch, Dataset
@@ -56,6 +57,10 @@ class Run:
         if network.config.own_backbone == RANDOM:
             self._head_start = 0  # its features are not the shared backbone's
         self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
+        network.checkpointing = config.checkpointing
+        self._mean: Any = None  # of the weights
+        if config.ema:
+            self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self._optimiser = torch.optim.AdamW(_groups(network, config))
 
     @property
@@ -82,8 +87,8 @@ class Run:
         Raises:
             NotFiniteError: loss or gradient is not finite; the network is as it was.
         """
-        raw, actions = self._forward()
-        value = loss(raw, actions, self._limits, self.config.gripper_weight)
+        raw, at = self._forward()
+        value = self._loss(raw, self.data, at)
         self._optimiser.zero_grad(set_to_none=True)
         value.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -92,6 +97,8 @@ class Run:
         for group in self._optimiser.param_groups:
             group["lr"] = group["full_lr"] * self._rate()
         self._optimiser.step()
+        if self._mean is not None:
+            self._mean.update_parameters(self.network)
         self.step += 1
         self._recent.append(value.item())
         return value.item()
@@ -99,17 +106,18 @@ class Run:
     def look(self) -> dict[str, Any]:
         """Loss and errors on the held-out episodes; becomes the learning curve's next point."""
         begin = time.monotonic()
-        raws, actions = [], []
-        self.network.eval()
+        at = self.held_out.spread(self.config.look_frames)
+        network, raws = self.result.eval(), []
         with torch.inference_mode():
-            for chunk in np.array_split(at := self.held_out.spread(self.config.look_frames), -(-len(at) // 16)):
-                batch = self.held_out.batch(chunk)
-                raws.append(self.network(self.backbone, self._images(batch), self._tensor(batch.proprioception)))
-                actions.append(self._tensor(batch.actions))
-            raw, action = torch.cat(raws), torch.cat(actions)
-            value = loss(raw, action, self._limits, self.config.gripper_weight).item()
+            for some in np.array_split(at, -(-len(at) // 16)):
+                batch = self.held_out.batch(some)
+                with self._arithmetic():
+                    raws.append(network(self.backbone, self._images(batch), self._tensor(batch.proprioception)).float())
+            raw = torch.cat(raws)
+            value = self._loss(raw, self.held_out, at).item()
+            reported = errors(network.point(raw)[:, 0], self._tensor(self.held_out.actions[at]), self.contract)
         self._look_s, self._looked = time.monotonic() - begin, self.elapsed
-        point = {**self.note(), "held_out_loss": value, **errors(raw, action, self.contract)}
+        point = {**self.note(), "held_out_loss": value, **reported}
         self.curve.append(point)
         return point
 
@@ -127,6 +135,7 @@ class Run:
             "phase": [self._phase_step, self._phase_progress],
             "curve": self.curve,
             "network": self.network.state_dict(),
+            "mean": self._mean.module.state_dict() if self._mean is not None else {},
             "optimiser": self._optimiser.state_dict(),
         }
 
@@ -136,10 +145,27 @@ class Run:
         self._phase_step, self._phase_progress = state["phase"]
         self._began = time.monotonic() - state["elapsed"]
         self.network.load(state["network"])
+        if self._mean is not None:
+            self._mean.module.load(state["mean"])
+            self._mean.n_averaged.fill_(self.step)
         self._optimiser.load_state_dict(state["optimiser"])
 
-    def _forward(self) -> tuple[Tensor, Tensor]:
-        """Raw actions (B, A) for this step's frames, and what the expert did."""
+    @property
+    def result(self) -> Network:
+        """What the run is for: the network, or its running mean."""
+        return self.network if self._mean is None else self._mean.module
+
+    def _loss(self, raw: Tensor, data: Dataset, at: np.ndarray) -> Tensor:
+        """Of the head's numbers for the frames `at` of `data`."""
+        actions, known = (self._tensor(array) for array in data.following(at, self.config.chunk))
+        raw = self.network.steps(raw)
+        return loss(raw, actions, known, self._limits, self.config.gripper_weight, self.config.mixture)
+
+    def _arithmetic(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp)
+
+    def _forward(self) -> tuple[Tensor, np.ndarray]:
+        """The head's numbers (B, T * W) for this step's frames, and which these are (B,)."""
         self.network.train()
         config, generator = self.config, order.generator(self.config.seed, self.step)
         if self.step < self._head_start:
@@ -148,14 +174,16 @@ class Run:
             at = features.at[chosen]
             felt = self._tensor(self.data.proprioception[at])
             seen = features.batch(chosen, generator).to(self.device)
-            return self.network.decide(seen, felt), self._tensor(self.data.actions[at])
+            with self._arithmetic():
+                return self.network.decide(seen, felt).float(), at
         if self.step == self._head_start:
             self._features = None
             self._phase_step, self._phase_progress = self.step, self.progress
-        batch = self.data.batch(order.indices(len(self.data), config.batch, config.seed, self.step))
+        at = order.indices(len(self.data), config.batch, config.seed, self.step)
+        batch = self.data.batch(at)
         images = augment(self._images(batch), config.shift, config.colour, generator)
-        raw = self.network(self.backbone, images, self._tensor(batch.proprioception))
-        return raw, self._tensor(batch.actions)
+        with self._arithmetic():
+            return self.network(self.backbone, images, self._tensor(batch.proprioception)).float(), at
 
     def _computed(self) -> Features:
         if self._features is None:

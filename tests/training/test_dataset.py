@@ -75,3 +75,12 @@ def test_too_few_successful_episodes_are_one_line(decoded):
     failed = [dataclasses.replace(d, info={"success": False}) for d in decoded]
     with pytest.raises(LosslessError, match="1 of 4 episodes can be trained on.*only_successful: false takes all"):
         split([decoded[0], *failed[1:]], 0.1, only_successful=True)
+
+
+def test_next_actions_end_with_their_episode(decoded):
+    data = Dataset(decoded)
+    actions, known = data.following(np.array([0, STEPS - 2, STEPS]), 3)
+    np.testing.assert_array_equal(actions[0], decoded[0].actions[:3])
+    np.testing.assert_array_equal(actions[1], decoded[0].actions[[-2, -1, -1]])
+    np.testing.assert_array_equal(actions[2], decoded[1].actions[:3])
+    assert known.tolist() == [[True] * 3, [True, True, False], [True] * 3]

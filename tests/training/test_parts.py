@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
+from lossless_ros.models.ensemble import DECAY, Ensemble
+from lossless_ros.models.outputs import components, negative_log_likelihood, point, width
 from lossless_ros.training import order
 from lossless_ros.training.augment import augment, move, vary_colour
 from lossless_ros.training.loss import errors, limits_of, loss
@@ -58,7 +61,8 @@ def test_loss_is_zero_for_the_experts_own_action(contract):
     actions = torch.tensor([[0.07, -0.035, 0.0, 0.5, 1.0], [0.0, 0.07, 0.01, -1.0, -1.0]])
     raw = actions / limits
     raw[:, -1] *= 50
-    assert loss(raw, actions, limits, 0.5).item() == pytest.approx(0, abs=1e-6)
+    known = torch.ones(2, 1, dtype=torch.bool)
+    assert loss(raw[:, None], actions[:, None], known, limits, 0.5, 0).item() == pytest.approx(0, abs=1e-6)
     report = errors(raw, actions, contract)
     assert report["gripper_agreement"] == 1
     assert list(report["mae"]) == ["linear.x", "linear.y", "linear.z", "angular.z"]
@@ -72,3 +76,37 @@ def test_errors_are_in_units(contract):
     assert report["mae"]["linear.x"] == pytest.approx(0.035)
     assert report["mae"]["angular.z"] == pytest.approx(0.1)
     assert report["gripper_agreement"] == 0.5
+
+
+def test_instants_after_the_end_of_an_episode_do_not_count(contract):
+    raw, actions = torch.randn(3, 2, 5), torch.randn(3, 2, 5)
+    known = torch.tensor([[True, True], [True, False], [True, False]])
+    limits = limits_of(contract, "cpu")
+    before = loss(raw, actions, known, limits, 0.5, 0)
+    actions[1:, 1] += 100
+    assert torch.equal(loss(raw, actions, known, limits, 0.5, 0), before)
+    actions[0, 1] += 100
+    assert loss(raw, actions, known, limits, 0.5, 0) > before
+
+
+def test_mixture_is_as_likely_as_torch_says_and_points_at_its_likeliest_component():
+    torch.manual_seed(0)
+    raw, velocities = torch.randn(4, 2, width(5, 3)), torch.randn(4, 2, 4)
+    logits, means, log_std = components(raw, 5, 3)
+    normals = Independent(Normal(means, log_std.exp()), 1)
+    expected = -MixtureSameFamily(Categorical(logits=logits), normals).log_prob(velocities) / 4
+    torch.testing.assert_close(negative_log_likelihood(raw, velocities, 3), expected)
+    chosen = point(raw, 5, 3)
+    assert torch.equal(chosen[1, 0, :4], means[1, 0, logits[1, 0].argmax()]) and torch.equal(
+        chosen[..., 4], raw[..., -1]
+    )
+
+
+def test_ensemble_averages_what_was_predicted_for_this_instant():
+    ensemble, period = Ensemble(50), 50
+    first = ensemble(1000, np.array([[0.0], [1.0], [2.0]]))
+    second = ensemble(1000 + period, np.array([[3.0], [4.0], [5.0]]))
+    w = np.exp(-DECAY)
+    assert first == pytest.approx([0.0]) and second == pytest.approx([(3 + w * 1) / (1 + w)])
+    assert ensemble(1000 + 3 * period, np.array([[7.0], [8.0], [9.0]])) == pytest.approx([(7 + w**2 * 5) / (1 + w**2)])
+    assert ensemble(1000, np.array([[6.0], [0.0], [0.0]])) == pytest.approx([6.0])  # another run
