@@ -4,7 +4,7 @@ import os
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,6 +56,13 @@ def collect(
     """Record episodes of an expert in simulation, as rosbag2 folders."""
     from lossless_ros.episodes.collect import collect as run
 
+    lost: list[str] = []
+
+    def tell(info: dict[str, Any]) -> None:
+        progress.advance()
+        if "unstable" in info:
+            lost.append(f"seed {info['seed']} not recorded: {info['unstable']}")
+
     with Progress("collecting", episodes) as progress:
         infos = run(
             task,
@@ -67,9 +74,11 @@ def collect(
             contract,
             workers,
             max_steps,
-            on_progress=lambda info: progress.advance(),
+            on_progress=tell,
             expert_noise=expert_noise,
         )
+    for line in lost:
+        say(line)
     successes = sum(info["success"] for info in infos)
     steps = sum(info["steps"] for info in infos)
     say(f"{len(infos)} episodes in {out}, {successes} of them successful, {steps} frames")

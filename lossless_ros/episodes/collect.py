@@ -75,7 +75,8 @@ def collect(
             wanted, which is what is to be learnt.
 
     Returns:
-        The stored information of each episode, by seed; `on_progress` gets them as they are finished.
+        The stored information of each episode, by seed; `on_progress` gets them as they are finished. An episode whose
+        simulation went unstable is not recorded and not returned; `on_progress` gets it with the reason as `unstable`.
 
     Raises:
         LosslessError: wrong argument, folder not writable or full, or episodes of something else in it.
@@ -93,7 +94,8 @@ def collect(
     todo = [number for number in range(seed, seed + episodes) if number not in done]
     if todo:
         for info in _collected(plan, todo, workers):
-            done[info["seed"]] = info
+            if "unstable" not in info:
+                done[info["seed"]] = info
             on_progress(info)
     return [done[number] for number in sorted(done)]
 
@@ -104,7 +106,8 @@ def _collected(plan: Collection, seeds: list[int], workers: int | str) -> Iterat
         yield from run_parallel(_record, seeds, min(workers, len(seeds)), _setup, (plan,))
         return
     for info, files in run_on_ray(_record_and_send, seeds, workers, _setup, (plan,)):
-        write_whole(plan.folder(info["seed"]), files)
+        if "unstable" not in info:
+            write_whole(plan.folder(info["seed"]), files)
         yield info
 
 
@@ -174,7 +177,16 @@ def _setup(plan: Collection) -> None:
 
 
 def _record(seed: int) -> dict[str, Any]:
-    """Record one episode and return its information."""
+    """Record one episode and return its information; with `unstable`, and nothing recorded, if it cannot be used."""
+    from lossless_sim.errors import UnstableError
+
+    try:
+        return _recorded(seed)
+    except UnstableError as error:
+        return {"seed": seed, "steps": 0, "success": False, "unstable": str(error)}
+
+
+def _recorded(seed: int) -> dict[str, Any]:
     from lossless_sim.experts import Noise, make_expert
 
     plan, env = _worker["plan"], _worker["env"]
@@ -214,4 +226,4 @@ def _record_and_send(seed: int) -> tuple[dict[str, Any], dict[str, bytes]]:
             info = _record(seed)
         finally:
             _worker["plan"] = plan
-        return info, {path.name: path.read_bytes() for path in (Path(folder) / episode_name(seed)).iterdir()}
+        return info, {path.name: path.read_bytes() for path in Path(folder).glob(f"{episode_name(seed)}/*")}

@@ -118,6 +118,7 @@ class SimRobotNode(Node):
                 if recorder:
                     recorder.abort()
                 return None
+            action = action.clip(env.action_space.low, env.action_space.high)  # as a servo does with a command
             if recorder:
                 stamp = START_NS + steps * period
                 recorder.observe(stamp, observation)

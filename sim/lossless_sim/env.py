@@ -11,7 +11,7 @@ from lossless_sim.cell import Cell, CellCache
 from lossless_sim.control import MAX_ANGULAR, MAX_LINEAR, CartesianController, Command
 from lossless_sim.domains import apply, load_domain, values
 from lossless_sim.domains.lag import Lag
-from lossless_sim.errors import SimError
+from lossless_sim.errors import SimError, UnstableError
 from lossless_sim.kinematics import solve_pose
 from lossless_sim.render import Cameras, check_cameras
 from lossless_sim.rotations import downward
@@ -27,6 +27,8 @@ from lossless_sim.success import stacked
 MAX_STEPS = 400  # 20 s at 20 Hz (released environment)
 ACTION_LOW = np.array([-MAX_LINEAR] * 3 + [-MAX_ANGULAR, -1.0], np.float32)
 ACTION_HIGH = -ACTION_LOW
+_ACTION_NAMES = ("vx", "vy", "vz", "wz", "gripper")
+_ROUNDING = 1.0001  # float32 of a limit may lie a little over it
 _NOTHING = np.array([0.0, 0.0, 0.0, 0.0, -1.0], np.float32)
 
 
@@ -44,7 +46,8 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         image_size: side of the images [pixels].
 
     Raises:
-        SimError: an unknown name; an action that is not five finite numbers; a simulation that went unstable.
+        SimError: an unknown name; an action that is not five finite numbers within the limits.
+        UnstableError: (a SimError) the simulation went unstable.
     """
 
     metadata = {"render_modes": []}
@@ -129,8 +132,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """One control period of 50 ms; reward 1.0 while red is stacked, never terminated, 400 steps."""
         action = np.asarray(action, np.float32)
-        if action.shape != (5,) or not np.isfinite(action).all():
-            raise SimError(f"an action is five finite numbers (vx, vy, vz, wz, gripper), got {action.tolist()}")
+        _check(action)
         command = self._advance(action)
         self._steps += 1
         info = self._info()
@@ -146,7 +148,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._run(due, self._physics.substeps - late)
         self._in_force = due
         if self._data.warning.number.any() or not np.isfinite(self._data.qpos).all():
-            raise SimError(f"the simulation went unstable at step {self._steps}; the episode cannot be used")
+            raise UnstableError(f"the simulation went unstable at step {self._steps}; the episode cannot be used")
         return command
 
     def _run(self, command: Command, substeps: int) -> None:
@@ -195,3 +197,14 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         if self._cameras is not None:
             self._cameras.close()
             self._cameras = None
+
+
+def _check(action: np.ndarray) -> None:
+    """SimError for what is no action, before it touches the simulation."""
+    if action.shape != (5,) or not np.isfinite(action).all():
+        raise SimError(f"an action is five finite numbers ({', '.join(_ACTION_NAMES)}), got {action.tolist()}")
+    outside = np.flatnonzero(np.abs(action) > _ROUNDING * ACTION_HIGH)
+    if len(outside):
+        first = int(outside[0])
+        limit = ACTION_HIGH[first]
+        raise SimError(f"action {_ACTION_NAMES[first]} is {action[first]:g}, expected {-limit:g} to {limit:g}")

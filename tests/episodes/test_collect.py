@@ -78,6 +78,18 @@ def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
         run(tmp_path / "noisy", **options)
 
 
+def test_an_unstable_simulation_is_told_and_not_recorded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain = tmp_path / "explosive.yaml"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    seen = []
+    out = tmp_path / "out"
+    infos = collect(TASK, 2, 0, str(domain), out, expert="random", max_steps=6, on_progress=seen.append)
+    assert infos == [] and sorted(info["seed"] for info in seen) == [0, 1]
+    assert all("went unstable at step" in info["unstable"] for info in seen)
+    assert os.listdir(out) == []
+
+
 FULL_DISK = """
 import resource, sys
 from pathlib import Path

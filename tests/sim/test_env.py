@@ -1,9 +1,11 @@
 """The environment: interface, determinism, limits, success."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from lossless_sim.control import MAX_LINEAR, WORKSPACE_HIGH, WORKSPACE_LOW
-from lossless_sim.errors import SimError
+from lossless_sim.errors import SimError, UnstableError
 from lossless_sim.scene import names
 from lossless_sim.scene.objects import TRIPLETS
 from lossless_sim.state import SIZE
@@ -84,9 +86,9 @@ def test_the_tool_moves_as_commanded_and_stops_at_the_workspace(direction: tuple
     env = make_env("rgb_stacking/triplet1", cameras=())
     obs, _ = env.reset(seed=2)
     for _ in range(60):  # down into the workspace
-        obs, *_ = env.step(np.array([0, 0, -1, 0, -1], np.float32))
+        obs, *_ = env.step(np.array([0, 0, -MAX_LINEAR, 0, -1], np.float32))
     axis = int(np.argmax(np.abs(direction)))
-    action = np.array([*direction, 0, -1], np.float32)
+    action = np.array([*(MAX_LINEAR * np.array(direction)), 0, -1], np.float32)
     speeds, previous = [], obs["tcp_pose"][axis]
     for _ in range(100):
         obs, *_ = env.step(action)
@@ -117,6 +119,36 @@ def test_a_bad_action_is_an_error_and_not_a_broken_simulation(action: list[float
         env.step(np.array(action, np.float32))
     obs, *_ = env.step(NOTHING)
     assert np.isfinite(obs["state"]).all()
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        ([0.08, 0, 0, 0, 0], "action vx is 0.08, expected -0.07 to 0.07"),
+        ([0, 0, 0, -2, 0], "action wz is -2, expected -1 to 1"),
+        ([0, 0, 0, 0, 255], "action gripper is 255, expected -1 to 1"),
+    ],
+)
+def test_an_action_out_of_range_is_an_error_that_names_the_range(action: list[float], says: str) -> None:
+    env = make_env("rgb_stacking/triplet1", cameras=())
+    env.reset(seed=0)
+    with pytest.raises(SimError, match=says):
+        env.step(np.array(action, np.float32))
+    env.step(env.action_space.low)  # the limits themselves are allowed
+    env.step(env.action_space.high.astype(np.float64))
+
+
+def test_an_unstable_simulation_is_an_error_and_the_next_episode_is_sound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    env = make_env("rgb_stacking/triplet1", cameras=())
+    fresh, _ = env.reset(seed=1)
+    env.unwrapped._data.qvel[:] = 1e12
+    with pytest.raises(UnstableError, match="went unstable at step 0; the episode cannot be used"):
+        env.step(NOTHING)
+    again, _ = env.reset(seed=1)
+    assert np.array_equal(fresh["state"], again["state"])
 
 
 def _put_red_on_blue(env: object, sideways: float) -> bool:
