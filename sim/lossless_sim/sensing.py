@@ -4,7 +4,7 @@ import mujoco
 import numpy as np
 
 from lossless_sim.domains import Draw, spoil, values
-from lossless_sim.domains.lag import Lag
+from lossless_sim.domains.lag import UnevenLag
 from lossless_sim.ids import Ids
 from lossless_sim.scene import names
 from lossless_sim.scene.physics import CONTROL_PERIOD
@@ -51,7 +51,7 @@ class Pictures:
         v = values(draw, "time")
         self._draw = draw
         self._rng = rng
-        self._lag: Lag[Images] = Lag(round(float(v["image_delay"][0]) / CONTROL_PERIOD))
+        self._lag: UnevenLag[Images] = UnevenLag(float(v["image_delay"][0]) / CONTROL_PERIOD, rng)
         self._dropped = float(v["dropped_frames"][0])
         self._last: Images = {}
 

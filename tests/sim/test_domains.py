@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from lossless_sim.cell import CellCache
 from lossless_sim.domains import apply, load_domain, spoil
-from lossless_sim.domains.lag import Lag
+from lossless_sim.domains.lag import Lag, UnevenLag
 from lossless_sim.domains.parameters import PARAMETERS
 from lossless_sim.errors import SimError
 from lossless_sim.scene.objects import TRIPLETS
@@ -62,7 +62,7 @@ def test_objects_keep_their_colour_class(model: mujoco.MjModel) -> None:
 
 def test_lab_is_inside_randomized_but_not_in_its_middle() -> None:
     lab, randomized = load_domain("lab").ranges, load_domain("randomized").ranges
-    for section in ("appearance", "lights", "cameras", "image", "dynamics", "robot"):
+    for section in ("appearance", "lights", "cameras", "image", "dynamics", "robot", "time"):
         for key, narrow in lab[section].items():
             wide = randomized[section][key]
             assert wide.low <= narrow.low <= narrow.high <= wide.high, (section, key)
@@ -89,6 +89,16 @@ def test_distortion_leaves_the_middle_in_place() -> None:
 def test_a_lag_gives_back_what_went_in_before() -> None:
     lag: Lag[int] = Lag(2)
     assert [lag(i) for i in range(5)] == [0, 0, 0, 1, 2]
+
+
+def test_an_uneven_lag_has_the_mean_delay_and_never_goes_back() -> None:
+    whole: UnevenLag[int] = UnevenLag(0.05 / 0.05, np.random.default_rng(0))
+    assert [whole(i) for i in range(5)] == [0, 0, 1, 2, 3]
+    uneven: UnevenLag[int] = UnevenLag(1.3, np.random.default_rng(0))
+    shown = np.array([uneven(i) for i in range(4000)])
+    late = np.arange(4000) - shown
+    assert (np.diff(shown) >= 0).all() and set(late[2:]) == {1, 2}
+    assert late.mean() == pytest.approx(1.3, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,16 @@ def test_observations_are_in_the_declared_spaces() -> None:
     env.close()
 
 
+def test_randomized_images_are_neither_black_nor_white() -> None:
+    """Light, exposure and the basket's own brightness multiply; what clips shows no object to learn from."""
+    env = make_env("rgb_stacking/triplet1", "randomized", cameras=("basket_front_left",))
+    for seed in range(24):
+        image = env.reset(seed=seed)[0]["basket_front_left"]
+        assert 20 < image.mean() < 205, seed
+        assert (image.min(axis=2) > 250).mean() < 0.3, seed
+    env.close()
+
+
 def test_an_episode_is_truncated_after_400_steps() -> None:
     env = make_env("rgb_stacking/triplet1", cameras=())
     env.reset(seed=0)

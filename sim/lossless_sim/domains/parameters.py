@@ -79,7 +79,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "gripper_backlash": Parameter("rad", 1, 0.0),  # the reported finger angle lags by up to this
     },
     "time": {
-        "image_delay": Parameter("s", 1, 0.0),  # whole control periods
+        "image_delay": Parameter("s", 1, 0.0),  # on average; between control periods the images jitter
         "action_delay": Parameter("s", 1, 0.0),
         "dropped_frames": Parameter("probability", 1, 0.0),  # a camera shows its last image again
     },
