@@ -108,6 +108,8 @@ def train(
         settings = load_training_config(config)
         how = load_contract(contract)
         result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin)
+    if not result:  # one of several processes, and not the first
+        return
     say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
     write_json(json, result)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from lossless_ros.models.policy import find_device
 from lossless_ros.provenance import versions
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from lossless_ros.training.config import TrainingConfig, network_config
+from lossless_ros.training.distributed import Group, joined
 from lossless_ros.training.run import NotFiniteError, Run
 from lossless_ros.training.threads import quickest, threads
 
@@ -45,16 +47,39 @@ def train(
 
     `begin` is a bundle of the same mode to begin with; its statistics of the proprioception are kept.
 
+    Started by torchrun, each process takes its part of every batch, and the result is the same up to rounding.
+
     Returns:
-        JSON-able: steps, seconds, learning curve, last losses and errors, numbers of parameters, data, bundle's hash.
+        JSON-able (of several processes only the first one's): steps, seconds, learning curve, last losses and errors,
+        numbers of parameters, data, bundle's hash.
 
     Raises:
         LosslessError: data, backbone, mode or folder cannot be used, or the loss is not finite (then the last good
             checkpoint is kept).
     """
+    with joined(find_device(config.device)) as (group, device):
+        tell = on_progress if group.first else lambda done, total, note: None
+        return _train(data, backbone, mode, out, config, contract, resume, tell, weights, begin, group, device)
+
+
+def _train(
+    data: list[Path],
+    backbone: str,
+    mode: str,
+    out: Path,
+    config: TrainingConfig,
+    contract: Contract,
+    resume: bool,
+    on_progress: OnProgress,
+    weights: Path | None,
+    begin: Path | None,
+    group: Group,
+    device: torch.device,
+) -> dict[str, Any]:
     began = time.monotonic()
     _check_writable(out)
-    device = find_device(config.device)
+    if group.size > 1 and config.max_minutes is not None:
+        raise LosslessError("max_minutes is for one process, whose clock it is; give steps to several")
     frozen = load_backbone(backbone, weights)
     sizes = network_config(config, mode, frozen)
     student = _student(begin, mode, frozen) if begin else None
@@ -62,7 +87,8 @@ def train(
         sizes = student[0].network
         config = dataclasses.replace(config, head_start=0)  # it would train the head without the adapters it is used to
     paths = find_episodes(data)
-    episodes = decode_episodes(paths, contract, on_progress=lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
+    with group.in_turn():
+        episodes = decode_episodes(paths, contract, None, lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
     task = _task(episodes, out)
     training, held_out = split(episodes, config.held_out, config.only_successful)
     fingerprint = frozen.fingerprint
@@ -74,7 +100,7 @@ def train(
             network.load(student[1])
         frozen.to(device)
         network.to(device)
-        run = Run(config, contract, frozen, network, training, held_out, device, began)
+        run = Run(config, contract, frozen, network, training, held_out, device, began, group)
         parts = (mode, backbone, fingerprint, training.key, held_out.key, contract.to_json())
         identity = _identity((*parts, student[0].hash if student else ""), config)
         if resume:
@@ -99,6 +125,8 @@ def train(
         "versions": versions(),
         "metrics": metrics,
     }
+    if not group.first:
+        return {}
     bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance, frozen.source)
     bundle = save_bundle(out, bundle, run.result.state_dict())
     checkpoint_path(out).unlink(missing_ok=True)
@@ -135,7 +163,8 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
         if looks * run.progress >= due and run.progress < 1 and run.can_look:
             due = int(looks * run.progress) + 1
             point = run.look()
-            write_checkpoint(out, {"run": identity, **run.state()})
+            if run.group.first:
+                write_checkpoint(out, {"run": identity, **run.state()})
     return run.look() if run.curve[-1]["step"] < run.step else point
 
 
@@ -191,7 +220,7 @@ def _check_writable(out: Path) -> None:
     """Find out before hours of training, not after."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        probe = out.with_name(f".{out.name}.probe")
+        probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -16,7 +16,7 @@ from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import normalise, to_batch
 from lossless_ros.paths import cache_dir
 from lossless_ros.training import order
-from lossless_ros.training.augment import augment
+from lossless_ros.training.augment import Draws, augment
 from lossless_ros.training.config import TrainingConfig
 
 _CHUNK = 16  # frames per pass through the backbone; larger batches are no faster on a CPU
@@ -32,10 +32,10 @@ class Features:
     def __len__(self) -> int:
         return len(self.at)
 
-    def batch(self, indices: np.ndarray, generator: torch.Generator) -> Tensor:
-        """A random view of each of the frames at[indices] (B,): (cameras * B, C, h, w), cameras outermost."""
+    def batch(self, indices: np.ndarray, part: np.ndarray, generator: torch.Generator) -> Tensor:
+        """A random view of each of the frames at[indices][part] (B,): (cameras * B, C, h, w), cameras outermost."""
         views = torch.randint(0, self.values.shape[1], (len(indices),), generator=generator).numpy()
-        chosen = torch.from_numpy(self.values[indices, views]).float()
+        chosen = torch.from_numpy(self.values[indices[part], views[part]]).float()
         return chosen.transpose(0, 1).flatten(0, 1)
 
 
@@ -87,11 +87,11 @@ def _views(
 ) -> np.ndarray:
     """Features (n, views, cameras, C, h, w) of the frames `chunk` (n,)."""
     images = to_batch(data.batch(chunk).images, network.config.image_size, backbone.preprocessing, device)
-    generator = order.generator(config.seed, int(chunk[0]))
+    draws = Draws(len(images), np.arange(len(images)), order.generator(config.seed, int(chunk[0])))
     views = []
     with torch.inference_mode():
         for view in range(config.feature_views):
-            seen = augment(images, config.shift, config.colour, generator) if view else images
+            seen = augment(images, config.shift, config.colour, draws) if view else images
             features = backbone.spatial(backbone.features(normalise(seen, backbone.preprocessing)))
             if isinstance(network.top, Pool):  # keeps what the head will see, a fraction of the size
                 features = network.top(features)[:, :, None, None]

@@ -11,7 +11,9 @@ from lossless_ros.models.network import to_action
 from lossless_ros.models.outputs import negative_log_likelihood
 
 
-def loss(raw: Tensor, actions: Tensor, known: Tensor, limits: Tensor, gripper_weight: float, mixture: int) -> Tensor:
+def loss(
+    raw: Tensor, actions: Tensor, known: Tensor, count: float, limits: Tensor, gripper_weight: float, mixture: int
+) -> Tensor:
     """Error of the velocities in units of their limits, plus the gripper's weighted cross-entropy.
 
     The velocities' error is the mean square, or with a `mixture` the negative log-likelihood per velocity.
@@ -20,6 +22,7 @@ def loss(raw: Tensor, actions: Tensor, known: Tensor, limits: Tensor, gripper_we
         raw: the head's numbers by instant (B, T, W), see `models.outputs`.
         actions: what the expert did (B, T, A): m/s, rad/s, gripper > 0 closes.
         known: which instants are in the episode (B, T).
+        count: of the instants that the mean is over.
         limits: the contract's (A,).
         gripper_weight: of the cross-entropy.
     """
@@ -27,7 +30,7 @@ def loss(raw: Tensor, actions: Tensor, known: Tensor, limits: Tensor, gripper_we
     closes = (actions[..., -1] > 0).float()
     arm = negative_log_likelihood(raw, wanted, mixture) if mixture else (raw[..., :-1] - wanted).square().mean(-1)
     gripper = functional.binary_cross_entropy_with_logits(raw[..., -1], closes, reduction="none")
-    return (arm + gripper_weight * gripper)[known].mean()
+    return (arm + gripper_weight * gripper)[known].sum() / count
 
 
 def errors(raw: Tensor, actions: Tensor, contract: Contract) -> dict[str, Any]:

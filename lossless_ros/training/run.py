@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lossless_ros.contract import Contract
@@ -17,8 +18,9 @@ from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import PRETRAINED, RANDOM
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.training import order
-from lossless_ros.training.augment import augment
+from lossless_ros.training.augment import Draws, augment
 from lossless_ros.training.config import TrainingConfig
+from lossless_ros.training.distributed import Group
 from lossless_ros.training.features import Features, compute_features
 from lossless_ros.training.loss import errors, limits_of, loss
 
@@ -42,9 +44,10 @@ class Run:
         held_out: Dataset,
         device: torch.device,
         began: float,
+        group: Group,
     ) -> None:
         self.config, self.contract, self.device = config, contract, device
-        self.backbone, self.network = backbone, network
+        self.backbone, self.network, self.group = backbone, network, group
         self.data, self.held_out = data, held_out
         self.step = 0
         self.curve: list[dict[str, Any]] = []
@@ -61,6 +64,10 @@ class Run:
         self._mean: Any = None  # of the weights
         if config.ema:
             self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+        self._decide: nn.Module = _Decide(network, backbone)
+        if group.size > 1:
+            sometimes = 0 < self._head_start < config.steps  # adapters and copy take no part in the head start
+            self._decide = DistributedDataParallel(self._decide, find_unused_parameters=sometimes)
         self._optimiser = torch.optim.AdamW(_groups(network, config))
 
     @property
@@ -87,8 +94,8 @@ class Run:
         Raises:
             NotFiniteError: loss or gradient is not finite; the network is as it was.
         """
-        raw, at = self._forward()
-        value = self._loss(raw, self.data, at)
+        raw, at, mine = self._forward()
+        value = self._loss(raw, self.data, at, mine, self.group.size)
         self._optimiser.zero_grad(set_to_none=True)
         value.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -100,8 +107,8 @@ class Run:
         if self._mean is not None:
             self._mean.update_parameters(self.network)
         self.step += 1
-        self._recent.append(value.item())
-        return value.item()
+        self._recent.append(self.group.mean(value))
+        return self._recent[-1]
 
     def look(self) -> dict[str, Any]:
         """Loss and errors on the held-out episodes; becomes the learning curve's next point."""
@@ -114,7 +121,7 @@ class Run:
                 with self._arithmetic():
                     raws.append(network(self.backbone, self._images(batch), self._tensor(batch.proprioception)).float())
             raw = torch.cat(raws)
-            value = self._loss(raw, self.held_out, at).item()
+            value = self._loss(raw, self.held_out, at, np.arange(len(at)), 1).item()
             reported = errors(network.point(raw)[:, 0], self._tensor(self.held_out.actions[at]), self.contract)
         self._look_s, self._looked = time.monotonic() - begin, self.elapsed
         point = {**self.note(), "held_out_loss": value, **reported}
@@ -155,42 +162,49 @@ class Run:
         """What the run is for: the network, or its running mean."""
         return self.network if self._mean is None else self._mean.module
 
-    def _loss(self, raw: Tensor, data: Dataset, at: np.ndarray) -> Tensor:
-        """Of the head's numbers for the frames `at` of `data`."""
-        actions, known = (self._tensor(array) for array in data.following(at, self.config.chunk))
+    def _loss(self, raw: Tensor, data: Dataset, at: np.ndarray, mine: np.ndarray, parts: int) -> Tensor:
+        """Of the head's numbers for the frames `at[mine]` of `data`; the mean over all `parts` is that of all of `at`."""
+        shape = self.network.config
+        actions, known = data.following(at, shape.chunk)
+        share = known.sum() / parts
+        wanted, there = self._tensor(actions[mine]), self._tensor(known[mine])
         raw = self.network.steps(raw)
-        return loss(raw, actions, known, self._limits, self.config.gripper_weight, self.config.mixture)
+        return loss(raw, wanted, there, share, self._limits, self.config.gripper_weight, shape.mixture)
 
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp)
 
-    def _forward(self) -> tuple[Tensor, np.ndarray]:
-        """The head's numbers (B, T * W) for this step's frames, and which these are (B,)."""
+    def _forward(self) -> tuple[Tensor, np.ndarray, np.ndarray]:
+        """The head's numbers for this process's part of the step's frames, the step's frames (B,), and which are its."""
         self.network.train()
         config, generator = self.config, order.generator(self.config.seed, self.step)
         if self.step < self._head_start:
             features = self._computed()
             chosen = order.indices(len(features), config.batch, config.seed, self.step)
-            at = features.at[chosen]
-            felt = self._tensor(self.data.proprioception[at])
-            seen = features.batch(chosen, generator).to(self.device)
+            at, mine = features.at[chosen], self.group.part(len(chosen))
+            felt = self._tensor(self.data.proprioception[at[mine]])
+            seen = features.batch(chosen, mine, generator).to(self.device)
             with self._arithmetic():
-                return self.network.decide(seen, felt).float(), at
+                return self._decide(seen, felt, plain=True).float(), at, mine
         if self.step == self._head_start:
             self._features = None
             self._phase_step, self._phase_progress = self.step, self.progress
         at = order.indices(len(self.data), config.batch, config.seed, self.step)
-        batch = self.data.batch(at)
-        images = augment(self._images(batch), config.shift, config.colour, generator)
+        mine = self.group.part(len(at))
+        batch = self.data.batch(at[mine])
+        cameras = np.arange(self.network.cameras)[:, None]
+        drawn = Draws(len(cameras) * len(at), (cameras * len(at) + mine).ravel(), generator)
+        images = augment(self._images(batch), config.shift, config.colour, drawn)
         with self._arithmetic():
-            return self.network(self.backbone, images, self._tensor(batch.proprioception)).float(), at
+            return self._decide(images, self._tensor(batch.proprioception), plain=False).float(), at, mine
 
     def _computed(self) -> Features:
         if self._features is None:
             minutes = self.config.max_minutes
             deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes * _FEATURE_SHARE
             parts = (self.data, self.network, self.backbone, self.config, self.device)
-            self._features = compute_features(*parts, deadline)
+            with self.group.in_turn():
+                self._features = compute_features(*parts, deadline)
         return self._features
 
     def _rate(self) -> float:
@@ -207,6 +221,17 @@ class Run:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
+
+
+class _Decide(nn.Module):
+    """The one call that several processes share: from images, or from features computed once, to the head's numbers."""
+
+    def __init__(self, network: Network, backbone: Backbone) -> None:
+        super().__init__()
+        self.network, self._backbone = network, backbone
+
+    def forward(self, seen: Tensor, felt: Tensor, plain: bool) -> Tensor:
+        return self.network.decide(seen, felt) if plain else self.network(self._backbone, seen, felt)
 
 
 def _groups(network: Network, config: TrainingConfig) -> list[dict[str, Any]]:

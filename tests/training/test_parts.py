@@ -8,30 +8,36 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from lossless_ros.models.ensemble import DECAY, Ensemble
 from lossless_ros.models.outputs import components, negative_log_likelihood, point, width
 from lossless_ros.training import order
-from lossless_ros.training.augment import augment, move, vary_colour
+from lossless_ros.training.augment import Draws, augment, move, vary_colour
 from lossless_ros.training.loss import errors, limits_of, loss
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def draws(count: int, seed: int = 0, part: slice = slice(None)) -> Draws:
+    return Draws(count, np.arange(count)[part], torch.Generator().manual_seed(seed))
 
 
 def test_augmentation_is_reproducible_and_stays_an_image():
     images = torch.rand(4, 3, 32, 32)
-    first, again, other = (augment(images, 0.1, 0.3, generator(s)) for s in (1, 1, 2))
+    first, again, other = (augment(images, 0.1, 0.3, draws(4, s)) for s in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert first.shape == images.shape and first.min() >= 0 and first.max() <= 1
 
 
 def test_augmentation_of_nothing_changes_nothing():
     images = torch.rand(2, 3, 32, 32)
-    assert torch.equal(augment(images, 0.0, 0.0, generator()), images)
+    assert torch.equal(augment(images, 0.0, 0.0, draws(2)), images)
+
+
+def test_part_of_a_batch_is_augmented_as_in_the_whole_one():
+    images = torch.rand(6, 3, 16, 16)
+    whole, part = augment(images, 0.2, 0.3, draws(6)), augment(images[1::2], 0.2, 0.3, draws(6, part=slice(1, None, 2)))
+    torch.testing.assert_close(part, whole[1::2])
 
 
 def test_shift_moves_content_by_whole_pixels():
     images = torch.zeros(64, 3, 32, 32)
     images[:, :, 16, 16] = 1
-    moved = move(images, 0.1, generator())
+    moved = move(images, 0.1, draws(64))
     where = moved[:, 0].flatten(1).argmax(1)
     assert (moved.sum((1, 2, 3)) == 3).all()
     assert {(int(w) // 32 - 16) for w in where} == {-3, -2, -1, 0, 1, 2, 3}
@@ -39,7 +45,7 @@ def test_shift_moves_content_by_whole_pixels():
 
 def test_colour_differs_per_image_and_keeps_shapes_in_it():
     images = torch.rand(2, 3, 8, 8).mul(0.2).add(0.4)
-    varied = vary_colour(images, 0.2, generator())
+    varied = vary_colour(images, 0.2, draws(2))
     assert not torch.allclose(varied[0] - images[0], varied[1] - images[1], atol=1e-3)
     assert np.corrcoef(images[0, 0].flatten(), varied[0, 0].flatten())[0, 1] > 0.999
 
@@ -62,7 +68,7 @@ def test_loss_is_zero_for_the_experts_own_action(contract):
     raw = actions / limits
     raw[:, -1] *= 50
     known = torch.ones(2, 1, dtype=torch.bool)
-    assert loss(raw[:, None], actions[:, None], known, limits, 0.5, 0).item() == pytest.approx(0, abs=1e-6)
+    assert loss(raw[:, None], actions[:, None], known, 2, limits, 0.5, 0).item() == pytest.approx(0, abs=1e-6)
     report = errors(raw, actions, contract)
     assert report["gripper_agreement"] == 1
     assert list(report["mae"]) == ["linear.x", "linear.y", "linear.z", "angular.z"]
@@ -82,11 +88,11 @@ def test_instants_after_the_end_of_an_episode_do_not_count(contract):
     raw, actions = torch.randn(3, 2, 5), torch.randn(3, 2, 5)
     known = torch.tensor([[True, True], [True, False], [True, False]])
     limits = limits_of(contract, "cpu")
-    before = loss(raw, actions, known, limits, 0.5, 0)
+    before = loss(raw, actions, known, 4, limits, 0.5, 0)
     actions[1:, 1] += 100
-    assert torch.equal(loss(raw, actions, known, limits, 0.5, 0), before)
+    assert torch.equal(loss(raw, actions, known, 4, limits, 0.5, 0), before)
     actions[0, 1] += 100
-    assert loss(raw, actions, known, limits, 0.5, 0) > before
+    assert loss(raw, actions, known, 4, limits, 0.5, 0) > before
 
 
 def test_mixture_is_as_likely_as_torch_says_and_points_at_its_likeliest_component():
