@@ -25,7 +25,7 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     """An expert for a task; `seed` fixes whatever is random in it.
 
     Args:
-        spec: `scripted`, `random`, or `specialist:PATH` with the weights (.npz) of a released specialist.
+        spec: `scripted`, `random`, or `specialist:PATH`: a released specialist, its weights (.npz) or SavedModel.
 
     Raises:
         SimError: unknown expert or task, or weights that cannot be read.

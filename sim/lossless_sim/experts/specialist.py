@@ -11,6 +11,7 @@ import numpy as np
 
 from lossless_sim.env import ACTION_HIGH
 from lossless_sim.errors import SimError
+from lossless_sim.experts.saved_model import read_saved_model
 from lossless_sim.state import SIZE
 
 WIDTH = 256
@@ -32,16 +33,19 @@ Weights = dict[str, np.ndarray]
 
 
 def load_weights(path: Path) -> Weights:
-    """Weights of an actor from an .npz file with the keys of SHAPES.
+    """Weights of an actor from an .npz file with the keys of SHAPES, or from a released SavedModel folder.
 
     Raises:
-        SimError: no such file, not an .npz, or arrays missing or of another shape.
+        SimError: no such file, not an .npz or SavedModel, or arrays missing or of another shape.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            weights = {key: np.asarray(file[key], np.float32) for key in SHAPES if key in file.files}
-    except (OSError, ValueError, AttributeError) as error:
-        raise SimError(f"cannot read specialist weights {path}: {error}") from None
+    if path.is_dir():
+        weights = read_saved_model(path)
+    else:
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                weights = {key: np.asarray(file[key], np.float32) for key in SHAPES if key in file.files}
+        except (OSError, ValueError, AttributeError) as error:
+            raise SimError(f"cannot read specialist weights {path}: {error}") from None
     for key, shape in SHAPES.items():
         if key not in weights or weights[key].shape != shape:
             found = weights[key].shape if key in weights else "nothing"
