@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lossless_ros.paths import find_config
 from lossless_ros.settings import build, load_yaml
 
@@ -13,6 +15,8 @@ JOINT_STATES = "joint_states"
 TCP_POSE = "tcp_pose"
 TWIST_TOPIC = "servo_node/delta_twist_cmds"
 GRIPPER_TOPIC = "gripper_controller/commands"
+VELOCITY_TOPIC = "velocity_controller/commands"
+TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
 POSE_DIM = 9  # position and the first two columns of the rotation matrix: free of the quaternion's sign
 
 
@@ -89,6 +93,10 @@ class Gripper:
         """The command for a policy's gripper output: > 0 closes, else opens."""
         return self.closed if action > 0 else self.open
 
+    def position(self, share: float) -> float:
+        """The command for a gripper on its way, from -1 (open) to 1 (closed)."""
+        return self.open + (self.closed - self.open) * (share + 1) / 2
+
     def action(self, command: float) -> float:
         """+1 (closes) or -1 (opens), whichever end a commanded position is nearer to."""
         return 1.0 if abs(command - self.closed) < abs(command - self.open) else -1.0
@@ -109,6 +117,12 @@ class Action:
     @property
     def names(self) -> tuple[str, ...]:
         return (*(a.axis for a in self.axes), "gripper")
+
+    def twist(self, velocity: np.ndarray) -> np.ndarray:
+        """Velocities along the axes (A,) as a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]."""
+        twist = np.zeros(6)
+        twist[[TWIST_AXES.index(a.axis) for a in self.axes]] = velocity
+        return twist
 
     @property
     def limits(self) -> tuple[float, ...]:
@@ -153,6 +167,15 @@ class Contract:
         """Names of all streams: cameras first, then the proprioceptive ones, each once."""
         return (*(c.name for c in self.cameras), *dict.fromkeys(p.stream for p in self.proprioception))
 
+    def joints(self) -> dict[str, int]:
+        """Index in the proprioception of each joint's position."""
+        found: dict[str, int] = {}
+        offset = 0
+        for part in self.proprioception:
+            found |= {name: offset + i for i, name in enumerate(part.names)}
+            offset += part.dim
+        return found
+
     def slop_ns(self, stream: str) -> int:
         """Age up to which a stream's sample counts as simultaneous with a frame [ns]."""
         slops = [c.slop_s for c in self.cameras if c.name == stream]
@@ -182,6 +205,17 @@ def load_contract(name: str) -> Contract:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """A robot's own model, for commands to its joints."""
+
+    model: str  # URDF or MJCF file: a path, or package://PACKAGE/PATH of a ROS or a Python package
+    frame: str  # its site or body that the policy's velocities move; they are in the model's root frame
+    posture: tuple[float, ...]  # joint angles to go to where the tool leaves a choice [rad]
+    max_speed: tuple[float, ...]  # of the joints [rad/s]
+    margin: float = 0.01  # distance kept from the model's joint limits [rad]
+
+
+@dataclass(frozen=True)
 class Robot:
     """How a robot names what the contract names; whatever is not listed keeps the contract's name."""
 
@@ -189,6 +223,10 @@ class Robot:
     joints: dict[str, str] = field(default_factory=dict)  # contract's joint -> robot's joint
     frame_id: str | None = None  # frame of the twist, if the robot's base has another name
     gripper: Gripper | None = None  # gripper commands, if the robot's gripper has other units
+    arm: Arm | None = None  # for the commands joint_velocity and joint_trajectory
+    joint_limits: dict[str, tuple[float, ...]] = field(
+        default_factory=dict
+    )  # joint: lowest, highest [rad]; beyond: stop
 
     def topic(self, name: str) -> str:
         return self.topics.get(name, name)

@@ -9,53 +9,75 @@ import numpy as np
 from lossless_ros.contract import Action
 
 NO_BOX = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
+RESUME = ("automatic", "service")  # what ends a stop: the next good action, or only `release`
+_TOLERANCE = 1e-3  # an action may exceed its limit by this part of it: rounding
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on commands, all along the action's axes but the workspace, which is in the command's frame."""
+    """Bounds on commands, all along the action's axes but the workspace, which is in the command's frame.
+
+    Where they contradict each other the earlier one holds: workspace, velocity, acceleration, jerk.
+    """
 
     velocity: np.ndarray  # (A,) m/s, rad/s
     acceleration: np.ndarray  # (A,) m/s^2, rad/s^2
+    jerk: np.ndarray  # (A,) m/s^3, rad/s^3
     workspace: np.ndarray  # (2, 3) lowest and highest corner for the tool centre [m]
     translation: tuple[int, ...]  # for x, y, z: index of the axis that moves along it, -1 if none does
+    gripper_rate: float = np.inf  # ways from open to closed per second
 
     @staticmethod
     def of(
         action: Action,
         linear_acceleration: float = np.inf,
         angular_acceleration: float = np.inf,
+        linear_jerk: float = np.inf,
+        angular_jerk: float = np.inf,
+        gripper_rate: float = np.inf,
         workspace: Sequence[float] = NO_BOX,
     ) -> "Limits":
         """Limits of a contract's action; infinite ones do not limit.
 
         Raises:
-            ValueError: an acceleration not above 0, or a workspace that is no box [x, y, z, x, y, z].
+            ValueError: a limit not above 0, or a workspace that is no box [x, y, z, x, y, z].
         """
-        for what, value in (("linear", linear_acceleration), ("angular", angular_acceleration)):
+        acceleration = {"m/s": linear_acceleration, "rad/s": angular_acceleration}
+        jerk = {"m/s": linear_jerk, "rad/s": angular_jerk}
+        for what, value in (
+            ("linear acceleration", linear_acceleration),
+            ("angular acceleration", angular_acceleration),
+            ("linear jerk", linear_jerk),
+            ("angular jerk", angular_jerk),
+            ("gripper rate", gripper_rate),
+        ):
             if not value > 0:
-                raise ValueError(f"{what} acceleration limit is {value}, expected more than 0")
+                raise ValueError(f"{what} limit is {value}, expected more than 0")
         box = np.array(workspace, np.float64)
         if box.shape != (6,) or not (box[:3] < box[3:]).all():
             raise ValueError(
                 f"workspace is {list(workspace)}, expected x, y, z of the lowest corner, then of the highest [m]"
             )
         names = [axis.axis for axis in action.axes]
-        by_unit = {"m/s": linear_acceleration, "rad/s": angular_acceleration}
         return Limits(
             np.array([axis.limit for axis in action.axes]),
-            np.array([by_unit[axis.unit] for axis in action.axes]),
+            np.array([acceleration[axis.unit] for axis in action.axes]),
+            np.array([jerk[axis.unit] for axis in action.axes]),
             box.reshape(2, 3),
             tuple(names.index(f"linear.{c}") if f"linear.{c}" in names else -1 for c in "xyz"),
+            gripper_rate,
         )
 
 
-def fault_of(action: np.ndarray, dim: int) -> str | None:
-    """Why an action cannot be sent at all, None if it can be."""
-    if action.shape != (dim,):
-        return f"action has shape {action.shape}, expected ({dim},)"
+def fault_of(action: np.ndarray, limits: np.ndarray) -> str | None:
+    """Why an action cannot be sent at all, None if it can be; `limits` are its components' largest magnitudes."""
+    if action.shape != limits.shape:
+        return f"action has shape {action.shape}, expected {limits.shape}"
     if not np.isfinite(action).all():
         return f"action is not finite: {np.array2string(action, precision=3)}"
+    if (np.abs(action) > limits * (1 + _TOLERANCE)).any():
+        found, allowed = (np.array2string(values, precision=3) for values in (action, limits))
+        return f"action is {found}, the contract allows magnitudes of {allowed}"
     return None
 
 
@@ -69,21 +91,67 @@ def age_fault(stamp: int, now: int, max_age: int) -> str | None:
     return None
 
 
-def limit_acceleration(velocity: np.ndarray, previous: np.ndarray, limit: np.ndarray, period: float) -> np.ndarray:
-    """The velocity (A,) nearest to the wanted one that the limit (A,) allows one period [s] after the previous one."""
-    return np.clip(velocity, previous - limit * period, previous + limit * period)
+def joint_fault(positions: np.ndarray, limits: np.ndarray, names: Sequence[str]) -> str | None:
+    """Why joints at these positions (n,) [rad] must not be driven on, None if they may; limits are (n, 2)."""
+    beyond = (positions < limits[:, 0]) | (positions > limits[:, 1])
+    if not beyond.any():
+        return None
+    index = int(np.argmax(beyond))
+    low, high = limits[index]
+    return f"joint {names[index]} is at {positions[index]:.3f} rad, its limits are {low:g} to {high:g}"
+
+
+def largest_first(total: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The largest first number of a falling series a, a - step, a - 2 step, ... > 0 whose sum is at most `total`.
+
+    With velocities for numbers that is the speed from which one can brake within a way; with accelerations, the one
+    that can fade out before a speed is exceeded. Elementwise for totals of at least 0; a step may be infinite.
+    """
+    finite = np.where(np.isfinite(step), step, 1.0)
+    k = np.floor((np.sqrt(1 + 8 * np.minimum(total, 1e12) / finite) - 1) / 2)
+    first = (total + finite * k * (k + 1) / 2) / (k + 1)
+    return np.where(np.isfinite(step), first, total)
+
+
+def approach(
+    wanted: np.ndarray, velocity: np.ndarray, acceleration: np.ndarray, limits: Limits, period: float
+) -> np.ndarray:
+    """The next velocity (A,) on the way to a wanted one within the limits of acceleration and jerk, no overshoot.
+
+    `velocity` and `acceleration` are those of the period [s] before. From a way that began at rest, speeds never
+    exceed the largest wanted one.
+    """
+    change = wanted - velocity
+    rise = np.sign(change) * largest_first(np.abs(change) / period, limits.jerk * period)
+    rise = np.clip(rise, -limits.acceleration, limits.acceleration)
+    rise = np.clip(rise, acceleration - limits.jerk * period, acceleration + limits.jerk * period)
+    return velocity + rise * period
 
 
 def keep_inside(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
-    """Velocity (A,) without the parts that would carry the tool centre (3,) [m] out of the workspace in one period."""
+    """Velocity (A,) with which the tool centre (3,) [m] stays in the workspace in the next period [s].
+
+    Outside already, only the way back in is left open.
+    """
     velocity = velocity.copy()
     low, high = limits.workspace
     for coordinate, axis in enumerate(limits.translation):
         if axis >= 0:
-            # Outside already: only the way back in is left open.
             least = min((low[coordinate] - position[coordinate]) / period, 0.0)
             most = max((high[coordinate] - position[coordinate]) / period, 0.0)
             velocity[axis] = np.clip(velocity[axis], least, most)
+    return velocity
+
+
+def brake_before_walls(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
+    """Velocity (A,) from which the tool centre (3,) [m] can still brake before it meets the workspace's walls."""
+    velocity = velocity.copy()
+    low, high = limits.workspace
+    for coordinate, axis in enumerate(limits.translation):
+        if axis >= 0:
+            ways = np.maximum([position[coordinate] - low[coordinate], high[coordinate] - position[coordinate]], 0.0)
+            down, up = largest_first(ways / period, limits.acceleration[axis] * period * np.ones(2))
+            velocity[axis] = np.clip(velocity[axis], -down, up)
     return velocity
 
 
@@ -91,49 +159,70 @@ class Guard:
     """Turns actions into commands within the limits, and knows whether the robot may move and why not.
 
     States: `idle` (nothing sent yet), `moving`, `stopped` (the next good action moves again), `latched` (only
-    `release` ends it).
+    `release` ends it). With `resume` "service" every stop for a fault latches.
     """
 
-    def __init__(self, limits: Limits, period: float) -> None:
+    def __init__(self, limits: Limits, period: float, resume: str = "automatic") -> None:
         self.limits = limits
         self.state = "idle"
         self.kind = self.reason = ""  # of the last stop
         self.stops: Counter[str] = Counter()  # by kind
-        self._period = period
+        self._period, self._resume = period, resume
+        self._allowed = np.append(limits.velocity, 1.0)
+        self._gripper: float | None = None  # as sent last, -1 open to 1 closed
         self._sent = np.zeros_like(limits.velocity)
+        self._acceleration = np.zeros_like(limits.velocity)
 
     def admit(self, action: np.ndarray, position: np.ndarray | None = None) -> np.ndarray | None:
-        """The command (A + 1,) for an action (A + 1,), or None while latched.
+        """The command (A + 1,) for an action (A + 1,), or None while latched; the gripper goes from -1 (open) to 1.
 
         `position` is the tool centre's (3,) [m]; without one the workspace is not watched.
 
         Raises:
             ValueError: the action cannot be sent at all; the caller stops.
         """
-        fault = fault_of(action, len(self.limits.velocity) + 1)
+        fault = fault_of(action, self._allowed)
         if fault:
             raise ValueError(fault)
         if self.state == "latched":
             return None
         velocity = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
-        velocity = limit_acceleration(velocity, self._sent, self.limits.acceleration, self._period)
+        if position is not None:
+            velocity = brake_before_walls(velocity, position, self.limits, self._period)
+        velocity = approach(velocity, self._sent, self._acceleration, self.limits, self._period)
         if position is not None:
             velocity = keep_inside(velocity, position, self.limits, self._period)
+        self._acceleration = (velocity - self._sent) / self._period
         self.state, self._sent = "moving", velocity
-        return np.append(velocity, np.clip(action[-1], -1, 1))
+        self._gripper = self._grip(1.0 if action[-1] > 0 else -1.0)
+        return np.append(velocity, self._gripper)
 
     def stop(self, kind: str, reason: str, latch: bool = False) -> bool:
-        """Stop for a reason of some kind; True if the robot was moving, so that it has to be told."""
+        """Stop for a fault of some kind; True if the robot was moving, so that it has to be told."""
+        return self._stop(kind, reason, latch or (self._resume == "service" and self.state == "moving"))
+
+    def pause(self, kind: str, reason: str) -> bool:
+        """Stop though nothing is wrong: the next good action moves again; True if the robot was moving."""
+        return self._stop(kind, reason, False)
+
+    def release(self) -> None:
+        """End a latched stop: the next good action moves again."""
+        if self.state == "latched":
+            self.state = "stopped"
+
+    def _stop(self, kind: str, reason: str, latch: bool) -> bool:
         if self.state == "latched":
             return False
         moving = self.state == "moving"
         if moving or latch or kind != self.kind:
             self.stops[kind] += 1
         self.state, self.kind, self.reason = "latched" if latch else "stopped", kind, reason
-        self._sent = np.zeros_like(self._sent)
+        self._sent, self._acceleration = np.zeros_like(self._sent), np.zeros_like(self._sent)
         return moving
 
-    def release(self) -> None:
-        """End a latched stop: the next good action moves again."""
-        if self.state == "latched":
-            self.state = "stopped"
+    def _grip(self, wanted: float) -> float:
+        """Where the gripper may be told to go next; before the first command it may be anywhere."""
+        if self._gripper is None:
+            return wanted
+        reach = 2 * self.limits.gripper_rate * self._period
+        return float(np.clip(wanted, self._gripper - reach, self._gripper + reach))

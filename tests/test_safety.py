@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lossless_ros.contract import load_contract
-from lossless_ros.safety import Guard, Limits, age_fault, fault_of, keep_inside, limit_acceleration
+from lossless_ros.safety import Guard, Limits, age_fault, approach, fault_of, joint_fault, keep_inside, largest_first
 
 ACTION = load_contract("rgb_stacking").action
 BOX = (0.5, -0.1, 0.1, 0.7, 0.1, 0.3)
@@ -12,13 +12,23 @@ STILL = np.zeros(5, np.float32)
 AHEAD = np.array([0.05, 0, 0, 0, 1], np.float32)
 
 
-def guard(**limits: object) -> Guard:
-    return Guard(Limits.of(ACTION, **limits), period=0.05)  # type: ignore[arg-type]
+PERIOD = 0.05
+VELOCITY = np.array([axis.limit for axis in ACTION.axes])
 
 
-def test_velocities_are_clipped_to_the_contract() -> None:
-    command = guard().admit(np.array([1, -1, 0.01, 9, 3], np.float32))
-    np.testing.assert_allclose(command, [0.07, -0.07, 0.01, 1.0, 1.0])
+def guard(resume: str = "automatic", **limits: object) -> Guard:
+    return Guard(Limits.of(ACTION, **limits), PERIOD, resume)  # type: ignore[arg-type]
+
+
+def test_action_within_the_contract_is_sent_as_it_is() -> None:
+    command = guard().admit(np.array([0.07, -0.07, 0.01, 1, 0.4], np.float32))
+    np.testing.assert_allclose(command, [0.07, -0.07, 0.01, 1.0, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("action", [[0.08, 0, 0, 0, 1], [0, 0, 0, -1.1, 1], [0, 0, 0, 0, 1.5]])
+def test_action_outside_the_contract_is_dropped_whole(action: list[float]) -> None:
+    with pytest.raises(ValueError, match="the contract allows magnitudes of"):
+        guard().admit(np.array(action, np.float32))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -33,8 +43,8 @@ def test_action_that_is_not_finite_is_refused_and_changes_nothing(axis: int, val
 
 
 def test_action_of_another_shape_is_refused() -> None:
-    assert fault_of(np.zeros(4), 5) == "action has shape (4,), expected (5,)"
-    assert fault_of(STILL, 5) is None
+    assert fault_of(np.zeros(4), np.ones(5)) == "action has shape (4,), expected (5,)"
+    assert fault_of(STILL, np.ones(5)) is None
 
 
 def test_velocity_changes_no_faster_than_the_acceleration_allows() -> None:
@@ -53,9 +63,90 @@ def test_acceleration_begins_from_rest_after_a_stop() -> None:
 
 
 def test_acceleration_is_limited_in_both_directions() -> None:
-    limit = np.array([1.0])
-    np.testing.assert_allclose(limit_acceleration(np.array([-1.0]), np.array([0.5]), limit, 0.1), [0.4])
-    np.testing.assert_allclose(limit_acceleration(np.array([0.45]), np.array([0.5]), limit, 0.1), [0.45])
+    limits = Limits.of(ACTION, linear_acceleration=1.0, angular_acceleration=1.0)
+    still = np.zeros(4)
+    for wanted, begin, expected in ((-0.07, 0.06, 0.01), (0.055, 0.06, 0.055), (0.07, 0.0, 0.05)):
+        found = approach(np.full(4, wanted), np.full(4, begin), still, limits, PERIOD)
+        np.testing.assert_allclose(found, np.full(4, expected))
+
+
+def test_largest_first_number_of_a_falling_series() -> None:
+    """Of 3, 2, 1 the sum is 6; of 2.5, 1.5, 0.5 it is 4.5; a series that falls at once is its first number."""
+    found = largest_first(np.array([6.0, 4.5, 0.5, 0.0, 7.0]), np.array([1.0, 1.0, 1.0, 1.0, np.inf]))
+    np.testing.assert_allclose(found, [3.0, 2.5, 0.5, 0.0, 7.0])
+
+
+def wild_actions(rng: np.random.Generator, number: int) -> np.ndarray:
+    """Actions that jump between the ends of what the contract allows, and rest now and then."""
+    actions = rng.choice([-1, 0, 1], (number, 5)) * rng.uniform(0, 1, (number, 5)) ** 0.3
+    actions[rng.random(number) < 0.3] = 0
+    return (np.clip(actions, -1, 1) * np.array(ACTION.limits)).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_row_of_actions_makes_commands_beyond_any_limit(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    linear, angular = rng.uniform(0.1, 2), rng.uniform(1, 20)
+    jerks = rng.uniform(0.5, 40), rng.uniform(5, 400)
+    rate = rng.uniform(0.3, 5)
+    subject = guard(
+        linear_acceleration=linear,
+        angular_acceleration=angular,
+        linear_jerk=jerks[0],
+        angular_jerk=jerks[1],
+        gripper_rate=rate,
+    )
+    acceleration = np.array([linear] * 3 + [angular])
+    jerk = np.array([jerks[0]] * 3 + [jerks[1]])
+    before, rise_before, gripper = np.zeros(4), np.zeros(4), None
+    for number, action in enumerate(wild_actions(rng, 150)):
+        if rng.random() < 0.02:
+            subject.stop("test", "now and then")
+            before, rise_before = np.zeros(4), np.zeros(4)
+        command = subject.admit(action)
+        assert command is not None
+        velocity, rise = command[:-1], (command[:-1] - before) / PERIOD
+        assert (np.abs(velocity) <= VELOCITY + 1e-9).all(), number
+        assert (np.abs(rise) <= acceleration + 1e-9).all(), number
+        assert (np.abs(rise - rise_before) <= jerk * PERIOD + 1e-9).all(), number
+        assert gripper is None or abs(command[-1] - gripper) <= 2 * rate * PERIOD + 1e-9
+        before, rise_before, gripper = velocity, rise, command[-1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_row_of_actions_leaves_the_workspace(seed: int) -> None:
+    """With room to brake, the walls are met without breaking the limit of acceleration either."""
+    rng = np.random.default_rng(seed)
+    acceleration = rng.uniform(0.1, 1)
+    subject = guard(linear_acceleration=acceleration, workspace=BOX)
+    position, before = np.array([0.6, 0.0, 0.2]), np.zeros(3)
+    for action in wild_actions(rng, 80).repeat(5, axis=0):
+        command = subject.admit(action, position)
+        assert command is not None
+        assert (np.abs(command[:3] - before) <= acceleration * PERIOD + 1e-9).all()
+        position, before = position + PERIOD * command[:3], command[:3]
+        assert (position >= np.array(BOX[:3]) - 1e-9).all() and (position <= np.array(BOX[3:]) + 1e-9).all()
+
+
+def test_wanted_velocity_is_reached_and_held_under_a_limit_of_jerk() -> None:
+    subject = guard(linear_acceleration=0.5, linear_jerk=2.0)
+    speeds = [subject.admit(AHEAD)[0] for _ in range(30)]
+    assert max(speeds) <= 0.05 + 1e-6 and speeds[-1] == pytest.approx(0.05, abs=1e-6)
+    assert all(a <= b + 1e-9 for a, b in zip(speeds, speeds[1:], strict=False))
+
+
+def test_gripper_goes_no_faster_than_its_rate() -> None:
+    subject = guard(gripper_rate=5.0)  # half of the way per period
+    opening = np.array([0, 0, 0, 0, -1], np.float32)
+    grips = [subject.admit(a)[-1] for a in (AHEAD, opening, opening, opening, AHEAD)]
+    np.testing.assert_allclose(grips, [1.0, 0.5, 0.0, -0.5, 0.0])
+
+
+def test_joint_beyond_its_limits_is_named() -> None:
+    limits = np.array([[-1.0, 1.0], [-2.0, 2.0]])
+    assert joint_fault(np.array([0.9, -1.9]), limits, ["a", "b"]) is None
+    said = joint_fault(np.array([0.9, -2.1]), limits, ["a", "b"])
+    assert said == "joint b is at -2.100 rad, its limits are -2 to 2"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +167,7 @@ def test_workspace_is_not_left(x: float, wanted: float, allowed: float) -> None:
 
 
 def test_workspace_leaves_axes_alone_that_the_action_does_not_have() -> None:
-    limits = Limits(np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
+    limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
     velocity = keep_inside(np.array([1.0]), np.array([9.0, 0.95, 9.0]), limits, 0.1)
     np.testing.assert_allclose(velocity, [0.5])
 
@@ -90,6 +181,8 @@ def test_workspace_is_not_watched_without_a_position() -> None:
     [
         ({"linear_acceleration": 0.0}, "linear acceleration limit is 0.0"),
         ({"angular_acceleration": float("nan")}, "angular acceleration limit is nan"),
+        ({"linear_jerk": -1.0}, "linear jerk limit is -1.0"),
+        ({"gripper_rate": 0.0}, "gripper rate limit is 0.0"),
         ({"workspace": (1.0,)}, "workspace is"),
         ({"workspace": (0, 0, 0, 1, 1, 0)}, "workspace is"),
         ({"workspace": (0, 0, 0, 1, 1, float("nan"))}, "workspace is"),
@@ -136,3 +229,20 @@ def test_release_of_a_robot_that_is_not_latched_changes_nothing() -> None:
 def test_age_of_data(now: int, fault: str | None) -> None:
     said = age_fault(stamp=10, now=now, max_age=100)
     assert said is None if fault is None else fault in str(said)
+
+
+def test_resumed_by_service_only_when_told_so() -> None:
+    subject = guard(resume="service")
+    assert subject.admit(AHEAD) is not None  # the first good action needs no service
+    assert subject.stop("watchdog", "camera silent")
+    assert subject.state == "latched" and subject.admit(AHEAD) is None
+    subject.release()
+    assert subject.admit(AHEAD) is not None
+
+
+def test_pause_does_not_latch_whatever_the_policy_of_resuming() -> None:
+    subject = guard(resume="service")
+    assert not subject.pause("task", "switched")
+    subject.admit(AHEAD)
+    assert subject.pause("task", "switched")
+    assert subject.state == "stopped" and subject.admit(AHEAD) is not None

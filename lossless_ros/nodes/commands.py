@@ -3,42 +3,44 @@
 import threading
 
 import numpy as np
-from geometry_msgs.msg import TwistStamped
 from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray
 
-from lossless_ros.contract import GRIPPER_TOPIC, TCP_POSE, TWIST_TOPIC, Contract, Robot
+from lossless_ros.contract import GRIPPER_TOPIC, TCP_POSE, Contract, Robot
+from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.frames import Frame
-from lossless_ros.safety import Guard, Limits, age_fault
+from lossless_ros.nodes.outputs import RELIABLE_NEWEST, Twists, make_output
+from lossless_ros.safety import Guard, age_fault, joint_fault
 
-_RELIABLE_NEWEST = QoSProfile(depth=1)
-DRY_TWIST, DRY_GRIPPER = "~/would_send", "~/would_send/gripper"
+_CLOCK_SLACK_NS = 1_000_000  # clocks of several machines are kept in step by steps smaller than this
 
 
 class Commands:
-    """Publishes twist and gripper commands while open. Closing sends the stop, and nothing comes after it.
+    """Publishes commands to arm and gripper while open. Closing sends the stop, and nothing comes after it.
 
-    Any thread may call it. `dry_run` publishes beside the robot's topics, where no robot listens.
+    Any thread may call it. `dry_run` publishes beside the robot's topics, where no robot listens. What really went
+    out to a robot, in whatever kind of command, is on ~/sent as the twist that it means.
     """
 
-    def __init__(self, node: Node, contract: Contract, robot: Robot, limits: Limits, dry_run: bool) -> None:
-        self.guard = Guard(limits, 1 / contract.rate_hz)
+    def __init__(self, node: Node, contract: Contract, robot: Robot, guard: Guard, command: str, dry_run: bool) -> None:
+        self.guard = guard
         self.sent = 0
         self.newest = 0  # stamp of the frame that the last command answers [ns]
-        self._node, self._contract = node, contract
+        self._node = node
         self._lock = threading.Lock()
         self._open = False
+        self._latest = 0  # newest time that the node's clock has shown [ns]
         self._max_age = round(contract.max_age_s * 1e9)
         self._gripper = robot.gripper or contract.action.gripper
-        self._frame_id = robot.frame_id or contract.action.frame_id
         self._position = _offset(contract, TCP_POSE)
-        topics = (DRY_TWIST, DRY_GRIPPER) if dry_run else (robot.topic(TWIST_TOPIC), robot.topic(GRIPPER_TOPIC))
-        self._twists = node.create_publisher(TwistStamped, topics[0], _RELIABLE_NEWEST)
-        self._grippers = node.create_publisher(Float64MultiArray, topics[1], _RELIABLE_NEWEST)
+        self._joints = _limited_joints(contract, robot)
+        self._output = make_output(node, command, contract, robot, dry_run)
+        gripper = "~/would_send/gripper" if dry_run else robot.topic(GRIPPER_TOPIC)
+        self._grippers = node.create_publisher(Float64MultiArray, gripper, RELIABLE_NEWEST)
+        told = "~/would_send" if dry_run else "~/sent"
+        self._told = None if dry_run and command == "twist" else Twists(node, told, contract, robot)
 
     def open(self) -> None:
         """Let commands flow from now on; a latched stop stays."""
@@ -48,27 +50,38 @@ class Commands:
     def send(self, frame: Frame, action: np.ndarray) -> bool:
         """Send the command for an action (dim,) that answers a frame; False if it was not sent.
 
-        Data too old (or from the future) and actions that are not finite stop the robot instead.
+        Data too old (or from the future), joints beyond their limits and actions that cannot be sent stop the robot.
         """
         with self._lock:
             if not self._open:
                 return False
             now = self._now()
-            fault = age_fault(frame.stamp, self._or_simulated(frame.stamp, now), self._max_age)
+            kind, fault = self._fault_of(frame, now)
             if fault:
-                self._stop("data age", fault, False)
+                self._stop(kind, fault, False)
                 return False
             try:
                 command = self.guard.admit(action, self._tool(frame))
-            except ValueError as error:
+                prepared = None if command is None else self._output.prepare(frame, command[:-1])
+            except Exception as error:  # whatever it is, the robot must not go on
                 self._stop("action", str(error), False)
                 return False
             if command is None:
                 return False
-            self._publish(max(now, frame.stamp), command[:-1], float(command[-1]))
+            stamp = max(now, frame.stamp)
+            self._grippers.publish(Float64MultiArray(data=[self._gripper.position(float(command[-1]))]))
+            self._output.send(stamp, prepared)
+            if self._told:
+                self._told.send(stamp, command[:-1])
             self.sent += 1
             self.newest = frame.stamp
             return True
+
+    def pause(self, kind: str, reason: str) -> None:
+        """Stop the robot if it moves, though nothing is wrong: the next command moves it again."""
+        with self._lock:
+            if self.guard.pause(kind, reason) and self._open:
+                self._publish_stop()
 
     def stop(self, kind: str, reason: str, latch: bool = False) -> None:
         """Stop the robot if it moves; `latch` keeps it stopped until `release`."""
@@ -86,19 +99,30 @@ class Commands:
                 return None
             return age_fault(self.newest, self._now(), self._max_age)
 
+    def clock_fault(self) -> str | None:
+        """Why times of before mean nothing any more: the node's clock has jumped back since the last call."""
+        with self._lock:
+            now, before = self._now(), self._latest
+            self._latest = now
+            if now >= before - _CLOCK_SLACK_NS:
+                return None
+            self.newest = 0
+            return f"clock jumped back by {(before - now) / 1e9:.3f} s"
+
     def close(self, reason: str) -> None:
         """Close and send the stop, moving or not; returns when the robot's side has it (at most 0.5 s)."""
         with self._lock:
             was_open, self._open = self._open, False
             if not was_open:
                 return
-            self.guard.stop("closed", reason)
+            self.guard.pause("closed", reason)
             self._publish_stop()
-        self._twists.wait_for_all_acked(Duration(nanoseconds=500_000_000))
+        self._output.publisher.wait_for_all_acked(Duration(nanoseconds=500_000_000))
 
     def destroy(self) -> None:
-        self._node.destroy_publisher(self._twists)
-        self._node.destroy_publisher(self._grippers)
+        for publisher in (self._output.publisher, self._grippers, self._told and self._told.publisher):
+            if publisher:
+                self._node.destroy_publisher(publisher)
 
     def _stop(self, kind: str, reason: str, latch: bool) -> None:
         before = self.guard.state, self.guard.kind
@@ -108,19 +132,21 @@ class Commands:
             self._node.get_logger().warning(f"stopped: {reason}")
 
     def _publish_stop(self) -> None:
-        """Zero twist; the gripper is left holding what it holds."""
-        self._publish(max(self._now(), self.newest), np.zeros_like(self.guard.limits.velocity), None)
+        """The arm stands still; the gripper is left holding what it holds."""
+        stamp = max(self._now(), self.newest)
+        self._output.stop(stamp)
+        if self._told:
+            self._told.stop(stamp)
 
-    def _publish(self, stamp: int, velocity: np.ndarray, gripper: float | None) -> None:
-        if gripper is not None:
-            self._grippers.publish(Float64MultiArray(data=[self._gripper.command(gripper)]))
-        twist = TwistStamped()
-        twist.header.stamp = Time(nanoseconds=stamp).to_msg()
-        twist.header.frame_id = self._frame_id
-        for axis, value in zip(self._contract.action.axes, velocity, strict=True):
-            part, name = axis.axis.split(".")
-            setattr(getattr(twist.twist, part), name, float(value))
-        self._twists.publish(twist)
+    def _fault_of(self, frame: Frame, now: int) -> tuple[str, str | None]:
+        """Kind and reason why a frame is not to be acted upon; no reason if it is."""
+        now = self._or_simulated(frame.stamp, now)
+        for stream, stamp in frame.stamps.items():
+            fault = age_fault(stamp, now, self._max_age)
+            if fault:
+                return "data age", f"{stream}: {fault}"
+        names, at, limits = self._joints
+        return "joints", joint_fault(frame.proprioception[at], limits, names) if names else None
 
     def _tool(self, frame: Frame) -> np.ndarray | None:
         """Tool centre (3,) [m], None if the contract does not have it."""
@@ -145,3 +171,19 @@ def _offset(contract: Contract, stream: str) -> int | None:
             return offset
         offset += part.dim
     return None
+
+
+def _limited_joints(contract: Contract, robot: Robot) -> tuple[list[str], list[int], np.ndarray]:
+    """Joints with limits: the robot's names for them, their indices in the proprioception, limits (n, 2) [rad].
+
+    Raises:
+        LosslessError: limits of a joint that the contract does not have, or that are no range.
+    """
+    index = {robot.joints.get(name, name): at for name, at in contract.joints().items()}
+    for name, limits in robot.joint_limits.items():
+        if name not in index:
+            raise unknown("joint", name, index)
+        if len(limits) != 2 or not limits[0] < limits[1]:
+            raise LosslessError(f"joint_limits of {name} are {list(limits)}, expected the lowest and the highest [rad]")
+    names = list(robot.joint_limits)
+    return names, [index[name] for name in names], np.array([robot.joint_limits[name] for name in names])

@@ -6,6 +6,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
 from lossless_ros.contract import Contract, load_contract, load_robot
@@ -13,11 +14,12 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.frames import Frame
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.nodes.commands import Commands
+from lossless_ros.nodes.debug_image import DebugImage
 from lossless_ros.nodes.diagnostics import Latencies, diagnostic_array
 from lossless_ros.nodes.inference_loop import InferenceLoop
-from lossless_ros.nodes.policies import check_contract, choose_task, find_bundles, load_policies
+from lossless_ros.nodes.policies import check_contract, choose_task, find_bundles, load_new_policies, load_policies
 from lossless_ros.nodes.streams import Streams
-from lossless_ros.safety import Limits
+from lossless_ros.safety import Guard, Limits
 
 _LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # every other state of the guard is an error
 _SILENT_S = 2.0  # a topic without messages for this long is warned of
@@ -50,17 +52,20 @@ class Driver:
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters
         self._active = False
-        self._latency, self._inference = Latencies(), Latencies()
+        self._latency, self._inference, self._age = Latencies(), Latencies(), Latencies()
         self._frames_before = 0
-        self._commands = Commands(
-            node, self.contract, robot, limits_of(self.contract, parameters), parameters["dry_run"]
-        )
+        self._deadline = round(1e9 * (parameters["safety.deadline"] or 1 / self.contract.rate_hz))
+        self._late, self._missed = 0, 0  # inferences past the deadline: in a row, and all
+        guard = Guard(limits_of(self.contract, parameters), 1 / self.contract.rate_hz, parameters["resume"])
+        self._commands = Commands(node, self.contract, robot, guard, parameters["command"], parameters["dry_run"])
+        self._debug = DebugImage(node) if parameters["debug_image"] else None
         self._loop = InferenceLoop(self._act)
         self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._watchdog = node.create_timer(0.5 / self.contract.rate_hz, self._watch)  # on the node's clock
-        # Reports come also when a simulator's clock stands still.
-        self._reporter = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        # Both also come when the node's clock stands still or jumps.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watchdog = node.create_timer(0.5 / self.contract.rate_hz, self._watch, clock=steady)
+        self._reporter = node.create_timer(1.0, self._report, clock=steady)
 
     @property
     def _policy(self) -> Any:
@@ -91,12 +96,28 @@ class Driver:
         for timer in (self._watchdog, self._reporter):
             self._node.destroy_timer(timer)
         self._node.destroy_publisher(self._diagnostics)
+        if self._debug:
+            self._debug.destroy()
 
     def switch(self, task: str) -> None:
-        """Drive by another task's policy from the next frame on; the robot stops in between."""
+        """Drive by another task's policy from the next frame on; the robot stops in between unless told not to."""
         if task != self.task:
             self.task = task
-            self._commands.stop("task", f"task is now {task}")
+            if self._parameters["stop_at_switch"]:
+                self._commands.pause("task", f"task is now {task}")
+
+    def rescan(self) -> str:
+        """Load the folder's new and changed bundles and say what was found; takes its time, any thread may call it.
+
+        Raises:
+            LosslessError: there is no folder.
+        """
+        how = (self._parameters[name] for name in ("device", "runtime", "precision"))
+        new, faults = load_new_policies(self._parameters["bundles"], self.policies, *how)
+        self.policies = {**self.policies, **new}
+        said = "; ".join([f"new: {', '.join(sorted(new)) or 'none'}", *faults])
+        self._node.get_logger().log(f"rescan: {said}", LoggingSeverity.WARN if faults else LoggingSeverity.INFO)
+        return said
 
     def latch(self, reason: str) -> None:
         self._commands.stop("service", reason, latch=True)
@@ -109,18 +130,39 @@ class Driver:
             self._loop.offer(frame)
 
     def _act(self, frame: Frame, offered: float) -> None:
-        task, begin = self.task, time.monotonic()
+        task, begin, since = self.task, time.monotonic(), self._now()
         try:
             action = self.policies[task].act(frame)
         except Exception as error:  # whatever the model does, the robot must not go on
             self._commands.stop("policy", f"policy of {task} failed: {type(error).__name__}: {error}")
             return
-        end = time.monotonic()
-        self._inference.add(1e3 * (end - begin))
-        if task == self.task and self._commands.send(frame, action):
+        self._inference.add(1e3 * (time.monotonic() - begin))
+        if task == self.task and self._in_time(self._now() - since) and self._commands.send(frame, action):
             self._latency.add(1e3 * (time.monotonic() - offered))
+            self._age.add(1e-6 * (self._now() - frame.stamp))
+        if self._debug:
+            self._debug.publish(frame)
+
+    def _in_time(self, took: int) -> bool:
+        """Whether an inference that took so long [ns] may be acted upon: one in a row may be late."""
+        late = took > self._deadline
+        self._late = self._late + 1 if late else 0
+        self._missed += late
+        if self._late < 2:
+            return True
+        times = f"inference took {took / 1e6:.0f} ms, allowed are {self._deadline / 1e6:g} ms"
+        self._commands.stop("deadline", f"{times}; twice in a row")
+        return False
+
+    def _now(self) -> int:
+        return self._node.get_clock().now().nanoseconds
 
     def _watch(self) -> None:
+        jump = self._commands.clock_fault()
+        if jump:
+            self._commands.stop("clock", jump)
+            self._streams.restart()
+            return
         fault = self._commands.overdue()
         if fault:
             silent = self._silent(2 / self.contract.rate_hz)
@@ -154,6 +196,8 @@ class Driver:
         frames, self._frames_before = streams.frames - self._frames_before, streams.frames
         values: dict[str, Any] = {
             "task": self.task,
+            "tasks": ", ".join(self.policies),
+            "guard": guard.state,
             "bundle": self._policy.bundle_hash,
             "device": self._policy.device,
             "runtime": self._policy.runtime,
@@ -161,8 +205,10 @@ class Driver:
             "frames per second": frames,
             "frames skipped": self._loop.skipped,
             "commands": self._commands.sent,
+            "camera to command p50/p99/max [ms]": self._age.text(),
             "frame to command p50/p99/max [ms]": self._latency.text(),
             "inference p50/p99/max [ms]": self._inference.text(),
+            "missed deadlines": self._missed,
             "stops": sum(guard.stops.values()),
             "stops by kind": ", ".join(f"{kind} {n}" for kind, n in guard.stops.items()) or "none",
             "last stop": guard.reason or "none",
@@ -192,7 +238,14 @@ def limits_of(contract: Contract, parameters: dict[str, Any]) -> Limits:
     Raises:
         LosslessError: a parameter makes no sense.
     """
-    names = ("linear_acceleration", "angular_acceleration", "workspace")
+    names = (
+        *("linear_acceleration", "angular_acceleration", "linear_jerk", "angular_jerk"),
+        *("gripper_rate", "workspace"),
+    )
+    if not 0 <= parameters["safety.deadline"] < float("inf"):
+        raise LosslessError(
+            f"safety.deadline is {parameters['safety.deadline']}, expected seconds, or 0 for one period"
+        )
     try:
         return Limits.of(contract.action, **{name: parameters[f"safety.{name}"] for name in names})
     except ValueError as error:

@@ -8,6 +8,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
@@ -16,8 +17,9 @@ from lossless_ros.nodes.driver import Driver, check
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
 from lossless_ros.nodes.process import run
 from lossless_ros.nodes.streams import TRANSPORTS
-from lossless_ros.safety import NO_BOX
+from lossless_ros.safety import NO_BOX, RESUME
 
+COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
 PARAMETERS = (
     ROBOT,
@@ -28,10 +30,17 @@ PARAMETERS = (
     Parameter("threads", 1, "CPU threads of the policy; with 1 it gives the same numbers as lossless evaluate."),
     Parameter("runtime", "auto", "What runs the policy; auto: torch on a GPU, openvino on a CPU if there.", RUNTIMES),
     Parameter("precision", "auto", "Arithmetic; auto: float16 with runtime cuda_graph, else float32.", PRECISIONS),
-    Parameter("command", "twist", "Kind of command: twist is for MoveIt Servo.", ("twist",)),
+    Parameter("command", "twist", "Kind of command: twist for MoveIt Servo, the others for ros2_control.", COMMANDS),
     Parameter("dry_run", True, "Everything runs, but commands go to ~/would_send only."),
     Parameter("autostart", False, "Configure and activate by itself, for use without launch."),
     Parameter("image_transport", "auto", "Topics of the cameras; auto: what is published, raw first.", TRANSPORTS),
+    Parameter("stop_at_switch", True, "Pass through a stop when the task changes."),
+    Parameter("resume", "automatic", "After a stop for a fault: the next good frame moves on, or ~/resume.", RESUME),
+    Parameter("debug_image", False, "Publish what the policy sees on ~/debug/image."),
+    Parameter("safety.deadline", 0.0, "Inference that takes longer twice in a row means stop [s]; 0: one period."),
+    Parameter("safety.linear_jerk", float("inf"), "Largest change of linear acceleration [m/s^3]."),
+    Parameter("safety.angular_jerk", float("inf"), "Largest change of angular acceleration [rad/s^3]."),
+    Parameter("safety.gripper_rate", float("inf"), "Fastest gripper, in ways from open to closed per second."),
     Parameter("safety.linear_acceleration", float("inf"), "Largest change of linear velocity [m/s^2]."),
     Parameter("safety.angular_acceleration", float("inf"), "Largest change of angular velocity [rad/s^2]."),
     Parameter("safety.workspace", list(NO_BOX), "Box for the tool centre: lowest x, y, z, highest x, y, z [m]."),
@@ -49,6 +58,7 @@ class InferenceNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/resume", self._on_resume)
+        self.create_service(Trigger, "~/rescan", self._on_rescan)
 
     @property
     def node(self) -> Node:
@@ -139,6 +149,24 @@ class InferenceNode(LifecycleNode):
         response.message = "the next frame is answered" if self._driver else "not configured"
         if self._driver:
             self._driver.release()
+        return response
+
+    async def _on_rescan(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Load new bundles in a thread of its own, so that commands and watchdog go on meanwhile."""
+        driver = self._driver
+        if driver is None:
+            response.message = "not configured; configuring looks through the folder itself"
+            return response
+        result: Future = Future(executor=self.executor)
+
+        def look() -> None:
+            try:
+                result.set_result((True, driver.rescan()))
+            except LosslessError as error:
+                result.set_result((False, str(error)))
+
+        threading.Thread(target=look, name="rescan", daemon=True).start()
+        response.success, response.message = await result
         return response
 
 

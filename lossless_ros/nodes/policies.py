@@ -8,7 +8,6 @@ from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.models.bundle import read_bundle
 
 if TYPE_CHECKING:
-    from lossless_ros.models.backbones import Backbone
     from lossless_ros.models.policy import Policy
 
 SUFFIX = ".safetensors"
@@ -58,23 +57,55 @@ def load_policies(
     """
     import torch
 
-    from lossless_ros.models.policy import load_policy
-
     if threads < 1:
         raise LosslessError(f"parameter threads is {threads}, expected at least 1")
     torch.set_num_threads(threads)
     policies: dict[str, Policy] = {}
-    backbones: dict[str, Backbone] = {}
     for task, file in found.items():
-        fingerprint = read_bundle(file).fingerprint
-        policies[task] = load_policy(file, device, backbones.get(fingerprint), runtime=runtime, precision=precision)
-        backbones[fingerprint] = policies[task].backbone
-        policies[task].warm_up()
-    first = next(iter(policies.values()))
-    for task, policy in policies.items():
-        if policy.contract != first.contract:
-            raise LosslessError(f"{found[task]} has another contract than {found[first.task]}; use separate folders")
+        policies[task] = _load(file, list(policies.values()), device, runtime, precision)
     return policies
+
+
+def load_new_policies(
+    bundles: str, known: dict[str, "Policy"], device: str, runtime: str, precision: str
+) -> tuple[dict[str, "Policy"], list[str]]:
+    """Policies of a folder's bundles that are new or have changed, and what was wrong with the others, a line each.
+
+    Raises:
+        LosslessError: no such folder.
+    """
+    folder = Path(bundles)
+    if not folder.is_dir():
+        raise LosslessError(f"parameter bundles is {bundles}, not a folder; there is nothing to look through")
+    policies: dict[str, Policy] = {}
+    faults = []
+    for file in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            bundle = read_bundle(file)
+            if bundle.task in policies:
+                raise LosslessError(f"{file} is for task {bundle.task} as another one is; keep one of them")
+            if bundle.task not in known or known[bundle.task].bundle_hash != bundle.hash:
+                policies[bundle.task] = _load(file, list(known.values()), device, runtime, precision)
+        except LosslessError as error:
+            faults.append(str(error))
+    return policies, faults
+
+
+def _load(file: Path, others: list["Policy"], device: str, runtime: str, precision: str) -> "Policy":
+    """The policy of a bundle, on a backbone of the others if one is its own; warmed up.
+
+    Raises:
+        LosslessError: it cannot be used, or has another contract than the others.
+    """
+    from lossless_ros.models.policy import load_policy
+
+    bundle = read_bundle(file)
+    if others and bundle.contract != others[0].contract:
+        raise LosslessError(f"{file} has another contract than that of {others[0].task}; use separate folders")
+    backbone = next((p.backbone for p in others if p.bundle.fingerprint == bundle.fingerprint), None)
+    policy = load_policy(file, device, backbone, runtime=runtime, precision=precision)
+    policy.warm_up()
+    return policy
 
 
 def check_contract(contract: Contract, own: Contract) -> None:

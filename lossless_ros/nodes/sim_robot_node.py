@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 
 from lossless_ros import __version__
@@ -19,9 +20,10 @@ from lossless_ros.evaluation.outcome import Outcome
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run
-from lossless_ros.nodes.robot_topics import RobotTopics
+from lossless_ros.nodes.robot_topics import Command, RobotTopics
 from lossless_ros.nodes.simulator import simulator_errors
 
+COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 PARAMETERS = (
     Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     Parameter("domain", "nominal", "How the world looks and behaves: a name from config/domains or a path."),
@@ -30,6 +32,7 @@ PARAMETERS = (
     Parameter("episodes", 0, "Number of episodes; 0: until stopped."),
     Parameter("steps", 0, "End an episode after this many steps, if the task does not before; 0: the task's own."),
     Parameter("mode", "real_time", "lock_step: each step waits for its command.", ("real_time", "lock_step")),
+    Parameter("command", "twist", "Kind of command that it obeys: that of the inference node.", COMMANDS),
     Parameter("result", "", "JSON file for the score, written after every episode; empty: none."),
     Parameter("record", "", "Folder for a rosbag2 folder per episode, as lossless collect writes them; empty: none."),
     Parameter("timeout", 120.0, "Give up when no inference node answers for this long [s]."),
@@ -46,8 +49,9 @@ class SimRobotNode(Node):
         declare(self, PARAMETERS)
         self._parameters = read(self, PARAMETERS)
         self._contract = load_contract(self._parameters["contract"])
-        self._robot = RobotTopics(self, self._contract)
+        self._robot = RobotTopics(self, self._contract, self._parameters["command"])
         self._stamp = START_NS
+        self._goal: np.ndarray | None = None  # of the last trajectory [rad]
         self._latencies: list[float] = []
         self._episodes: list[dict[str, Any]] = []
 
@@ -62,6 +66,8 @@ class SimRobotNode(Node):
         for name in ("episodes", "seed", "steps"):
             if self._parameters[name] < 0:
                 raise LosslessError(f"parameter {name} is {self._parameters[name]}, expected at least 0")
+        if self._parameters["record"] and self._parameters["command"] != "twist":
+            raise LosslessError("parameter record needs command twist: an episode holds velocities of the hand")
         with simulator_errors():
             check_world(self._parameters["task"], self._parameters["domain"])
 
@@ -105,6 +111,7 @@ class SimRobotNode(Node):
     def _episode(self, env: Any, seed: int, done: threading.Event) -> dict[str, Any] | None:
         """One whole episode; None if the process was asked to end before."""
         observation, info = env.reset(seed=seed)
+        self._goal = None
         draw, recorder = info["draw"], self._recorder(seed)
         period = self._contract.period_ns
         rewards, steps, over = 0.0, 0, False
@@ -113,8 +120,8 @@ class SimRobotNode(Node):
         next_step = time.monotonic()
         while not over:
             next_step = max(next_step + period / 1e9, time.monotonic())
-            action = answer(observation, next_step, done)
-            if done.is_set():
+            command = answer(observation, next_step, done)
+            if done.is_set() or command is None:
                 if recorder:
                     recorder.abort()
                 return None
@@ -122,8 +129,8 @@ class SimRobotNode(Node):
             if recorder:
                 stamp = START_NS + steps * period
                 recorder.observe(stamp, observation)
-                recorder.act(stamp, action)
-            observation, reward, _, truncated, info = env.step(action)
+                recorder.act(stamp, command.action)
+            observation, reward, _, truncated, info = self._obey(env, observation, command)
             self._stamp += period
             steps += 1
             rewards += float(reward)
@@ -139,7 +146,7 @@ class SimRobotNode(Node):
         folder = self._parameters["record"]
         return EpisodeWriter(Path(folder) / episode_name(seed), self._contract) if folder else None
 
-    def _answer(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Any:
+    def _answer(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Command | None:
         """Lock step: the command that answers this observation, however long it takes."""
         end = time.monotonic() + self._parameters["timeout"]
         since = self._robot.publish(self._stamp, observation)
@@ -148,7 +155,7 @@ class SimRobotNode(Node):
             command = self._robot.reply(self._stamp, since, timeout=0.2)
             if command:
                 self._latencies.append(1e3 * (command.arrived - since))
-                return command.action
+                return command
             if time.monotonic() > end:
                 raise LosslessError(f"no command for {self._parameters['timeout']:g} s; see the inference node's log")
             if time.monotonic() > again:
@@ -156,14 +163,24 @@ class SimRobotNode(Node):
                 again = time.monotonic() + _REPEAT_S
         return None
 
-    def _hold(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Any:
+    def _hold(self, observation: dict[str, Any], next_step: float, done: threading.Event) -> Command | None:
         """Real time: whatever command is the newest when the step is due."""
         since = self._robot.publish(self._stamp, observation)
         command = self._robot.reply(self._stamp, since, timeout=next_step - time.monotonic())
         if command:
             self._latencies.append(1e3 * (command.arrived - since))
         done.wait(max(next_step - time.monotonic(), 0.0))
-        return self._robot.newest(COMMAND_TIMEOUT_S).action
+        return self._robot.newest(COMMAND_TIMEOUT_S)
+
+    def _obey(self, env: Any, observation: dict[str, Any], command: Command) -> Any:
+        """One step of the environment by the command."""
+        if command.joints is None:
+            return env.step(command.action)
+        speeds = command.joints
+        if self._parameters["command"] == "joint_trajectory":  # from the last point on, as ros2_control interpolates
+            begin = self._goal if self._goal is not None else observation["joint_position"]
+            speeds, self._goal = (command.joints - begin) / (self._contract.period_ns / 1e9), command.joints
+        return env.unwrapped.step_joints(speeds, float(command.action[-1]))
 
     def _write(self, finished: bool) -> None:
         document = {

@@ -60,6 +60,11 @@ class CartesianController:
         gripper = GRIPPER_SPEED if action[4] > 0 else -GRIPPER_SPEED
         return Command(self.joint_velocities(data, twist).astype(np.float32), gripper)
 
+    def joint_command(self, data: mujoco.MjData, joints: np.ndarray, gripper: float) -> Command:
+        """The command for joint velocities (7,) [rad/s], clipped to their limits; gripper > 0 closes."""
+        low, high = self._bounds(data)
+        return Command(np.clip(joints, low, high).astype(np.float32), GRIPPER_SPEED if gripper > 0 else -GRIPPER_SPEED)
+
     def _twist(self, data: mujoco.MjData, action: np.ndarray) -> np.ndarray:
         """Velocity (6,) of the wrist site in the world, workspace and speed limits kept."""
         velocity = np.clip(action[:3], -MAX_LINEAR, MAX_LINEAR).astype(np.float64)
@@ -79,12 +84,15 @@ class CartesianController:
         """Joint velocities (7,) [rad/s] for a velocity (6,) of the wrist site in the world."""
         mujoco.mj_jacSite(self._model, data, self._jacobian[:3], self._jacobian[3:], self._ids.wrist)
         jacobian = self._jacobian[:, self._ids.arm_dof]
+        posture = POSTURE_GAIN * (POSTURE - data.qpos[self._ids.arm_qpos]) / CONTROL_PERIOD
+        return solve(jacobian, twist, posture, *self._bounds(data))
+
+    def _bounds(self, data: mujoco.MjData) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest joint velocities (7,) [rad/s] that keep the joints within their limits."""
         position = data.qpos[self._ids.arm_qpos]
         rate = LIMIT_SPEED / CONTROL_PERIOD
         low = np.maximum(-VELOCITY_LIMITS, -rate * np.maximum(position - self._low, 0.0))
-        high = np.minimum(VELOCITY_LIMITS, rate * np.maximum(self._high - position, 0.0))
-        posture = POSTURE_GAIN * (POSTURE - position) / CONTROL_PERIOD
-        return solve(jacobian, twist, posture, low, high)
+        return low, np.minimum(VELOCITY_LIMITS, rate * np.maximum(self._high - position, 0.0))
 
 
 def solve(

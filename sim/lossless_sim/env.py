@@ -115,7 +115,7 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._in_force: Command | None = None
         self._prepare_cameras()
         self._begin(start)
-        command = self._advance(_NOTHING)
+        command = self._advance(self._controller.command(self._data, _NOTHING))
         info = self._info() | {"seed": seed, "draw": {"domain": self._domain.name, **draw}}
         return self._observation(command), info
 
@@ -133,14 +133,24 @@ class RgbStackingEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         """One control period of 50 ms; reward 1.0 while red is stacked, never terminated, 400 steps."""
         action = np.asarray(action, np.float32)
         _check(action)
-        command = self._advance(action)
+        return self._step(self._controller.command(self._data, action))
+
+    def step_joints(
+        self, joints: np.ndarray, gripper: float
+    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """The same with joint velocities (7,) [rad/s] instead of the hand's; gripper > 0 closes."""
+        if np.shape(joints) != (7,) or not np.isfinite(joints).all():
+            raise SimError(f"joint velocities are seven finite numbers, got {np.asarray(joints).tolist()}")
+        return self._step(self._controller.joint_command(self._data, joints, gripper))
+
+    def _step(self, command: Command) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        command = self._advance(command)
         self._steps += 1
         info = self._info()
         return self._observation(command), float(info["success"]), False, self._steps >= MAX_STEPS, info
 
-    def _advance(self, action: np.ndarray) -> Command:
-        """Hold the command of an action for a control period; kinematics and contacts are fresh after it."""
-        command = self._controller.command(self._data, action)
+    def _advance(self, command: Command) -> Command:
+        """Hold a command for a control period; kinematics and contacts are fresh after it."""
         due = self._commands(command)
         late = 0 if self._in_force is None else self._late
         if self._in_force is not None and late:

@@ -15,7 +15,7 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
     world = make_world()
     robot = world.robot()
     task = "rgb_stacking/triplet1"
-    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu", runtime="torch")
+    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu")
     yield SimpleNamespace(world=world, robot=robot)
     world.close()
 
@@ -85,7 +85,9 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
     """With compressed images and reliable publishers, as real cameras may have them."""
     robot = world.robot(compressed=True, reliable=True)
     joints = f"/joint_states:={world.namespace}/joint_states"
-    process = world.start("inference_node", joints, bundles=bundle, autostart=True, device="cpu", robot="sawyer")
+    process = world.start(
+        "inference_node", joints, bundles=bundle, autostart=True, device="cpu", runtime="auto", robot="sawyer"
+    )
     world.wait_until(lambda: len(robot.would) > 5)
     assert any(any(robot.velocity(msg)) for msg in robot.would)
     process.send_signal(signal.SIGINT)
@@ -96,7 +98,7 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
 
 def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     robot = world.robot()
-    process = world.start("inference_node", bundles=bundle, device="cpu", runtime="torch")
+    process = world.start("inference_node", bundles=bundle, device="cpu")
     assert robot.change_state("configure")
     for _ in range(2):  # deactivate, and come back
         n = len(robot.commands)

@@ -1,0 +1,181 @@
+"""Joint velocities for a wanted motion of the tool: differential inverse kinematics on the robot's own model.
+
+mink and MuJoCo are imported when such commands are asked for, and only then.
+"""
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import numpy as np
+
+from lossless_ros.contract import Arm
+from lossless_ros.errors import LosslessError
+
+if TYPE_CHECKING:
+    import mujoco
+
+_DAMPING = 1e-4  # near a singularity the joints stay slow and the tool lags behind
+_POSTURE_COST = 0.01  # beside costs of 1 for position and orientation: only what the tool leaves free goes there
+_POSTURE_GAIN = 0.025  # of the way to the posture per period, as the simulator's controller
+_LIMIT_SPEED = 0.95  # of the remaining way to a joint's limit that one period may use up
+_LEVEL_GAIN = 0.05  # of a tilt that crept in, per period
+
+
+class Kinematics:
+    """Drives a frame of the robot by joint velocities, joints and their limits being those of its model.
+
+    `tilts` says whether the wanted motion has angular x and y components; if not, the tilt that the frame had at
+    `restart` is held.
+    """
+
+    def __init__(self, arm: Arm, period: float, tilts: bool = False) -> None:
+        try:
+            import mink
+        except ImportError as error:
+            raise LosslessError(f"joint commands need mink ({error}); install lossless_ros[joints]") from None
+
+        self._model = model = _load(arm)
+        self._period, self._tilts = period, tilts
+        self._frame = arm.frame
+        self._kind, body = _find_frame(model, arm.frame, arm.model)
+        chain = _chain(model, body)
+        self.joints = tuple(model.joint(i).name for i in chain)
+        for what, values in (("posture", arm.posture), ("max_speed", arm.max_speed)):
+            if len(values) != len(chain):
+                raise LosslessError(
+                    f"arm: {what} has {len(values)} values, the joints up to {arm.frame} are {', '.join(self.joints)}"
+                )
+        self._at, self._moves = model.jnt_qposadr[chain], model.jnt_dofadr[chain]
+        self._low, self._high = model.jnt_range[chain].T + arm.margin * np.array([[1], [-1]])
+        unlimited = ~model.jnt_limited[chain].astype(bool)
+        self._low[unlimited], self._high[unlimited] = -np.inf, np.inf
+        self._max_speed = np.array(arm.max_speed)
+        self._configuration = mink.Configuration(model)
+        self._resting = self._configuration.q.copy()
+        posture = self._whole(np.array(arm.posture))
+        self._task = mink.FrameTask(arm.frame, self._kind, position_cost=1.0, orientation_cost=1.0)
+        home = mink.PostureTask(model, cost=_POSTURE_COST, gain=_POSTURE_GAIN)
+        home.set_target(posture)
+        self._tasks = [self._task, home]
+        speeds = {model.joint(i).name: 0.0 for i in range(model.njnt)}  # what does not move the frame stands still
+        speeds.update(zip(self.joints, arm.max_speed, strict=True))
+        self._limits = [
+            mink.ConfigurationLimit(model, gain=_LIMIT_SPEED, min_distance_from_limits=arm.margin),
+            mink.VelocityLimit(model, speeds),
+        ]
+        self._upright: np.ndarray | None = None
+
+    def restart(self) -> None:
+        """Forget the tilt to hold: it is that of the next call's position."""
+        self._upright = None
+
+    def velocities(self, position: np.ndarray, twist: np.ndarray) -> np.ndarray:
+        """Joint velocities (n,) [rad/s] at joint angles (n,) [rad] for a twist (6,) [m/s, rad/s] in the model's root.
+
+        A joint at its limit less the margin does not go further, whatever that costs the twist.
+        """
+        import mink
+
+        self._configuration.update(self._whole(self.clip(position)))
+        pose = self._configuration.get_transform_frame_to_world(self._frame, self._kind)
+        turn = mink.SO3.exp(twist[3:] * self._period)
+        axis = pose.rotation().as_matrix()[:, 2]
+        upright = axis if self._upright is None or self._tilts else self._upright
+        level = mink.SO3.exp(_LEVEL_GAIN * np.cross(axis, upright))  # brings back a part of a tilt that crept in
+        rotation = turn @ level @ pose.rotation()
+        goal = pose.translation() + twist[:3] * self._period
+        self._task.set_target(mink.SE3.from_rotation_and_translation(rotation, goal))
+        self._upright = turn.apply(upright)
+        found = mink.solve_ik(
+            self._configuration, self._tasks, self._period, "daqp", damping=_DAMPING, limits=self._limits
+        )
+        return np.clip(found[self._moves], -self._max_speed, self._max_speed)
+
+    def clip(self, position: np.ndarray) -> np.ndarray:
+        """The joint angles (n,) [rad] within their limits less the margin that are nearest to these."""
+        return np.clip(position, self._low, self._high)
+
+    def _whole(self, position: np.ndarray) -> np.ndarray:
+        """The model's configuration with the frame's joints (n,) there and all others as they rest."""
+        whole = self._resting.copy()
+        whole[self._at] = position
+        return whole
+
+
+def find_model(name: str) -> Path:
+    """The file that a robot's `model` names: a path, or package://PACKAGE/PATH of a ROS or a Python package.
+
+    Raises:
+        LosslessError: no such file.
+    """
+    if not name.startswith("package://"):
+        path = Path(name)
+    else:
+        package, _, rest = name.removeprefix("package://").partition("/")
+        path = next((folder / rest for folder in _folders(package) if (folder / rest).is_file()), Path(rest))
+    if not path.is_file():
+        raise LosslessError(f"arm: no model at {name}; expected a URDF or MJCF file, a path or package://PACKAGE/PATH")
+    return path
+
+
+def _folders(package: str) -> Sequence[Path]:
+    """Where a package has its files: share folders of ROS, and the folder of a Python package."""
+    prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    folders = [Path(prefix, "share", package) for prefix in prefixes]
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:
+        spec = None
+    return folders + [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+
+
+def _load(arm: Arm) -> "mujoco.MjModel":
+    import mujoco
+
+    path = find_model(arm.model)
+    try:
+        if path.suffix == ".urdf":
+            return mujoco.MjModel.from_xml_string(_bare(path))
+        return mujoco.MjModel.from_xml_path(str(path))
+    except (ValueError, OSError, ElementTree.ParseError) as error:
+        raise LosslessError(f"arm: {path} cannot be used: {' '.join(str(error).split())}") from None
+
+
+def _bare(path: Path) -> str:
+    """A URDF that only moves: files of looks are often elsewhere, and many masses are not physical."""
+    root = ElementTree.parse(path).getroot()
+    for link in root.iter("link"):
+        for part in [child for child in link if child.tag in ("visual", "collision", "inertial")]:
+            link.remove(part)
+    settings = {"fusestatic": "false", "boundmass": "0.001", "boundinertia": "0.001"}
+    ElementTree.SubElement(ElementTree.SubElement(root, "mujoco"), "compiler", settings)
+    return ElementTree.tostring(root, "unicode")
+
+
+def _find_frame(model: "mujoco.MjModel", frame: str, where: str) -> tuple[str, int]:
+    """Kind of the frame (site or body) and the body that carries it.
+
+    Raises:
+        LosslessError: the model has none of that name.
+    """
+    sites = [model.site(i).name for i in range(model.nsite)]
+    bodies = [model.body(i).name for i in range(model.nbody)]
+    if frame in sites:
+        return "site", int(model.site_bodyid[sites.index(frame)])
+    if frame in bodies:
+        return "body", bodies.index(frame)
+    raise LosslessError(f"arm: {where} has no site or body '{frame}'; it has {', '.join(filter(None, sites + bodies))}")
+
+
+def _chain(model: "mujoco.MjModel", body: int) -> list[int]:
+    """Joints that move a body, from the root on."""
+    joints: list[int] = []
+    while body > 0:
+        first = model.body_jntadr[body]
+        joints = [*range(first, first + model.body_jntnum[body]), *joints]
+        body = model.body_parentid[body]
+    return joints
