@@ -10,7 +10,19 @@ import typer
 
 from lossless_ros.cli_bench import bench
 from lossless_ros.cli_dagger import dagger
-from lossless_ros.cli_options import Device, Domain, ExpertNoise, Hub, Json, Robot, Seed, Task, Weights, Workers
+from lossless_ros.cli_options import (
+    Device,
+    Domain,
+    ExpertNoise,
+    Hub,
+    Json,
+    Robot,
+    Runtime,
+    Seed,
+    Task,
+    Weights,
+    Workers,
+)
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
 
@@ -140,7 +152,7 @@ def evaluate(
     against: Annotated[
         str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="What runs the policy: torch, openvino (sooner on a CPU).")] = "torch",
+    runtime: Runtime = "torch",
     over_ros: Annotated[
         bool, typer.Option("--over-ros", help="Simulated robot and inference node as two ROS 2 processes.")
     ] = False,
@@ -201,6 +213,7 @@ def replay(
     bag: Annotated[list[Path], typer.Option(help="A rosbag2 folder, or a folder of them; may be given several times.")],
     robot: Robot = "sim",
     device: Device = "auto",
+    runtime: Runtime = "torch",
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
@@ -210,13 +223,13 @@ def replay(
     from lossless_ros.evaluation.replay import replay as run
 
     with Progress("replaying", None) as progress:
-        result = run(bundle, bag, robot, device, on_progress=lambda _: progress.advance())
+        result = run(bundle, bag, robot, device, runtime, on_progress=lambda _: progress.advance())
     for axis, error in result["action_error"].items():
         unit = error["unit"]
         say(f"{axis}: mean error {error['mae']:.4f} {unit} (commanding nothing: {error['mae_of_zero']:.4f} {unit})")
     say(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
-    say(f"inference on {result['device']}: {times}")
+    say(f"inference on {result['device']} ({result['runtime']}): {times}")
     write_json(json, result)
     if report is not None:
         from lossless_ros.evaluation.report import write_replay_report

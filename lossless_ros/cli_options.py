@@ -36,3 +36,4 @@ Weights = Annotated[
 ]
 Hub = Annotated[bool, typer.Option("--allow-hub", help="Download weights that are nowhere else.", callback=_hub)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Runtime = Annotated[str, typer.Option(help="What runs it: torch (reference), openvino, cuda_graph, auto.")]
