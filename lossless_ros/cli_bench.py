@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lossless_ros.cli_options import Json
+from lossless_ros.cli_options import Device, Json, Runtime
 from lossless_ros.errors import unknown
 from lossless_ros.progress import say, write_json
 
@@ -50,12 +50,25 @@ def adapters(
     write_json(json, _adapters(backbone, rounds, threads))
 
 
+@bench.command()
+def latency(
+    backbone: Backbones = LITE0,
+    periods: Annotated[int, typer.Option(help="Control periods per figure, at the contract's rate.")] = 2000,
+    device: Device = "auto",
+    runtime: Runtime = "auto",
+    json: Json = None,
+) -> None:
+    """From camera message to command message, over ROS 2 between the simulated robot and the inference node."""
+    write_json(json, _latency(backbone, periods, device, runtime))
+
+
 @bench.command("all")
 def everything(json: Json = None) -> None:
     """All questions, with their default options."""
     questions: dict[str, Callable[[], Any]] = {
         "sim": lambda: _sim(300),
         "adapters": lambda: _adapters(LITE0, 30, 1),
+        "latency": lambda: _latency(LITE0, 2000, "auto", "auto"),
     }
     write_json(json, {name: measure() for name, measure in questions.items()})
 
@@ -88,4 +101,19 @@ def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]
             )
         )
         say(f"{row['backbone']} on {row['device']}, batch {row['batch']}: bare {row['bare_ms']:.1f} ms; {ratios}")
+    return result
+
+
+def _latency(backbones: list[str], periods: int, device: str, runtime: str) -> dict[str, Any]:
+    from lossless_ros.nodes.bench_latency import bench_latency
+
+    result = bench_latency(backbones, periods, device, runtime, on_progress=lambda figure: say(f"measured {figure}"))
+    for row in result["rows"]:
+        for what, figures in (("adapted", row), ("bare", row["bare"])):
+            ends = "/".join(f"{figures['end_to_end_ms'][name]:.1f}" for name in ("p50", "p99", "max"))
+            say(
+                f"{row['backbone']} {what} on {row['device']} ({row['runtime']}): p50/p99/max {ends} ms end to end, "
+                f"inference p50 {figures['inference_ms']['p50']:.1f} ms, "
+                f"{figures['missed']} of {figures['periods']} periods missed"
+            )
     return result

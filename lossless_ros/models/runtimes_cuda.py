@@ -32,6 +32,8 @@ class CudaGraph:
             model = copy.deepcopy(backbone.model).to(precision)
             self._backbone = Backbone(backbone.name, backbone.family, model, backbone.source)
         self._network.adapters.to(precision)
+        if self._network.own:
+            self._network.own.to(precision)
         self._worn: Network | None = None
         self._lock = threading.Lock()
         size, device = network.config.image_size, network.mean.device
@@ -72,5 +74,6 @@ class CudaGraph:
         return graph, raw
 
     def _forward(self) -> Tensor:
-        features = self._backbone.features(self._images, self._network.adapters)
-        return self._network.decide(self._backbone.spatial(features).float(), self._felt)
+        backbone = self._network.own.backbone if self._network.own else self._backbone
+        features = backbone.features(self._images, self._network.adapters)
+        return self._network.decide(backbone.spatial(features).float(), self._felt)

@@ -109,6 +109,11 @@ class Commands:
             self.newest = 0
             return f"clock jumped back by {(before - now) / 1e9:.3f} s"
 
+    def rivals(self) -> str:
+        """Topics of commands on which this node is not alone; empty if there are none."""
+        topics = [publisher.topic_name for publisher in (self._output.publisher, self._grippers)]
+        return ", ".join(topic for topic in topics if self._node.count_publishers(topic) > 1)
+
     def close(self, reason: str) -> None:
         """Close and send the stop, moving or not; returns when the robot's side has it (at most 0.5 s)."""
         with self._lock:

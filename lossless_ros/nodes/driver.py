@@ -166,7 +166,9 @@ class Driver:
         fault = self._commands.overdue()
         if fault:
             silent = self._silent(2 / self.contract.rate_hz)
-            self._commands.stop("watchdog", f"nothing new on {silent}" if silent else f"no new command: {fault}")
+            bad = [f"{self._streams.topic(stream)}: {what}" for stream, what in list(self._streams.faults.items())]
+            why = [*bad, f"nothing new on {silent}"] if silent else bad
+            self._commands.stop("watchdog", "; ".join(why) or f"no new command: {fault}")
 
     def _silent(self, seconds: float) -> str:
         """Topics on which nothing came for so long, as text; empty if there are none."""
@@ -178,6 +180,8 @@ class Driver:
         silent = self._silent(_SILENT_S)
         warning = f"nobody publishes {missing}" if missing else ""
         warning = warning or (f"nothing arrives on {silent}, though it is published (type or QoS?)" if silent else "")
+        rivals = self._commands.rivals()
+        warning = warning or (f"somebody else publishes on {rivals} too; one of both has to go" if rivals else "")
         if warning:
             self._node.get_logger().warning(warning, throttle_duration_sec=5.0)
         guard = self._commands.guard
@@ -217,6 +221,7 @@ class Driver:
             age = streams.age(stream)
             values[f"{stream} rate [Hz]"] = f"{streams.rate(stream):.1f}"
             values[f"{stream} age [s]"] = "-" if age is None else f"{age:.3f}"
+            values[f"{stream} fault"] = streams.faults.get(stream, "none")
             values[f"{stream} rejected"] = streams.rejected[stream]
             values[f"{stream} out of order"] = streams.aligner.ignored[stream]
             values[f"{stream} missing in frames"] = streams.aligner.gaps[stream]

@@ -33,9 +33,12 @@ def evaluate_over_ros(
     timeout: float = 120.0,
     steps: int = 0,
     record: Path | None = None,
+    mode: str = "lock_step",
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
 ) -> dict[str, Any]:
     """Success at the end of `episodes` episodes with seeds from `seed` on, every step over real topics.
+
+    `mode` is that of the simulated robot: lock_step waits for the command of every step, real_time does not.
 
     `steps` ends episodes early (0: the task's own length).
     `record` is a folder for what the policy drove, a rosbag2 folder per episode.
@@ -56,7 +59,7 @@ def evaluate_over_ros(
         contract, result = Path(folder, "contract.yaml"), Path(folder, "result.json")
         contract.write_text(metadata.contract.to_json())
         world = {"task": task, "domain": domain, "contract": str(contract), "seed": seed, "episodes": episodes}
-        robot = {**world, "steps": steps, "mode": "lock_step", "result": str(result), "timeout": timeout}
+        robot = {**world, "steps": steps, "mode": mode, "result": str(result), "timeout": timeout}
         if record:
             robot["record"] = str(record.resolve())
         policy = {

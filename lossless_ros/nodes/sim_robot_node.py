@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ class SimRobotNode(Node):
                 if recorder:
                     recorder.abort()
                 return None
-            action = action.clip(env.action_space.low, env.action_space.high)  # as a servo does with a command
+            # as a servo does with a command
+            command = replace(command, action=command.action.clip(env.action_space.low, env.action_space.high))
             if recorder:
                 stamp = START_NS + steps * period
                 recorder.observe(stamp, observation)

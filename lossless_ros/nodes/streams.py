@@ -30,7 +30,7 @@ class Streams:
     ) -> None:
         self.contract = contract
         self.rejected: Counter[str] = Counter()  # messages per stream that could not be used
-        self.faults: dict[str, str] = {}  # what was wrong with the last one
+        self.faults: dict[str, str] = {}  # what is wrong with the newest message of a stream
         self.aligner = Aligner(contract)
         self.frames = 0
         self._node, self._robot, self._on_frame = node, robot, on_frame
@@ -100,6 +100,7 @@ class Streams:
             self.faults[stream] = str(error)
             self._node.get_logger().error(f"{self.topic(stream)}: {error}", throttle_duration_sec=2.0)
             return
+        self.faults.pop(stream, None)
         for frame in self.aligner.push(stream, stamp_ns(msg), sample):
             self.frames += 1
             self._on_frame(frame)

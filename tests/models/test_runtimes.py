@@ -154,3 +154,13 @@ def test_half_precision_is_for_cuda_graphs():
         find_precision("float16", "openvino")
     with pytest.raises(LosslessError, match="unknown precision 'float7'"):
         find_precision("float7", "torch")
+
+
+@needs_openvino
+def test_policies_with_backbones_of_their_own_share_a_graph_and_no_weights(tmp_path, contract, config, frames):
+    backbone = small("test_efficientnet")
+    config = dataclasses.replace(config, placements=(), own_backbone="pretrained")
+    for path in write_tasks(tmp_path, backbone, contract, config, 2):
+        found = load_policy(path, "cpu", backbone, runtime="openvino").act(frames[0])
+        expected = load_policy(path, "cpu", backbone).act(frames[0])
+        np.testing.assert_allclose(found, expected, atol=1e-4)

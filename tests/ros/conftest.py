@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 from lossless_ros.nodes.dds import stay_on_this_machine, use_profile  # noqa: E402
-from tests.ros.peers import PATIENCE_S, Pilot, Robot, wait_until  # noqa: E402
+from tests.ros.peers import PATIENCE_S, Pilot, Robot, SimulatedRobot, wait_until  # noqa: E402
 
 
 class World:
@@ -45,16 +45,22 @@ class World:
 
         return wait_until(alive_and_true, patience)
 
-    def start(self, name: str, *remaps: str, **parameters: Any) -> "subprocess.Popen[str]":
-        """Start a node of the package with parameters (`__` in a name stands for a dot)."""
+    def start(self, name: str, *remaps: str, before: str = "", **parameters: Any) -> "subprocess.Popen[str]":
+        """Start a node of the package with parameters (`__` in a name stands for a dot).
+
+        `before` is Python that its process runs first.
+        """
         if name == "inference_node":  # a slow machine shall not make them stop; nor wait for a graph each time
             parameters = {"safety__deadline": 10.0, "runtime": "torch"} | parameters
         arguments = [
             w for key, value in parameters.items() for w in ("-p", f"{key.replace('__', '.')}:={_text(value)}")
         ]
         arguments += [w for rule in (f"__ns:={self.namespace}", *remaps) for w in ("-r", rule)]
+        program = ["-m", f"lossless_ros.nodes.{name}"]
+        if before:
+            program = ["-c", f"{before}\nimport sys\nfrom lossless_ros.nodes.{name} import main\nsys.exit(main())"]
         process = subprocess.Popen(
-            [self._python, "-m", f"lossless_ros.nodes.{name}", "--ros-args", *arguments],
+            [self._python, *program, "--ros-args", *arguments],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -65,6 +71,11 @@ class World:
 
     def robot(self, **options: Any) -> Robot:
         robot = Robot(self.domain_id, self.namespace, **options)
+        self._closing.append(robot.close)
+        return robot
+
+    def simulated_robot(self) -> SimulatedRobot:
+        robot = SimulatedRobot(self.domain_id, self.namespace)
         self._closing.append(robot.close)
         return robot
 
@@ -123,6 +134,11 @@ def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that always says the same: 28, 14 and 7 mm/s, no turn, gripper closed."""
     path = tmp_path_factory.mktemp("steady") / "triplet1.safetensors"
     return _bundle(path, "rgb_stacking/triplet1", 1, always=(0.4, 0.2, 0.1, 0.0, 5.0))
+
+
+@pytest.fixture(scope="session")
+def make_bundle() -> Callable[..., Path]:
+    return _bundle
 
 
 def _bundle(path: Path, task: str, seed: int, always: tuple[float, ...] = ()) -> Path:

@@ -16,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
@@ -71,6 +72,7 @@ class Robot(Peer):
         self.would: list[TwistStamped] = []
         self.diagnostics: list[dict[str, str]] = []
         self.cameras = self.publishing = True
+        self.spoil: Callable[[str, Any], list[Any]] = lambda stream, msg: [msg]  # what is sent instead of a message
         super().__init__("robot", domain_id, namespace)
         qos = 10 if reliable else qos_profile_sensor_data
         kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
@@ -122,12 +124,12 @@ class Robot(Peer):
             return
         joints = JointState(name=JOINTS, position=[0.0] * 7 + [0.4])
         joints.header.stamp = self._now()
-        self._joints.publish(joints)
+        self._send("joint_states", self._joints, joints)
         pose = PoseStamped()
         pose.header.stamp = self._now()
         pose.pose.position.x, pose.pose.position.z = 0.6, 0.2
-        self._pose.publish(pose)
-        for publisher in self._images if self.cameras else ():
+        self._send("tcp_pose", self._pose, pose)
+        for camera, publisher in zip(CAMERAS, self._images if self.cameras else (), strict=False):
             msg = publisher.msg_type()
             msg.header.stamp = self._now()
             if isinstance(msg, Image):
@@ -138,13 +140,37 @@ class Robot(Peer):
 
                 msg.format = "jpeg"
                 msg.data.frombytes(cv2.imencode(".jpg", self._picture)[1].tobytes())
-            publisher.publish(msg)
+            self._send(camera, publisher, msg)
+
+    def _send(self, stream: str, publisher: Any, msg: Any) -> None:
+        for sent in self.spoil(stream, msg):
+            publisher.publish(sent)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
             if status.name.startswith(self.node.get_namespace().lstrip("/")):
                 values = {pair.key: pair.value for pair in status.values}
                 self.diagnostics.append({"level": status.level[0], "message": status.message, **values})
+
+
+class SimulatedRobot(Robot):
+    """A robot that also publishes the time, which may jump by `jump` [s]."""
+
+    def __init__(self, domain_id: int, namespace: str) -> None:
+        self.jump = 1000.0
+        self._begin = time.monotonic()
+        self._clock: Any = None
+        super().__init__(domain_id, namespace)
+        self._clock = self.node.create_publisher(Clock, "clock", 10)
+
+    def _now(self) -> Any:
+        nanoseconds = int(1e9 * (time.monotonic() - self._begin + self.jump))
+        return Time(nanoseconds=nanoseconds).to_msg()
+
+    def _publish(self) -> None:
+        if self._clock:
+            self._clock.publish(Clock(clock=self._now()))
+            super()._publish()
 
 
 class Pilot(Peer):

@@ -1,0 +1,119 @@
+"""How long a command takes: from the camera's message to the command's, over ROS 2 between two processes."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossless_ros.contract import Contract, load_contract
+from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.statistics import percentiles
+from lossless_ros.frames import Frame
+from lossless_ros.nodes.over_ros import evaluate_over_ros
+
+TASK = "rgb_stacking/triplet1"
+_EPISODE = 400  # steps of an episode of the simulated robot
+_ACTS = 300  # inferences measured alone
+_MODES = {"adapted": "adapters", "bare": "frozen"}
+
+
+def bench_latency(
+    backbones: list[str],
+    periods: int,
+    device: str = "auto",
+    runtime: str = "auto",
+    on_progress: Callable[[str], None] = lambda figure: None,
+) -> dict[str, Any]:
+    """Latency of policies with adapters, each beside the same one without, in real time at the contract's rate.
+
+    The simulated robot renders its two cameras in the other process. Weights are random: they do not matter here.
+
+    Returns:
+        rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
+        images to the arrival of the command, seen from the robot; inference_ms, of `Policy.act` alone, nothing else
+        running; periods; missed: periods that ended without their command; `bare` with the same of the policy without.
+
+    Raises:
+        LosslessError: unknown backbone, runtime or device, or not at least one period.
+    """
+    if periods < 1:
+        raise LosslessError(f"--periods is {periods}, expected at least 1")
+    contract = load_contract("rgb_stacking")
+    rows = []
+    for name in backbones:
+        with tempfile.TemporaryDirectory(prefix="lossless_bench_") as folder:
+            figures = {}
+            for what, mode in _MODES.items():
+                bundle = Path(folder, f"{what}.safetensors")
+                _write_bundle(bundle, name, contract, mode)
+                figures[what] = _measure(bundle, contract, periods, device, runtime)
+                on_progress(f"{name} {what}")
+        rows.append({"backbone": name, **figures["adapted"], "bare": figures["bare"]})
+    about = {"rate_hz": contract.rate_hz, "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "rows": rows}
+    return about | {key: rows[0][key] for key in ("end_to_end_ms", "inference_ms", "periods", "missed")}
+
+
+def _measure(bundle: Path, contract: Contract, periods: int, device: str, runtime: str) -> dict[str, Any]:
+    alone = _inference(bundle, contract, device, runtime)
+    times: list[float] = []
+    done = 0
+    while done < periods:
+        steps = min(_EPISODE, periods - done)
+        episodes = max(1, (periods - done) // _EPISODE)
+        document = evaluate_over_ros(
+            *(TASK, "nominal", episodes, done, bundle, device, runtime), steps=steps, mode="real_time"
+        )
+        times += document["latencies_ms"]
+        done += sum(episode["steps"] for episode in document["episodes"])
+    if not times:
+        raise LosslessError(f"no command came within its period of {1e3 / contract.rate_hz:g} ms; nothing to measure")
+    return alone | {"end_to_end_ms": percentiles(times), "periods": done, "missed": done - len(times)}
+
+
+def _inference(bundle: Path, contract: Contract, device: str, runtime: str) -> dict[str, Any]:
+    """Time of the policy alone on one thread, and what it runs on."""
+    import torch
+
+    from lossless_ros.models.policy import load_policy
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the node's default
+    try:
+        policy = load_policy(bundle, device, runtime=runtime)
+        policy.warm_up()
+        rng = np.random.default_rng(0)
+        images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras)
+        frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
+        times = []
+        for _ in range(_ACTS):
+            begin = time.perf_counter()
+            policy.act(frame)
+            times.append(1e3 * (time.perf_counter() - begin))
+    finally:
+        torch.set_num_threads(threads)
+    return {"device": policy.device, "runtime": policy.runtime, "inference_ms": percentiles(times)}
+
+
+def _write_bundle(path: Path, name: str, contract: Contract, mode: str) -> None:
+    """A policy of the training's default sizes, at the cameras' size, with random weights."""
+    import torch
+
+    from lossless_ros.models.backbones import load_backbone
+    from lossless_ros.models.bundle import Bundle, save_bundle
+    from lossless_ros.models.network import Network
+    from lossless_ros.training.config import load_training_config, network_config
+
+    backbone = load_backbone(name)
+    settings = replace(load_training_config("default"), image_size=contract.cameras[0].width)
+    config = network_config(settings, mode, backbone)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = Network(config, backbone, contract)
+    fingerprint = backbone.fingerprint
+    bundle = Bundle(TASK, mode, contract, name, fingerprint, config, source=backbone.source)
+    save_bundle(path, bundle, network.state_dict())

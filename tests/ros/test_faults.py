@@ -1,0 +1,204 @@
+"""What goes wrong on a robot, done to a running node from outside: it stops in time, in its limits, and says why."""
+
+import copy
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TwistStamped
+from std_srvs.srv import Trigger
+
+from tests.ros.peers import TWISTS
+
+TASK = "rgb_stacking/triplet"  # and a number: 1 drives well, 2 gives NaN, 3 fails, 4 is slow
+IN_TIME_S = 3.0  # generous: 0.2 s of max_age_s and a period are due, the rest is for slow machines
+BROKEN_MODELS = """
+import time
+import lossless_ros.models.policy as module
+act = module.Policy.act
+def act_badly(self, frame):
+    if frame.stamp and self.task.endswith("3"):
+        raise RuntimeError("out of memory")
+    if frame.stamp and self.task.endswith("4"):
+        time.sleep(0.6)
+    return act(self, frame)
+module.Policy.act = act_badly
+"""
+
+
+@pytest.fixture(scope="module")
+def running(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A robot in simulated time and an active node; every test leaves it moving."""
+    world, folder = make_world(), tmp_path_factory.mktemp("bundles")
+    always = (0.4, 0.2, 0.1, 0.0, 5.0)
+    for number in (1, 2, 3, 4):
+        outputs = (float("nan"), *always[1:]) if number == 2 else always
+        make_bundle(folder / f"{number}.safetensors", f"{TASK}{number}", 1, outputs)
+    robot = world.simulated_robot()
+    node = world.start(
+        *("inference_node", f"/clock:={world.namespace}/clock"),
+        before=BROKEN_MODELS,
+        **{"bundles": folder, "task": f"{TASK}1", "autostart": True, "dry_run": False, "use_sim_time": True},
+        **{"device": "cpu", "safety__deadline": 0.5, "safety__linear_acceleration": 0.5},
+    )
+    world.wait_until(lambda: robot.moving and robot.diagnostics)
+    yield SimpleNamespace(world=world, robot=robot, folder=folder, node=node)
+    assert max(abs(v) for msg in robot.commands for v in robot.velocity(msg)[:3]) <= 0.07
+    world.close()
+
+
+def broken_until_stopped(running: Any, reason: str, undo: Callable[[], None]) -> None:
+    """The robot gets its stop in time and the reason is told; then all is well again and it moves on."""
+    world, robot = running.world, running.robot
+    begin = time.monotonic()
+    try:
+        world.wait_until(lambda: not robot.moving)
+        assert time.monotonic() - begin < IN_TIME_S
+        world.wait_until(lambda: any(reason in str(value) for value in robot.diagnostics[-1].values()))
+    finally:
+        undo()
+    world.wait_until(lambda: robot.moving)
+
+
+def freeze() -> Callable[[str, Any], list[Any]]:
+    """The first camera goes on sending its first picture."""
+    first: list[Any] = []
+
+    def spoil(stream: str, msg: Any) -> list[Any]:
+        if stream != "basket_front_left":
+            return [msg]
+        first.append(msg)
+        return first[:1]
+
+    return spoil
+
+
+def shifted(stream: str, seconds: int) -> Callable[[str, Any], list[Any]]:
+    def spoil(name: str, msg: Any) -> list[Any]:
+        if name == stream:
+            msg.header.stamp.sec += seconds
+        return [msg]
+
+    return spoil
+
+
+def changed(stream: str, **fields: Any) -> Callable[[str, Any], list[Any]]:
+    """Messages of a stream with other fields; a function is given the old value."""
+
+    def spoil(name: str, msg: Any) -> list[Any]:
+        if name == stream:
+            for field, value in fields.items():
+                setattr(msg, field, value(getattr(msg, field)) if callable(value) else value)
+        return [msg]
+
+    return spoil
+
+
+FAULTS: dict[str, tuple[Callable[[str, Any], list[Any]], str]] = {
+    "camera stops": (lambda stream, msg: [] if stream == "basket_front_right" else [msg], "basket_front_right"),
+    "camera freezes": (freeze(), "data is"),
+    "joints stop": (lambda stream, msg: [] if stream == "joint_states" else [msg], "joint_states"),
+    "unknown encoding": (changed("basket_front_left", encoding="yuv9"), "encoding 'yuv9' is not one of"),
+    "truncated picture": (changed("basket_front_left", data=lambda d: d[:100]), "does not fit 100 bytes"),
+    "camera in the future": (shifted("basket_front_left", 10), "data is"),
+    "camera in the past": (shifted("basket_front_left", -10), "data is"),
+    "joints in the past": (shifted("joint_states", -10), "data is"),
+    "joint is missing": (changed("joint_states", name=lambda n: n[1:], position=lambda p: p[1:]), "no position of"),
+    "joint is renamed": (changed("joint_states", name=lambda n: ["elbow", *n[1:]]), "no position of right_j0"),
+    "joint is NaN": (changed("joint_states", position=lambda p: [float("nan"), *p[1:]]), "not finite"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_bad_data_stops_the_robot_until_it_is_good_again(running: Any, fault: str) -> None:
+    running.robot.spoil, reason = FAULTS[fault]
+    broken_until_stopped(running, reason, lambda: setattr(running.robot, "spoil", lambda stream, msg: [msg]))
+
+
+HARMLESS: dict[str, Callable[[str, Any], list[Any]]] = {
+    "joints in another order": changed("joint_states", name=lambda n: n[::-1], position=lambda p: p[::-1]),
+    "pictures twice": lambda stream, msg: [msg, copy.deepcopy(msg)],
+    "other size": lambda stream, msg: [smaller(msg) if stream == "basket_front_left" else msg],
+}
+
+
+def smaller(msg: Any) -> Any:
+    """An image of 60 x 80 with padded rows."""
+    msg.height, msg.width, msg.step = 60, 80, 256
+    msg.data = np.zeros(60 * 256, np.uint8).tobytes()
+    return msg
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_does_no_harm_does_not_stop_the_robot(running: Any, what: str) -> None:
+    world, robot = running.world, running.robot
+    robot.spoil, first = HARMLESS[what], len(robot.commands)
+    try:
+        world.wait_until(lambda: sum(any(robot.velocity(msg)) for msg in robot.commands[first:]) >= 20)
+    finally:
+        robot.spoil = lambda stream, msg: [msg]
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [(2, "action is not finite"), (3, "RuntimeError: out of memory"), (4, "twice in a row")],
+    ids=["NaN weights", "failing model", "slow model"],
+)
+def test_broken_model_stops_the_robot_until_another_task_is_chosen(running: Any, number: int, reason: str) -> None:
+    assert running.robot.set_parameter("task", f"{TASK}{number}").successful
+    back = lambda: running.robot.set_parameter("task", f"{TASK}1")  # noqa: E731
+    broken_until_stopped(running, reason, back)
+
+
+def test_clock_that_jumps_back_stops_the_robot_and_then_counts_anew(running: Any) -> None:
+    """As a bag that is played in a loop does."""
+    robot, before = running.robot, int(running.robot.diagnostics[-1]["stops"])
+    robot.jump -= 300
+    running.world.wait_until(lambda: "clock" in robot.diagnostics[-1]["stops by kind"])
+    assert int(robot.diagnostics[-1]["stops"]) > before
+    running.world.wait_until(lambda: robot.moving)
+
+
+def test_second_sender_of_commands_is_told(running: Any) -> None:
+    robot = running.robot
+    rival = robot.node.create_publisher(TwistStamped, TWISTS, 1)
+    running.world.wait_until(lambda: "somebody else publishes on" in robot.diagnostics[-1]["message"])
+    robot.node.destroy_publisher(rival)
+    running.world.wait_until(lambda: "somebody else" not in robot.diagnostics[-1]["message"])
+
+
+def test_rescan_takes_what_is_new_and_tells_what_is_damaged(running: Any, make_bundle: Any) -> None:
+    world, robot, folder = running.world, running.robot, running.folder
+    make_bundle(folder / "5.safetensors", f"{TASK}5", 5)
+    (folder / "half.safetensors").write_bytes((folder / "1.safetensors").read_bytes()[:5000])
+    first = len(robot.commands)
+    answer = robot.call("inference_node/rescan", Trigger, Trigger.Request())
+    assert answer.success and answer.message.startswith(f"new: {TASK}5; ")
+    assert "half.safetensors is no bundle" in answer.message
+    assert robot.set_parameter("task", f"{TASK}5").successful and robot.set_parameter("task", f"{TASK}1").successful
+    world.wait_until(lambda: len(robot.commands) > first + 10 and robot.moving)
+
+
+def test_killed_node_says_nothing_more(running: Any) -> None:
+    """It cannot send a stop: the controllers' side has to time out, as MoveIt Servo does (docs/robots.md)."""
+    robot = running.robot
+    assert robot.moving
+    running.node.send_signal(signal.SIGKILL)
+    running.node.wait()
+    time.sleep(0.3)
+    n = len(robot.commands)
+    time.sleep(0.5)
+    assert len(robot.commands) == n
+
+
+def test_damaged_bundle_is_refused_at_configure(world: Any, bundle: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    half.write_bytes(bundle.read_bytes()[:-100])
+    process = world.start("inference_node", bundles=half, autostart=True)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2 and "half.safetensors is no bundle" in errors
