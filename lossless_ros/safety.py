@@ -125,7 +125,7 @@ def approach(
     rise = np.sign(change) * largest_first(np.abs(change) / period, limits.jerk * period)
     rise = np.clip(rise, -limits.acceleration, limits.acceleration)
     rise = np.clip(rise, acceleration - limits.jerk * period, acceleration + limits.jerk * period)
-    return velocity + rise * period
+    return np.where(rise == change / period, wanted, velocity + rise * period)  # unlimited, to the last bit
 
 
 def keep_inside(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:

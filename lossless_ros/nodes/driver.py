@@ -9,32 +9,19 @@ from rclpy.clock import Clock, ClockType
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
-from lossless_ros.contract import Contract, load_contract, load_robot
-from lossless_ros.errors import LosslessError
+from lossless_ros.contract import load_robot
 from lossless_ros.frames import Frame
-from lossless_ros.models.bundle import read_bundle
+from lossless_ros.nodes.checks import contract_of, limits_of
 from lossless_ros.nodes.commands import Commands
 from lossless_ros.nodes.debug_image import DebugImage
 from lossless_ros.nodes.diagnostics import Latencies, diagnostic_array
 from lossless_ros.nodes.inference_loop import InferenceLoop
-from lossless_ros.nodes.policies import check_contract, choose_task, find_bundles, load_new_policies, load_policies
+from lossless_ros.nodes.policies import choose_task, find_bundles, load_new_policies, load_policies
 from lossless_ros.nodes.streams import Streams
-from lossless_ros.safety import Guard, Limits
+from lossless_ros.safety import Guard
 
 _LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # every other state of the guard is an error
 _SILENT_S = 2.0  # a topic without messages for this long is warned of
-
-
-def check(parameters: dict[str, Any]) -> None:
-    """Tell mistakes in the parameters that can be told without loading anything.
-
-    Raises:
-        LosslessError: with the one line that says what is wrong.
-    """
-    load_robot(parameters["robot"])
-    found = find_bundles(parameters["bundles"])
-    bundle = read_bundle(found[choose_task(parameters["task"], found)])
-    limits_of(_contract(parameters, bundle.contract), parameters)
 
 
 class Driver:
@@ -48,7 +35,7 @@ class Driver:
         self.policies = load_policies(
             found, *(parameters[name] for name in ("device", "threads", "runtime", "precision"))
         )
-        self.contract = _contract(parameters, self._policy.contract)
+        self.contract = contract_of(parameters, self._policy.contract)
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters
         self._active = False
@@ -226,32 +213,3 @@ class Driver:
             values[f"{stream} out of order"] = streams.aligner.ignored[stream]
             values[f"{stream} missing in frames"] = streams.aligner.gaps[stream]
         return values
-
-
-def _contract(parameters: dict[str, Any], own: Contract) -> Contract:
-    """The contract given by hand, if it fits the bundle's own; else that one."""
-    if not parameters["contract"]:
-        return own
-    contract = load_contract(parameters["contract"])
-    check_contract(contract, own)
-    return contract
-
-
-def limits_of(contract: Contract, parameters: dict[str, Any]) -> Limits:
-    """Limits of the contract and of the parameters safety.*.
-
-    Raises:
-        LosslessError: a parameter makes no sense.
-    """
-    names = (
-        *("linear_acceleration", "angular_acceleration", "linear_jerk", "angular_jerk"),
-        *("gripper_rate", "workspace"),
-    )
-    if not 0 <= parameters["safety.deadline"] < float("inf"):
-        raise LosslessError(
-            f"safety.deadline is {parameters['safety.deadline']}, expected seconds, or 0 for one period"
-        )
-    try:
-        return Limits.of(contract.action, **{name: parameters[f"safety.{name}"] for name in names})
-    except ValueError as error:
-        raise LosslessError(f"safety: {error}") from None

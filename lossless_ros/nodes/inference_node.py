@@ -13,7 +13,8 @@ from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.models.runtimes import PRECISIONS, RUNTIMES
-from lossless_ros.nodes.driver import Driver, check
+from lossless_ros.nodes.checks import check
+from lossless_ros.nodes.driver import Driver
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
 from lossless_ros.nodes.process import run
 from lossless_ros.nodes.streams import TRANSPORTS

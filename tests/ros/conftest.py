@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 (rclpy) is not installed")
 
 from lossless_ros.nodes.dds import stay_on_this_machine, use_profile  # noqa: E402
-from tests.ros.peers import PATIENCE_S, Pilot, Robot, SimulatedRobot, wait_until  # noqa: E402
+from tests.ros.peers import PATIENCE_S, Pilot, Robot, wait_until  # noqa: E402
 
 
 class World:
@@ -74,10 +74,11 @@ class World:
         self._closing.append(robot.close)
         return robot
 
-    def simulated_robot(self) -> SimulatedRobot:
-        robot = SimulatedRobot(self.domain_id, self.namespace)
-        self._closing.append(robot.close)
-        return robot
+    def peer(self, kind: type[Any]) -> Any:
+        """A program of that class (see peers.Peer) in this world."""
+        made = kind(self.domain_id, self.namespace)
+        self._closing.append(made.close)
+        return made
 
     def pilot(self) -> Pilot:
         pilot = Pilot(self.domain_id, self.namespace)

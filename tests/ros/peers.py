@@ -21,7 +21,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-PATIENCE_S = 120.0  # for things that must happen, however slow the machine
+PATIENCE_S = 240.0  # for things that must happen, however slow the machine
 CAMERAS = ("basket_front_left", "basket_front_right")
 JOINTS = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint")
 TWISTS, GRIPPERS = "servo_node/delta_twist_cmds", "gripper_controller/commands"

@@ -13,7 +13,7 @@ import pytest
 from geometry_msgs.msg import TwistStamped
 from std_srvs.srv import Trigger
 
-from tests.ros.peers import TWISTS
+from tests.ros.peers import TWISTS, SimulatedRobot
 
 TASK = "rgb_stacking/triplet"  # and a number: 1 drives well, 2 gives NaN, 3 fails, 4 is slow
 IN_TIME_S = 3.0  # generous: 0.2 s of max_age_s and a period are due, the rest is for slow machines
@@ -39,7 +39,7 @@ def running(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPath
     for number in (1, 2, 3, 4):
         outputs = (float("nan"), *always[1:]) if number == 2 else always
         make_bundle(folder / f"{number}.safetensors", f"{TASK}{number}", 1, outputs)
-    robot = world.simulated_robot()
+    robot = world.peer(SimulatedRobot)
     node = world.start(
         *("inference_node", f"/clock:={world.namespace}/clock"),
         before=BROKEN_MODELS,

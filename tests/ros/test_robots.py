@@ -6,7 +6,7 @@ import pytest
 
 from lossless_ros.contract import load_contract, load_robot
 from lossless_ros.errors import LosslessError
-from lossless_ros.nodes.driver import limits_of
+from lossless_ros.nodes.checks import limits_of
 from lossless_ros.nodes.inference_node import PARAMETERS
 from lossless_ros.nodes.parameters import robot_defaults
 from lossless_ros.paths import share_dir
