@@ -63,7 +63,10 @@ def read_saved_model(folder: Path) -> dict[str, np.ndarray]:
 
 def _array(tensor: memoryview) -> np.ndarray:
     sizes = [
-        size for dimension in _all(tensor, *TENSOR_SIZES[:2]) for number, size in _fields(dimension) if number == 1
+        size
+        for dimension in _all(tensor, *TENSOR_DIMENSION)
+        for number, size in _fields(dimension)
+        if number == 1 and isinstance(size, int)
     ]
     return np.frombuffer(next(_all(tensor, TENSOR_CONTENT)), _FLOAT).reshape(sizes).astype(np.float32)
 
