@@ -69,6 +69,8 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
 
 def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
     episode = read_episode(path, contract, robot)
+    if episode.timing_fault:
+        raise LosslessError(f"{path}: {episode.timing_fault}")
     if not episode.frames:
         raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
     part = folder.with_name(f".{folder.name}.{os.getpid()}.part")

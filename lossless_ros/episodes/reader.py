@@ -11,6 +11,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
+from lossless_ros.episodes.timing import timing_fault
 from lossless_ros.errors import LosslessError
 from lossless_ros.frames import Aligner, Frame
 from lossless_ros.messages import DataError, decode, stamp_ns
@@ -27,6 +28,7 @@ class Episode:
     info: dict[str, Any]  # what the collector stored: task, seed, domain, success, ...; empty for other bags
     frames: list[Frame]
     actions: np.ndarray
+    timing_fault: str | None = None  # why its streams are not what the contract wants to be trained on
 
 
 def find_episodes(folders: list[Path]) -> list[Path]:
@@ -88,6 +90,7 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
     twist_topic, gripper_topic = (robot.topic(t).removeprefix("/") for t in (TWIST_TOPIC, GRIPPER_TOPIC))
     aligner = Aligner(contract)
     frames: list[Frame] = []
+    stamps: dict[str, list[int]] = {f"/{topic}": [] for topic in streams}
     twists: list[tuple[int, int, list[float]]] = []
     grippers: list[tuple[int, float]] = []
     for topic, time, msg in read_messages(path, {*streams, twist_topic, gripper_topic}):
@@ -100,10 +103,11 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
                 sample = decode(contract, robot, streams[topic], msg)
             except DataError as error:
                 raise LosslessError(f"{path}: /{topic} at {stamp_ns(msg)} ns: {error}") from None
+            stamps[f"/{topic}"].append(stamp_ns(msg))
             frames += aligner.push(streams[topic], stamp_ns(msg), sample)
     pairs = list(_answered(frames, sorted(twists), sorted(grippers), contract.period_ns))
     actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
-    return Episode(path, read_info(path), [frame for frame, _ in pairs], actions)
+    return Episode(path, read_info(path), [frame for frame, _ in pairs], actions, timing_fault(contract, stamps))
 
 
 def _answered(

@@ -154,10 +154,14 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
         try:
             value = run.advance()
         except NotFiniteError:
-            kept = checkpoint_path(out)
-            where = f"{kept} holds the last good state" if kept.is_file() else "there is no checkpoint yet"
             raise LosslessError(
-                f"loss is not finite in step {run.step}; {where}; try a lower learning_rate or clip"
+                f"loss is not finite in step {run.step}; {_kept(out)}; try a lower learning_rate or clip"
+            ) from None
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            raise LosslessError(
+                f"out of memory in step {run.step}; {_kept(out)}; try a smaller batch or checkpointing: true"
             ) from None
         on_progress(int(100 * run.progress), 100, f"step {run.step}, loss {value:.4f}")
         if looks * run.progress >= due and run.progress < 1 and run.can_look:
@@ -166,6 +170,17 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
             if run.group.first:
                 write_checkpoint(out, {"run": identity, **run.state()})
     return run.look() if run.curve[-1]["step"] < run.step else point
+
+
+def _kept(out: Path) -> str:
+    """What is there of a run that has to stop."""
+    path = checkpoint_path(out)
+    return f"{path} holds the last good state" if path.is_file() else "there is no checkpoint yet"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python or torch, on GPU or processor, could not get memory."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _task(episodes: list[Decoded], out: Path) -> str:

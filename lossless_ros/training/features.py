@@ -63,6 +63,8 @@ def compute_features(
             some = _views(data, chunk, network, backbone, config, device)
             if values is None:
                 values = np.lib.format.open_memmap(part, "w+", np.float16, (len(at), *some.shape[1:]))
+                with part.open("r+b") as file_part:  # writing into a map of a full disk would kill the process
+                    os.posix_fallocate(file_part.fileno(), 0, part.stat().st_size)
             values[done : done + len(chunk)] = some
             done += len(chunk)
         assert values is not None

@@ -163,7 +163,7 @@ class Run:
         return self.network if self._mean is None else self._mean.module
 
     def _loss(self, raw: Tensor, data: Dataset, at: np.ndarray, mine: np.ndarray, parts: int) -> Tensor:
-        """Of the head's numbers for the frames `at[mine]` of `data`; the mean over all `parts` is that of all of `at`."""
+        """Of the head's numbers for the frames `at[mine]` of `data`; the mean over all `parts` is that of `at`."""
         shape = self.network.config
         actions, known = data.following(at, shape.chunk)
         share = known.sum() / parts
@@ -175,7 +175,7 @@ class Run:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp)
 
     def _forward(self) -> tuple[Tensor, np.ndarray, np.ndarray]:
-        """The head's numbers for this process's part of the step's frames, the step's frames (B,), and which are its."""
+        """The head's numbers for this process's part of the step's frames, these frames (B,), and which are its."""
         self.network.train()
         config, generator = self.config, order.generator(self.config.seed, self.step)
         if self.step < self._head_start:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lossless_ros.contract import Camera, Contract, load_contract
-from lossless_ros.episodes.robot_messages import JOINT_NAMES
+from lossless_ros.episodes.robot_messages import JOINT_NAMES, observation_messages
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.training.config import TrainingConfig, load_training_config
 
@@ -29,7 +29,10 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
-def record(path: Path, contract: Contract, seed: int, **info: object) -> Path:
+def record(
+    path: Path, contract: Contract, seed: int, pause_after: int = STEPS, encoding: str = "rgb8", **info: object
+) -> Path:
+    """An episode; after `pause_after` steps nothing comes for a second, and images say they are in `encoding`."""
     rng = np.random.default_rng(seed)
     assert len(JOINT_NAMES) == 8
     with EpisodeWriter(path, contract) as writer:
@@ -43,8 +46,11 @@ def record(path: Path, contract: Contract, seed: int, **info: object) -> Path:
             seen = {c.name: picture for c in contract.cameras} | joints | gripper | {"tcp_pose": pose}
             there = np.array([row, col]) / (SIDE - 16) * 2 - 1
             action = np.float32([*(0.07 * there), 0.01, 0.0, 1 if there[1] > 0 else -1])
-            stamp = 1_000_000_000 + step * contract.period_ns
-            writer.observe(stamp, seen)
+            stamp = 1_000_000_000 * (1 + (step >= pause_after)) + step * contract.period_ns
+            messages = observation_messages(contract, stamp, seen)
+            for camera in contract.cameras:
+                messages[camera.topic].encoding = encoding
+            writer._write(stamp, messages)
             writer.act(stamp, action)
         return writer.close({"seed": seed, "success": True, "task": "rgb_stacking/triplet1", **info})
 

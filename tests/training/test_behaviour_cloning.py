@@ -1,6 +1,7 @@
 import dataclasses
 import itertools
 import json
+import resource
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.verify import verify
+from lossless_ros.paths import cache_dir
 from lossless_ros.training import run
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
@@ -157,6 +159,59 @@ def test_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(episodes, c
     assert all(t.isfinite().all() for t in state["network"].values())
     monkeypatch.setattr(run, "loss", right)
     assert train([episodes], LITE0, "adapters", out, config, contract, resume=True)["steps"] == config.steps
+
+
+def test_out_of_memory_is_one_line_and_keeps_the_last_good_state(episodes, contract, config, tmp_path, monkeypatch):
+    out = tmp_path / "b.safetensors"
+    right = run.loss
+    steps = iter(range(1000))
+
+    def greedy(raw, *rest):
+        if raw.requires_grad and next(steps) == 5:
+            torch.empty(2**50)
+        return right(raw, *rest)
+
+    monkeypatch.setattr(run, "loss", greedy)
+    with pytest.raises(LosslessError, match="out of memory in step 5; .*b.checkpoint holds .*; try a smaller batch"):
+        train([episodes], LITE0, "frozen", out, config, contract)
+    assert torch.load(checkpoint_path(out), weights_only=True)["step"] == 4
+
+
+@pytest.fixture
+def small_files():
+    """A function that limits how large files may become from then on [bytes], as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_full_disk_is_one_line_and_nothing_is_lost(episodes, contract, config, tmp_path, small_files):
+    out = tmp_path / "b.safetensors"
+    train([episodes], LITE0, "frozen", tmp_path / "first.safetensors", config, contract)  # fills the caches
+    whole = read_bundle(tmp_path / "first.safetensors").hash
+
+    def fill(percent: int, total: int, note: str) -> None:
+        if note.startswith("step 3,"):
+            small_files(4096)
+
+    with pytest.raises(LosslessError, match=r"cannot write .*b\.checkpoint: "):
+        train([episodes], LITE0, "frozen", out, config, contract, on_progress=fill)
+    small_files(resource.RLIM_INFINITY)
+    assert torch.load(checkpoint_path(out), weights_only=True)["step"] == 2
+    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".checkpoint", ".safetensors"]
+    assert train([episodes], LITE0, "frozen", out, config, contract, resume=True)["bundle_hash"] == whole
+
+
+def test_full_disk_of_the_caches_is_one_line(episodes, contract, config, tmp_path, small_files):
+    out = tmp_path / "b.safetensors"
+    small_files(4096)
+    with pytest.raises(LosslessError, match="cannot write the cache .*; set XDG_CACHE_HOME"):
+        train([episodes], LITE0, "frozen", out, config, contract)
+    small_files(2**18)  # enough for the episodes, not for their features
+    with pytest.raises(LosslessError, match="cannot write the cache .*/features/.*; set XDG_CACHE_HOME"):
+        train([episodes], LITE0, "top", out, config, contract)
+    small_files(resource.RLIM_INFINITY)
+    assert not list(cache_dir().rglob(".*"))
 
 
 def test_resume_says_what_is_wrong(episodes, contract, config, tmp_path):

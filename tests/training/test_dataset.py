@@ -1,12 +1,15 @@
 import dataclasses
+import re
 import shutil
 
 import numpy as np
 import pytest
 
+from lossless_ros.contract import Camera
 from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.dataset import Dataset, split
 from lossless_ros.episodes.reader import find_episodes, read_episode
+from lossless_ros.episodes.timing import timing_fault
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import cache_dir
 from tests.training.conftest import STEPS, record
@@ -84,3 +87,57 @@ def test_next_actions_end_with_their_episode(decoded):
     np.testing.assert_array_equal(actions[1], decoded[0].actions[[-2, -1, -1]])
     np.testing.assert_array_equal(actions[2], decoded[1].actions[:3])
     assert known.tolist() == [[True] * 3, [True, True, False], [True] * 3]
+
+
+def streams(contract, **changes):
+    """Stamps of a second of every topic, with changes for some by their last word."""
+    regular = [50_000_000 * i for i in range(20)]
+    topics = [f"/{contract.topic(stream)}" for stream in contract.streams]
+    return {topic: changes.get(topic.split("/")[1], regular) for topic in topics}
+
+
+@pytest.mark.parametrize(
+    ("stamps", "fault"),
+    [
+        ([50 * i for i in range(20)], None),
+        ([50 * i for i in range(20) if i != 7], None),  # one lost message
+        ([10 * i for i in range(100)], None),  # quicker than wanted
+        ([50 * i for i in range(20) if not 5 < i < 11], "/tcp_pose is silent for 0.30 s after 0.25 s, .* allows 0.2 s"),
+        ([100 * i for i in range(10)], "/tcp_pose comes at 10.0 Hz, contract 'rgb_stacking' wants 20 Hz"),
+        ([*range(0, 500, 50), *range(0, 500, 50)], "/tcp_pose goes back in time by 0.45 s after 0.45 s"),
+    ],
+)
+def test_streams_that_are_slow_or_have_gaps_are_named(contract, stamps, fault):
+    found = timing_fault(contract, streams(contract, tcp_pose=[10**6 * stamp for stamp in stamps]))
+    assert found is None if fault is None else re.match(fault, found)
+
+
+def test_recording_with_a_gap_is_refused_by_name(contract, tmp_path):
+    path = record(tmp_path / "halting", contract, 3, pause_after=8)
+    with pytest.raises(LosslessError, match="halting: /basket_front_left/image_raw is silent for 1.05 s after 0.35 s"):
+        decode_episodes([path], contract)
+
+
+def test_recording_at_another_rate_is_refused_or_thinned_by_its_contract(contract, tmp_path):
+    path = record(tmp_path / "quick", contract, 3)
+    wanted = dataclasses.replace(contract, rate_hz=40.0, max_age_s=0.1)
+    with pytest.raises(LosslessError, match="quick: /basket_front_left/image_raw comes at 20.0 Hz, .* wants 40 Hz"):
+        decode_episodes([path], wanted)
+    assert len(decode_episodes([path], dataclasses.replace(contract, rate_hz=10.0))[0]) == STEPS // 2
+
+
+def test_images_of_another_size_are_resampled_to_the_contracts(contract, tmp_path):
+    path = record(tmp_path / "large", contract, 3)
+    small = dataclasses.replace(contract, cameras=tuple(Camera(c.name, 24, 24) for c in contract.cameras))
+    images = decode_episodes([path], small)[0].images[0]
+    assert images.shape == (STEPS, 24, 24, 3) and images.std() > 10
+
+
+def test_recording_without_a_camera_or_with_a_foreign_encoding_is_refused_by_name(contract, tmp_path):
+    path = record(tmp_path / "one", contract, 3)
+    more = dataclasses.replace(contract, cameras=(*contract.cameras, Camera("wrist", 48, 48)))
+    with pytest.raises(LosslessError, match="one: no topic /wrist/image_raw; the bag has /basket_front_left/image_raw"):
+        decode_episodes([path], more)
+    path = record(tmp_path / "depth", contract, 3, encoding="32FC1")
+    with pytest.raises(LosslessError, match="depth: /basket_front_left/image_raw at 1000000000 ns: .*32FC1"):
+        decode_episodes([path], contract)
