@@ -63,7 +63,7 @@ def test_environment_is_a_robots(python: str) -> None:
 def test_node_drives_the_robot_there(world: Any, bundle: Path) -> None:
     """Another numpy on the other side of the topics: the robot's own program is in the development environment."""
     robot = world.robot()
-    world.start("inference_node", bundles=bundle, autostart=True, device="cpu")
+    world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime="auto")
     world.wait_until(lambda: robot.moving and robot.grippers)
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
     assert report["runtime"] == "torch"  # what `auto` is without OpenVINO
