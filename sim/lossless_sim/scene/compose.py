@@ -19,12 +19,12 @@ from lossless_sim.scene.merge import merge_visuals
 
 BASKET_POSITION = (0.6, 0.0, 0.0498)  # centre of the basket's floor [m] (released environment)
 TRIANGLES = {  # of each visual mesh: the images are 128x128 pixels
-    "lasercut": 150,
-    "robot0/robotiq_fts300/robotiq_2f85/reinforced_fingertip": 260,
+    "lasercut": 90,
+    "robot0/robotiq_fts300/robotiq_2f85/reinforced_fingertip": 220,
     "robot0/robotiq_fts300": 240,
     "robot0/base": 200,
     "robot0/head": 200,
-    "robot0": 320,
+    "robot0": 240,
 }
 _QP_GEOMS = "CollisionGeom"
 
