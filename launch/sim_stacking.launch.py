@@ -23,9 +23,11 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking has the res
     "result": ("", "JSON file for the score"),
     "robot": ("sim", "name of config/robots or path of a robot's parameter file"),
     "dry_run": ("false", "true: commands go to ~/would_send only"),
+    "contract": ("rgb_stacking", "name of config/contracts or path, for both nodes"),
     "use_sim_time": ("true", "take the time from /clock"),
 }
-SIMULATOR = {"task": str, "domain": str, "seed": int, "episodes": int, "mode": str, "result": str}  # its parameters
+WORDS, NUMBERS = ("task", "domain", "contract", "mode", "result"), ("seed", "episodes")  # the simulator's parameters
+SIMULATOR = {**dict.fromkeys(WORDS, str), **dict.fromkeys(NUMBERS, int)}
 
 
 def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:

@@ -139,6 +139,19 @@ def test_wrong_argument_is_told_by_the_node_and_ends_the_launch(
 
 
 @needs_launch
+def test_arguments_that_the_simulated_robot_knows_reach_it() -> None:
+    """The contract is one: both nodes have to follow the same."""
+    from lossless_ros.nodes.sim_robot_node import PARAMETERS
+
+    spec = importlib.util.spec_from_file_location("sim_stacking", ROOT / "launch" / "sim_stacking.launch.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    known = {parameter.name for parameter in PARAMETERS}
+    assert "contract" in module.SIMULATOR and set(module.SIMULATOR) == known & set(module.ARGUMENTS)
+
+
+@needs_launch
 def test_inference_node_becomes_active_and_ends_with_the_launch(launched: list[Launched], tmp_path: Path) -> None:
     from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
