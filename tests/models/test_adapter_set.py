@@ -129,7 +129,7 @@ def test_threads_wear_different_tasks_at_the_same_time(tasks):
 
     def run(task):
         with torch.inference_mode():
-            return [tasks.features(images, [task] * 2) for _ in range(8)]
+            return [tasks.features(images, [task] * 2) for _ in range(3)]
 
     with ThreadPoolExecutor(4) as pool:
         names = [None, "a", "b", "middle"]

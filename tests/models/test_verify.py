@@ -81,7 +81,7 @@ def test_wrong_output_with_right_weights_is_caught(bundle_path, own):
 def test_backbone_tensor_in_the_bundle_is_caught(bundle_path, lite0):
     """Also under a name that hides it: in place of a tensor of the same shape."""
     bundle, tensors = load_bundle(bundle_path)
-    stolen = lite0.model.blocks[0][0].bn1.running_var
+    stolen = lite0.model.blocks[0][0].bn2.running_var
     name = next(n for n, t in tensors.items() if n.endswith("up.bias") and t.shape == stolen.shape)
     save_bundle(bundle_path, bundle, {**tensors, name: stolen})
     assert verify(bundle_path, IMAGES, lite0)["failures"] == ["bundle_free_of_backbone"]
