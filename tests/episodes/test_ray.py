@@ -18,6 +18,17 @@ def files(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+def patiently(start):
+    """Ray gives a node 30 s to start, in which a busy machine may not get to it."""
+    for _ in range(5):
+        try:
+            return start()
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+    return start()
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two nodes of one core each on the loopback (of which Ray takes 127.0.0.1 for another name of the machine)."""
@@ -25,8 +36,8 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 1, "node_ip_address": "127.0.0.2", "object_store_memory": 100 * 2**20}
-    cluster = Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False})
-    cluster.add_node(**head | {"node_ip_address": "127.0.0.3"})
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False}))
+    patiently(lambda: cluster.add_node(**head | {"node_ip_address": "127.0.0.3"}))
     ray.init(address=cluster.address, _node_ip_address="127.0.0.2", log_to_driver=False)
     yield ray
     ray.shutdown()
