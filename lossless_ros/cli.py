@@ -109,6 +109,9 @@ def train(
     weights: Weights = None,
     allow_hub: Hub = False,
     begin: Annotated[Path | None, typer.Option("--from", help="A bundle of the same mode to begin with.")] = None,
+    logs: Annotated[
+        Path | None, typer.Option(help="Folder for TensorBoard and a picture of the learning curve.")
+    ] = None,
     json: Json = None,
 ) -> None:
     """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
@@ -119,7 +122,7 @@ def train(
     with Progress("training", None) as progress:
         settings = load_training_config(config)
         how = load_contract(contract)
-        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin)
+        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin, logs)
     if not result:  # one of several processes, and not the first
         return
     say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")

@@ -62,6 +62,19 @@ def latency(
     write_json(json, _latency(backbone, periods, device, runtime))
 
 
+@bench.command()
+def training(
+    backbone: Annotated[str, typer.Option(help="Name of a backbone.")] = LITE0[0],
+    rounds: Rounds = 10,
+    batch: Annotated[int, typer.Option(help="Frames per step.")] = 16,
+    threads: Threads = 1,
+    device: Device = "auto",
+    json: Json = None,
+) -> None:
+    """What a training step costs: adapters beside full fine-tuning, features computed once beside images."""
+    write_json(json, _training(backbone, rounds, batch, threads, device))
+
+
 @bench.command("all")
 def everything(json: Json = None) -> None:
     """All questions, with their default options."""
@@ -69,8 +82,21 @@ def everything(json: Json = None) -> None:
         "sim": lambda: _sim(300),
         "adapters": lambda: _adapters(LITE0, 30, 1),
         "latency": lambda: _latency(LITE0, 2000, "auto", "auto"),
+        "training": lambda: _training(LITE0[0], 10, 16, 1, "auto"),
     }
     write_json(json, {name: measure() for name, measure in questions.items()})
+
+
+def _training(backbone: str, rounds: int, batch: int, threads: int, device: str) -> dict[str, Any]:
+    from lossless_ros.training.bench import bench_training
+
+    result = bench_training(backbone, rounds, batch, threads, device, on_progress=say)
+    say(
+        f"adapters over full: step time {result['adapters_over_full']:.2f}, gradients and optimiser "
+        f"{result['memory_adapters_over_full']:.2f}; epochs on features computed once are "
+        f"{result['cached_speedup_frozen']:.0f} (frozen) and {result['cached_speedup_top']:.0f} (top) times as fast"
+    )
+    return result
 
 
 def _sim(steps: int) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from io import StringIO
+from pathlib import Path
 from typing import Any
+
+from lossless_ros.errors import LosslessError
 
 _BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
 
@@ -10,13 +13,19 @@ _BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
 def learning_curve(curve: Sequence[dict[str, float]]) -> str:
     """Training and held-out loss over steps; `curve` holds step, train_loss and (sometimes) held_out_loss."""
 
-    def draw(axes: Any) -> None:
-        axes.plot(*_points(curve, "train_loss"), color=_GREY, label="training (with augmentation)")
-        axes.plot(*_points(curve, "held_out_loss"), color=_BLUE, marker="o", markersize=3, label="held-out episodes")
-        axes.set(xlabel="step", ylabel="loss", yscale="log")
-        axes.legend(frameon=False)
+    return _svg(lambda axes: _draw_curve(axes, curve), 1, (7, 2.8))
 
-    return _svg(draw, 1, (7, 2.8))
+
+def write_learning_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
+    """The same as a picture file (.png, .svg, .pdf).
+
+    Raises:
+        LosslessError: the file cannot be written.
+    """
+    try:
+        _save(path, path.suffix[1:], lambda axes: _draw_curve(axes, curve), 1, (7, 3.5), {})
+    except OSError as error:
+        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
 
 
 def latencies(milliseconds: Sequence[float], period_ms: float) -> str:
@@ -52,7 +61,23 @@ def _points(curve: Sequence[dict[str, float]], name: str) -> tuple[list[float], 
     return [x for x, _ in points], [y for _, y in points]
 
 
+def _draw_curve(axes: Any, curve: Sequence[dict[str, float]]) -> None:
+    axes.plot(*_points(curve, "train_loss"), color=_GREY, label="training (with augmentation)")
+    axes.plot(*_points(curve, "held_out_loss"), color=_BLUE, marker="o", markersize=3, label="held-out episodes")
+    axes.set(xlabel="step", ylabel="loss", yscale="log")
+    axes.legend(frameon=False)
+
+
 def _svg(draw: Callable[[Any], None], rows: int, size: tuple[float, float]) -> str:
+    text = StringIO()
+    _save(text, "svg", draw, rows, size, dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    svg = text.getvalue()
+    return svg[svg.index("<svg") :]
+
+
+def _save(
+    where: Any, kind: str, draw: Callable[[Any], None], rows: int, size: tuple[float, float], metadata: dict[str, Any]
+) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -62,8 +87,5 @@ def _svg(draw: Callable[[Any], None], rows: int, size: tuple[float, float]) -> s
     with plt.rc_context(style):
         figure, axes = plt.subplots(rows, 1, figsize=size, sharex=True, layout="constrained")
         draw(axes)
-        text = StringIO()
-        figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(where, format=kind, metadata=metadata, dpi=150)
         plt.close(figure)
-    svg = text.getvalue()
-    return svg[svg.index("<svg") :]

@@ -25,6 +25,7 @@ from lossless_ros.provenance import versions
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from lossless_ros.training.config import TrainingConfig, network_config
 from lossless_ros.training.distributed import Group, joined
+from lossless_ros.training.logs import Logs
 from lossless_ros.training.run import NotFiniteError, Run
 from lossless_ros.training.threads import quickest, threads
 
@@ -42,10 +43,12 @@ def train(
     on_progress: OnProgress = lambda done, total, note: None,
     weights: Path | None = None,
     begin: Path | None = None,
+    logs: Path | None = None,
 ) -> dict[str, Any]:
     """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
 
-    `begin` is a bundle of the same mode to begin with; its statistics of the proprioception are kept.
+    `begin` is a bundle of the same mode to begin with; its statistics of the proprioception are kept. `logs` is a
+    folder for TensorBoard and a picture of the learning curve.
 
     Started by torchrun, each process takes its part of every batch, and the result is the same up to rounding.
 
@@ -59,7 +62,7 @@ def train(
     """
     with joined(find_device(config.device)) as (group, device):
         tell = on_progress if group.first else lambda done, total, note: None
-        return _train(data, backbone, mode, out, config, contract, resume, tell, weights, begin, group, device)
+        return _train(data, backbone, mode, out, config, contract, resume, tell, weights, begin, logs, group, device)
 
 
 def _train(
@@ -73,6 +76,7 @@ def _train(
     on_progress: OnProgress,
     weights: Path | None,
     begin: Path | None,
+    logs: Path | None,
     group: Group,
     device: torch.device,
 ) -> dict[str, Any]:
@@ -105,7 +109,8 @@ def _train(
         identity = _identity((*parts, student[0].hash if student else ""), config)
         if resume:
             run.restore(read_checkpoint(out, identity))
-        last = _advance(run, out, identity, on_progress)
+        log = Logs(logs if group.first else None, run.step)
+        last = _advance(run, out, identity, on_progress, log)
     frozen.to("cpu")
     if frozen.fingerprint != fingerprint:
         raise LosslessError(f"backbone {backbone} changed while it was trained on; no bundle was written")
@@ -145,11 +150,13 @@ def _train(
     }
 
 
-def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dict[str, Any]:
+def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress, log: Logs) -> dict[str, Any]:
     """Go through all steps that are left; returns the last look."""
     looks = run.config.looks
     due = int(looks * run.progress) + 1  # number of the next look
     point = run.look() if run.step == 0 else run.curve[-1]
+    if run.step == 0:
+        log.add(point)
     while run.step == 0 or run.progress < 1:
         try:
             value = run.advance()
@@ -167,9 +174,14 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress) -> dic
         if looks * run.progress >= due and run.progress < 1 and run.can_look:
             due = int(looks * run.progress) + 1
             point = run.look()
+            log.add(point)
             if run.group.first:
                 write_checkpoint(out, {"run": identity, **run.state()})
-    return run.look() if run.curve[-1]["step"] < run.step else point
+    if run.curve[-1]["step"] < run.step:
+        point = run.look()
+        log.add(point)
+    log.close(run.curve)
+    return point
 
 
 def _kept(out: Path) -> str:

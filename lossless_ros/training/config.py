@@ -54,6 +54,7 @@ class TrainingConfig:
     mixture: int = 0
     ema: float = 0.0
     amp: bool = False
+    cached: bool = True
     checkpointing: bool = False
     threads: int | None = None
     device: str = "auto"

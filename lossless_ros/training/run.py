@@ -56,7 +56,7 @@ class Run:
         self._recent: list[float] = []
         self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]
         self._features: Features | None = None
-        self._head_start = config.steps if network.feature_is_plain else config.head_start
+        self._head_start = config.steps if network.feature_is_plain and config.cached else config.head_start
         if network.config.own_backbone == RANDOM:
             self._head_start = 0  # its features are not the shared backbone's
         self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
@@ -68,7 +68,7 @@ class Run:
         if group.size > 1:
             sometimes = 0 < self._head_start < config.steps  # adapters and copy take no part in the head start
             self._decide = DistributedDataParallel(self._decide, find_unused_parameters=sometimes)
-        self._optimiser = torch.optim.AdamW(_groups(network, config))
+        self._optimiser = torch.optim.AdamW(_groups(network, config), fused=True)
 
     @property
     def elapsed(self) -> float:
@@ -132,7 +132,14 @@ class Run:
         """Step, mean loss since the last note (with augmentation) and time [s]."""
         recent, self._recent = self._recent, []
         mean = sum(recent) / len(recent) if recent else None
-        return {"step": self.step, "train_loss": mean, "held_out_loss": None, "seconds": self.elapsed}
+        rate = self._optimiser.param_groups[0]["lr"] if recent else 0.0  # of the last step
+        return {
+            "step": self.step,
+            "train_loss": mean,
+            "held_out_loss": None,
+            "learning_rate": rate,
+            "seconds": self.elapsed,
+        }
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs."""

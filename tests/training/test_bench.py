@@ -1,0 +1,24 @@
+import json
+
+import pytest
+
+from lossless_ros.errors import LosslessError
+from lossless_ros.training.bench import bench_training
+
+
+def test_figures_are_there_and_fit_together():
+    result = bench_training(rounds=1, batch=2, device="cpu")
+    assert json.loads(json.dumps(result)) == result
+    step = result["step_ms"]
+    assert result["adapters_over_full"] == step["adapters"] / step["full"]
+    assert result["cached_speedup_top"] == step["top_images"] / step["top_cached"]
+    assert 0 < result["memory_adapters_over_full"] < 0.6
+    assert result["trained"]["frozen_images"] == result["trained"]["frozen_cached"] < result["trained"]["adapters"]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"), [({"rounds": 0}, "rounds is 0"), ({"backbone": "resnet51"}, "unknown backbone")]
+)
+def test_mistake_is_one_line(options, line):
+    with pytest.raises(LosslessError, match=line):
+        bench_training(**options)
