@@ -118,7 +118,7 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy on the real backbone, with adapters everywhere and a random head that moves the arm."""
-    return _bundle(tmp_path_factory.mktemp("bundle") / "triplet1.safetensors", "rgb_stacking/triplet1", seed=1)
+    return write_policy(tmp_path_factory.mktemp("bundle") / "triplet1.safetensors", "rgb_stacking/triplet1", seed=1)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +126,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two tasks' bundles."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed in (1, 2):
-        _bundle(folder / f"triplet{seed}.safetensors", f"rgb_stacking/triplet{seed}", seed)
+        write_policy(folder / f"triplet{seed}.safetensors", f"rgb_stacking/triplet{seed}", seed)
     return folder
 
 
@@ -134,15 +134,15 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def steady(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that always says the same: 28, 14 and 7 mm/s, no turn, gripper closed."""
     path = tmp_path_factory.mktemp("steady") / "triplet1.safetensors"
-    return _bundle(path, "rgb_stacking/triplet1", 1, always=(0.4, 0.2, 0.1, 0.0, 5.0))
+    return write_policy(path, "rgb_stacking/triplet1", 1, always=(0.4, 0.2, 0.1, 0.0, 5.0))
 
 
 @pytest.fixture(scope="session")
 def make_bundle() -> Callable[..., Path]:
-    return _bundle
+    return write_policy
 
 
-def _bundle(path: Path, task: str, seed: int, always: tuple[float, ...] = ()) -> Path:
+def write_policy(path: Path, task: str, seed: int, always: tuple[float, ...] = ()) -> Path:
     import torch
 
     from lossless_ros.contract import load_contract

@@ -9,9 +9,69 @@ import pytest
 from std_srvs.srv import Trigger
 
 
+def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
+    """With compressed images and reliable publishers, as real cameras may have them."""
+    robot = world.robot(compressed=True, reliable=True)
+    joints = f"/joint_states:={world.namespace}/joint_states"
+    process = world.start(
+        "inference_node", joints, bundles=bundle, autostart=True, device="cpu", runtime="auto", robot="sawyer"
+    )
+    world.wait_until(lambda: len(robot.would) > 5)
+    assert any(any(robot.velocity(msg)) for msg in robot.would)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
+    assert not robot.commands and not robot.grippers
+
+
+def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
+    robot = world.robot()
+    process = world.start("inference_node", bundles=bundle, device="cpu")
+    assert robot.change_state("configure")
+    for _ in range(2):  # deactivate, and come back
+        n = len(robot.commands)
+        assert robot.change_state("activate")
+        world.wait_until(lambda n=n: len(robot.commands) > n and robot.moving)
+        assert robot.change_state("deactivate")
+        world.wait_until(lambda: not robot.moving)
+    assert robot.change_state("cleanup")
+    assert not robot.change_state("activate")
+    assert robot.change_state("configure") and robot.change_state("activate")
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    world.wait_until(lambda: not robot.moving)
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
+    ({"bundles": "''"}, "parameter bundles is empty"),
+    ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
+    ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
+    ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
+    ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
+    ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
+    ({"runtime": "warp"}, "parameter runtime is 'warp', expected auto or torch or openvino or cuda_graph"),
+    ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
+    ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
+    ({"dry_run": 3}, "expecting type 'BOOL'"),
+    ({"device": "abacus"}, "no device 'abacus' here"),
+    ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "line"), MISTAKES, ids=[next(iter(p)) for p, _ in MISTAKES])
+def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters: dict[str, Any], line: str) -> None:
+    process = world.start("inference_node", **{"autostart": True, "bundles": bundle, **parameters})
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
+    assert not output
+
+
 @pytest.fixture(scope="module")
 def running(make_world: Any, bundles: Any) -> Iterator[Any]:
-    """A robot and an active node with two tasks; every test leaves it moving."""
+    """A robot and an active node with two tasks; tests leave it moving, and come last: it takes time."""
     world = make_world()
     robot = world.robot()
     task = "rgb_stacking/triplet1"
@@ -79,63 +139,3 @@ def test_parameters_that_cannot_be_set_are_refused_with_the_reason(running: Any)
     assert refused.reason.endswith("known: rgb_stacking/triplet1, rgb_stacking/triplet2")
     refused = running.robot.set_parameter("dry_run", True)
     assert not refused.successful and refused.reason.startswith("dry_run: fixed while configured")
-
-
-def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
-    """With compressed images and reliable publishers, as real cameras may have them."""
-    robot = world.robot(compressed=True, reliable=True)
-    joints = f"/joint_states:={world.namespace}/joint_states"
-    process = world.start(
-        "inference_node", joints, bundles=bundle, autostart=True, device="cpu", runtime="auto", robot="sawyer"
-    )
-    world.wait_until(lambda: len(robot.would) > 5)
-    assert any(any(robot.velocity(msg)) for msg in robot.would)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 0, process.stderr.read()
-    world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
-    assert not robot.commands and not robot.grippers
-
-
-def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
-    robot = world.robot()
-    process = world.start("inference_node", bundles=bundle, device="cpu")
-    assert robot.change_state("configure")
-    for _ in range(2):  # deactivate, and come back
-        n = len(robot.commands)
-        assert robot.change_state("activate")
-        world.wait_until(lambda n=n: len(robot.commands) > n and robot.moving)
-        assert robot.change_state("deactivate")
-        world.wait_until(lambda: not robot.moving)
-    assert robot.change_state("cleanup")
-    assert not robot.change_state("activate")
-    assert robot.change_state("configure") and robot.change_state("activate")
-    world.wait_until(lambda: robot.moving)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=60) == 0, process.stderr.read()
-    world.wait_until(lambda: not robot.moving)
-
-
-MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
-    ({"bundles": "''"}, "parameter bundles is empty"),
-    ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
-    ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
-    ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
-    ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
-    ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
-    ({"runtime": "warp"}, "parameter runtime is 'warp', expected auto or torch or openvino or cuda_graph"),
-    ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
-    ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
-    ({"dry_run": 3}, "expecting type 'BOOL'"),
-    ({"device": "abacus"}, "no device 'abacus' here"),
-    ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),
-]
-
-
-@pytest.mark.parametrize(("parameters", "line"), MISTAKES, ids=[next(iter(p)) for p, _ in MISTAKES])
-def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters: dict[str, Any], line: str) -> None:
-    process = world.start("inference_node", **{"autostart": True, "bundles": bundle, **parameters})
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
-    assert not output
