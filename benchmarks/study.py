@@ -22,13 +22,15 @@ from lossless_ros.evaluation.rollout import evaluate, summarize
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import load_training_config
+from lossless_ros.training.dagger import Plan, dagger
 
 HERE = Path(__file__).resolve().parent
 TASK, BACKBONE, CONTRACT = "rgb_stacking/triplet1", "tf_efficientnet_lite0", "rgb_stacking"
 MODES, DOMAINS = ("frozen", "adapters", "full"), ("lab", "randomized")
+DAGGER = "dagger"  # adapters after rounds of DAgger
 FIRST_DEMONSTRATION = 10_000  # seed; those of the evaluation begin at 0
 PART = 10  # episodes that are evaluated and kept at a time
-PAIRS = (("adapters", "frozen"), ("full", "adapters"), ("full", "frozen"))
+PAIRS = (("adapters", "frozen"), ("full", "adapters"), ("full", "frozen"), (DAGGER, "adapters"))
 
 
 class Study:
@@ -45,14 +47,19 @@ class Study:
             for mode in MODES:
                 training = self.training(mode, seed)
                 say(f"{mode} {seed}: held-out loss {training['held_out_loss']:.4f} after {training['seconds']:.0f} s")
-            for first in range(0, self.options.episodes, PART):
-                for domain in DOMAINS:
-                    for mode in MODES:
-                        part = self.evaluation(mode, seed, domain, first)
-                        say(
-                            f"{mode} {seed} {domain} from {first}: {part['successes']} of {part['n']}, {part['phases']}"
-                        )
-                    self.write()
+            self.evaluate(MODES, seed)
+        for seed in range(self.options.seeds if self.options.rounds else 0):
+            self.dagger(seed)
+            self.evaluate((DAGGER,), seed)
+
+    def evaluate(self, modes: tuple[str, ...], seed: int) -> None:
+        """Closed loop of these modes in all domains, some episodes of each at a time."""
+        for first in range(0, self.options.episodes, PART):
+            for domain in DOMAINS:
+                for mode in modes:
+                    part = self.evaluation(mode, seed, domain, first)
+                    say(f"{mode} {seed} {domain} from {first}: {part['successes']} of {part['n']}, {part['phases']}")
+                self.write()
 
     def demonstrations(self) -> list[Path]:
         """The expert's episodes in `randomized`."""
@@ -71,6 +78,19 @@ class Study:
             return train(self.demonstrations(), BACKBONE, mode, bundle, config, load_contract(CONTRACT), resume)
 
         return kept(bundle.with_suffix(".training.json"), make)
+
+    def dagger(self, seed: int) -> dict[str, Any]:
+        """What the rounds of DAgger on the adapters of that seed said."""
+        out = self.bundle(DAGGER, seed)
+        config = dataclasses.replace(load_training_config(str(self.options.round_config)), seed=seed)
+        parts = (self.bundle("adapters", seed), tuple(self.demonstrations()), self.folder / f"rounds_{seed}", config)
+        plan = Plan(*parts, episodes=self.options.round_episodes)
+
+        def make() -> dict[str, Any]:
+            say(f"DAgger, seed {seed}")
+            return dagger(plan, self.options.rounds, out, self.options.workers, self.options.runtime)
+
+        return kept(out.with_suffix(".training.json"), make)
 
     def evaluation(self, mode: str, seed: int, domain: str, first: int) -> dict[str, Any]:
         """Some episodes of that bundle in closed loop."""
@@ -94,7 +114,7 @@ class Study:
 
     def write(self) -> None:
         """study.json and study.md of what there is so far."""
-        results = {domain: {mode: self.results(mode, domain) for mode in MODES} for domain in DOMAINS}
+        results = {domain: {mode: self.results(mode, domain) for mode in (*MODES, DAGGER)} for domain in DOMAINS}
         trainings = {p.name.split(".")[0]: json.loads(p.read_text()) for p in self.folder.glob("*.training.json")}
         document = {
             "task": TASK,
@@ -156,6 +176,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2, help="of the training")
     parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
     parser.add_argument("--runtime", default="openvino", help="what runs the policies: torch or openvino")
+    parser.add_argument("--rounds", type=int, default=3, help="of DAgger, on the adapters")
+    parser.add_argument("--round-episodes", type=int, default=20)
+    parser.add_argument("--round-config", type=Path, default=HERE / "study_round.yaml", help="their training settings")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, default=HERE / "study.json")
     Study(parser.parse_args()).run()
