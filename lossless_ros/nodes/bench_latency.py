@@ -35,8 +35,10 @@ def bench_latency(
 
     Returns:
         rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
-        images to the arrival of the command, seen from the robot; inference_ms, of `Policy.act` alone, nothing else
-        running; periods; missed: periods that ended without their command; `bare` with the same of the policy without.
+        images to the arrival of the command, seen from the robot, of the commands that came within their period;
+        inference_ms, of `Policy.act` alone, without the simulator; periods; missed: those that ended without their
+        command; `bare` with the same of the policy without; load, the machine's mean of the last minute: figures of a
+        machine that does other things too say little.
 
     Raises:
         LosslessError: unknown backbone, runtime or device, or not at least one period.
@@ -54,7 +56,7 @@ def bench_latency(
                 figures[what] = _measure(bundle, contract, periods, device, runtime)
                 on_progress(f"{name} {what}")
         rows.append({"backbone": name, **figures["adapted"], "bare": figures["bare"]})
-    about = {"rate_hz": contract.rate_hz, "cores": os.cpu_count(), "load_before": os.getloadavg()[0], "rows": rows}
+    about = {"rate_hz": contract.rate_hz, "cores": os.cpu_count(), "load": os.getloadavg()[0], "rows": rows}
     return about | {key: rows[0][key] for key in ("end_to_end_ms", "inference_ms", "periods", "missed")}
 
 
