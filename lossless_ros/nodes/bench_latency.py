@@ -37,8 +37,8 @@ def bench_latency(
         rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
         images to the arrival of the command, seen from the robot, of the commands that came within their period;
         inference_ms, of `Policy.act` alone, without the simulator; periods; missed: those that ended without their
-        command, of which the simulator's own step takes its part; `bare` with the same of the policy without; load, the machine's mean of the last minute: figures of a
-        machine that does other things too say little.
+        command, of which the simulator's own step takes its part; `bare` with the same of the policy without; load,
+        the machine's mean of the last minute: figures of a machine that does other things too say little.
 
     Raises:
         LosslessError: unknown backbone, runtime or device, or not at least one period.
