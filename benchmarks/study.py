@@ -115,7 +115,8 @@ class Study:
     def write(self) -> None:
         """study.json and study.md of what there is so far."""
         results = {domain: {mode: self.results(mode, domain) for mode in (*MODES, DAGGER)} for domain in DOMAINS}
-        trainings = {p.name.split(".")[0]: json.loads(p.read_text()) for p in self.folder.glob("*.training.json")}
+        paths = sorted(self.folder.glob("*.training.json"))
+        trainings = {path.name.split(".")[0]: without_paths(json.loads(path.read_text())) for path in paths}
         document = {
             "task": TASK,
             "backbone": BACKBONE,
@@ -147,6 +148,13 @@ def table(document: dict[str, Any]) -> str:
                 cells = [f"{result['successes']} of {result['n']}", f"{low} to {high} %", ever, *phases]
                 lines.append(f"| {mode} | {domain} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def without_paths(document: Any) -> Any:
+    """A training's document without what is of this machine alone."""
+    if isinstance(document, dict):
+        return {key: without_paths(value) for key, value in document.items() if key not in ("bundle", "plan")}
+    return [without_paths(value) for value in document] if isinstance(document, list) else document
 
 
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
