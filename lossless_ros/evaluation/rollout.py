@@ -191,16 +191,27 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
 
 
 def _episode(seed: int) -> dict[str, Any]:
-    """One whole episode: its outcome, and the driver's time per step [ms]."""
+    """One whole episode: its outcome, and the driver's time per step [ms]; `unstable` if the simulation was lost."""
+    from lossless_sim.errors import UnstableError
+
+    outcome = Outcome(seed, _worker["trial"].contract.period_ns / 1e9)
+    times: list[float] = []
+    try:
+        _drive(seed, outcome, times)
+    except UnstableError as error:
+        return {**outcome.result(), "success": False, "unstable": str(error)}
+    return {**outcome.result(), "driver_ms": percentiles(times)}
+
+
+def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
+    """Drive the episode; `outcome` and `times` [ms] fill as it goes. What is recorded of a lost one is discarded."""
     trial, env, drive = _worker["trial"], _worker["env"], _worker["drive"]
     period_s = trial.contract.period_ns / 1e9
     observation, info = env.reset(seed=seed)
     draw = info["draw"]
-    outcome = Outcome(seed, period_s)
     film = Film(trial.films[seed], trial.contract, 1 / period_s) if seed in trial.films else None
     bag = EpisodeWriter(trial.record / episode_name(seed), trial.contract) if trial.record else None
     truncated = False
-    times = []
     with bag or contextlib.nullcontext():
         for step in range(trial.max_steps):
             begin = time.perf_counter()
@@ -217,10 +228,8 @@ def _episode(seed: int) -> dict[str, Any]:
             outcome.see(observation, info)
             if truncated:
                 break
-        result = outcome.result()
         if bag:
             about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name, "draw": draw}
-            bag.close({**about, "version": __version__, **result})
+            bag.close({**about, "version": __version__, **outcome.result()})
     if film:
         film.close()
-    return {**result, "driver_ms": percentiles(times)}
