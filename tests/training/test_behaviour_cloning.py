@@ -254,6 +254,6 @@ def test_bundle_says_what_it_was_trained_on(episodes, contract, config, tmp_path
     provenance = bundle.provenance
     assert provenance["data"]["frames"] == 60
     assert provenance["config"]["seed"] == 0
-    assert set(provenance["versions"]) == {"lossless_ros", "torch", "timm"}
+    assert set(provenance["versions"]) == {"lossless_ros", "torch", "timm", "commit"}
     assert provenance["metrics"]["held_out_loss"] == result["held_out_loss"]
     assert tensors["mean"].abs().sum() > 0
