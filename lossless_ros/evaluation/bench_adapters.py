@@ -19,10 +19,10 @@ from lossless_ros.models.adapters import Adapters, count, default_rank
 from lossless_ros.models.backbones import REGISTRY, Backbone, load_backbone
 from lossless_ros.models.families import find_family
 from lossless_ros.models.weights import create
+from lossless_ros.training.config import load_training_config
 
 BATCHES = (2, 16)  # two cameras of one robot; of eight
 TASKS = 100
-KERNEL = 1  # as config/training/default.yaml
 POLICY_SIZES = {"tf_efficientnet_lite0": 128}  # [px] as the demo's; the others as they were pretrained
 Run = Callable[[], Any]
 
@@ -65,7 +65,13 @@ def bench_adapters(
     finally:
         torch.set_num_threads(before)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "threads": threads}
-    return {"rows": rows, "rounds": rounds, "kernel": KERNEL, "torch": torch.__version__, "machine": machine}
+    return {
+        "rows": rows,
+        "rounds": rounds,
+        "kernel": load_training_config("default").kernel,
+        "torch": torch.__version__,
+        "machine": machine,
+    }
 
 
 def _load(name: str) -> Backbone:
@@ -135,8 +141,9 @@ def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
 
 def _awake(backbone: Backbone) -> Adapters:
     """Adapters of the default rank that do something."""
-    rank = default_rank(backbone.sites, KERNEL, backbone.parameters)
-    adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, KERNEL).to(backbone.device).requires_grad_(False)
+    kernel = load_training_config("default").kernel
+    rank = default_rank(backbone.sites, kernel, backbone.parameters)
+    adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, kernel).to(backbone.device).requires_grad_(False)
     for parameter in adapters.parameters():
         parameter.add_(0.01 * torch.randn_like(parameter))
     return adapters

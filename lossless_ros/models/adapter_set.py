@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lossless_ros.errors import unknown
-from lossless_ros.models.adapters import Adapters
+from lossless_ros.models.adapters import Adapters, key_of
 from lossless_ros.models.backbones import Backbone
 
 Weights = dict[str, Tensor]  # of one site, by parameter name, (rows, *shape)
@@ -32,7 +32,7 @@ class AdapterSet:
 
     def __init__(self, backbone: Backbone, tasks: Mapping[str, Adapters], dtype: torch.dtype = torch.float16) -> None:
         self.backbone = backbone
-        names = {site.name.replace(".", "_"): site.name for site in backbone.sites}
+        names = {key_of(site.name): site.name for site in backbone.sites}
         grouped: dict[tuple, list[str]] = {}
         for task, adapters in tasks.items():
             named = ((names[key], name, p) for key, a in adapters.at.items() for name, p in a.named_parameters())

@@ -60,7 +60,7 @@ class Adapters(nn.Module):
     def __init__(self, sites: Sequence[Site], placements: Sequence[str], rank: int, kernel: int) -> None:
         super().__init__()
         self.at = nn.ModuleDict(
-            {_key(s.name): make_adapter(s, rank, kernel) for s in sites if s.placement in placements}
+            {key_of(s.name): make_adapter(s, rank, kernel) for s in sites if s.placement in placements}
         )
 
     def forward(self, site: str, x: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class Adapters(nn.Module):
     def get(self, site: str) -> nn.Module | None:
         """The adapter at a site, if there is one."""
         try:
-            return self.at[_key(site)]
+            return self.at[key_of(site)]
         except KeyError:
             return None
 
@@ -119,5 +119,6 @@ def count(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
 
-def _key(site: str) -> str:
-    return site.replace(".", "_")  # a module's name cannot hold a dot
+def key_of(site: str) -> str:
+    """A site's key in `Adapters.at`: a module's name cannot hold a dot."""
+    return site.replace(".", "_")
