@@ -1,10 +1,10 @@
 """Do adapters come near full fine-tuning, and frozen features not? One triplet, closed loop, the same budget for all.
 
-    python benchmarks/study.py --folder study
+    python benchmarks/study.py --folder study --seeds 0 1
 
 Every part is kept in the folder as soon as it is done; the same command goes on where it was, and writes what there is
-so far to study.json and study.md beside this file. Another --config is another study and belongs in another folder
-(the demonstrations can be linked into it).
+so far to study.json and study.md beside this file. Several processes may share the folder, each with its own --seeds.
+Another --config is another study and belongs in another folder (the demonstrations can be linked into it).
 """
 
 import argparse
@@ -43,12 +43,12 @@ class Study:
 
     def run(self) -> None:
         """Do what is missing, one training seed after the other, and write the documents after each part."""
-        for seed in range(self.options.seeds):
+        for seed in self.options.seeds:
             for mode in MODES:
                 training = self.training(mode, seed)
                 say(f"{mode} {seed}: held-out loss {training['held_out_loss']:.4f} after {training['seconds']:.0f} s")
             self.evaluate(MODES, seed)
-        for seed in range(self.options.seeds if self.options.rounds else 0):
+        for seed in self.options.seeds if self.options.rounds else ():
             self.dagger(seed)
             self.evaluate((DAGGER,), seed)
 
@@ -64,7 +64,9 @@ class Study:
     def demonstrations(self) -> list[Path]:
         """The expert's episodes in `randomized`."""
         out, n = self.folder / "expert", self.options.demonstrations
-        collect(TASK, n, FIRST_DEMONSTRATION, "randomized", out, "scripted", CONTRACT, self.options.workers)
+        noise = self.options.expert_noise
+        parts = (TASK, n, FIRST_DEMONSTRATION, "randomized", out, "scripted", CONTRACT, self.options.workers)
+        collect(*parts, expert_noise=noise)
         return [out / episode_name(FIRST_DEMONSTRATION + i) for i in range(n)]
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
@@ -106,10 +108,10 @@ class Study:
     def results(self, mode: str, domain: str) -> dict[str, Any]:
         """All finished episodes of a mode in a domain, those of training seed s renumbered to 1000 s + their own."""
         episodes = []
-        for seed in range(self.options.seeds):
-            for path in sorted(self.folder.glob(f"{mode}_{seed}.{domain}.*.json")):
-                for episode in json.loads(path.read_text())["episodes"]:
-                    episodes.append({**episode, "seed": 1000 * seed + episode["seed"]})
+        for path in sorted(self.folder.glob(f"{mode}_*.{domain}.*.json")):
+            seed = int(path.name.split(".")[0].removeprefix(f"{mode}_"))
+            for episode in json.loads(path.read_text())["episodes"]:
+                episodes.append({**episode, "seed": 1000 * seed + episode["seed"]})
         return summarize(TASK, domain, episodes)
 
     def write(self) -> None:
@@ -122,6 +124,7 @@ class Study:
             "backbone": BACKBONE,
             "config": dataclasses.asdict(self.config),
             "demonstrations": self.options.demonstrations,
+            "expert_noise": self.options.expert_noise,
             "trainings": trainings,
             "results": results,
             "comparisons": {
@@ -166,7 +169,7 @@ def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def replace(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.write_text(text)
     os.replace(part, path)
 
@@ -180,8 +183,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="everything the study makes")
     parser.add_argument("--config", type=Path, default=HERE / "study.yaml", help="training settings")
-    parser.add_argument("--demonstrations", type=int, default=120)
-    parser.add_argument("--seeds", type=int, default=2, help="of the training")
+    parser.add_argument("--demonstrations", type=int, default=240)
+    parser.add_argument("--expert-noise", type=float, default=0.3, help="on what the expert does; labels stay clean")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1], help="of the training")
     parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
     parser.add_argument("--runtime", default="openvino", help="what runs the policies: torch or openvino")
     parser.add_argument("--rounds", type=int, default=3, help="of DAgger, on the adapters")

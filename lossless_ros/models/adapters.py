@@ -82,12 +82,16 @@ class Pool(nn.Module):
         super().__init__()
         self.size = channels
 
+    def reduce(self, features: Tensor) -> Tensor:
+        """What `forward` needs of the features, and no more: (B, C, 1, 1)."""
+        return features.mean((2, 3), keepdim=True)
+
     def forward(self, features: Tensor) -> Tensor:
-        return features.mean((2, 3))
+        return self.reduce(features).flatten(1)
 
 
 class Top(nn.Module):
-    """The top adapter: 1x1 convolution and pooling onto a grid, from (B, C, h, w) to about `size` numbers."""
+    """The top adapter: pooling onto a grid and 1x1 convolution, from (B, C, h, w) to about `size` numbers."""
 
     def __init__(self, channels: int, size: int, grid: int) -> None:
         super().__init__()
@@ -95,8 +99,14 @@ class Top(nn.Module):
         self.grid = grid
         self.size = self.mix.out_channels * grid**2
 
+    def reduce(self, features: Tensor) -> Tensor:
+        """What `forward` needs of the features, and no more: (B, C, grid, grid)."""
+        if features.shape[2:] == (self.grid, self.grid):
+            return features  # pooling would only copy them
+        return functional.adaptive_avg_pool2d(features, self.grid)
+
     def forward(self, features: Tensor) -> Tensor:
-        return functional.gelu(functional.adaptive_avg_pool2d(self.mix(features), self.grid)).flatten(1)
+        return functional.gelu(self.mix(self.reduce(features))).flatten(1)
 
 
 def default_rank(sites: Sequence[Site], kernel: int, parameters: int) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.adapters import Pool
+from lossless_ros.models.adapters import Top
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import normalise, to_batch
@@ -19,11 +19,12 @@ from lossless_ros.training import order
 from lossless_ros.training.augment import Draws, augment
 from lossless_ros.training.config import TrainingConfig
 
+_LAYOUT = 2  # changes when what is written changes
 _CHUNK = 16  # frames per pass through the backbone; larger batches are no faster on a CPU
 
 
 class Features:
-    """Half-precision features (M, views, cameras, C, h, w) of the frames `at` (M,); view 0 is not augmented."""
+    """Half-precision features (M, views, cameras, h, w, C) of the frames `at` (M,); view 0 is not augmented."""
 
     def __init__(self, values: np.ndarray, at: np.ndarray) -> None:
         self.values = values
@@ -36,7 +37,7 @@ class Features:
         """A random view of each of the frames at[indices][part] (B,): (cameras * B, C, h, w), cameras outermost."""
         views = torch.randint(0, self.values.shape[1], (len(indices),), generator=generator).numpy()
         chosen = torch.from_numpy(self.values[indices[part], views[part]]).float()
-        return chosen.transpose(0, 1).flatten(0, 1)
+        return chosen.transpose(0, 1).flatten(0, 1).permute(0, 3, 1, 2)
 
 
 def compute_features(
@@ -87,7 +88,7 @@ def _views(
     config: TrainingConfig,
     device: torch.device,
 ) -> np.ndarray:
-    """Features (n, views, cameras, C, h, w) of the frames `chunk` (n,)."""
+    """Features (n, views, cameras, h, w, C) of the frames `chunk` (n,): as much as the network's top needs of them."""
     images = to_batch(data.batch(chunk).images, network.config.image_size, backbone.preprocessing, device)
     draws = Draws(len(images), np.arange(len(images)), order.generator(config.seed, int(chunk[0])))
     views = []
@@ -95,15 +96,15 @@ def _views(
         for view in range(config.feature_views):
             seen = augment(images, config.shift, config.colour, draws) if view else images
             features = backbone.spatial(backbone.features(normalise(seen, backbone.preprocessing)))
-            if isinstance(network.top, Pool):  # keeps what the head will see, a fraction of the size
-                features = network.top(features)[:, :, None, None]
+            features = network.top.reduce(features).permute(0, 2, 3, 1)  # convolutions want the channels innermost
             views.append(features.unflatten(0, (network.cameras, len(chunk))).transpose(0, 1).cpu())
     return torch.stack(views, 1).half().numpy()
 
 
 def _key(data: Dataset, network: Network, backbone: Backbone, config: TrainingConfig) -> str:
     what = (
-        *(data.key, backbone.fingerprint, network.config.image_size, isinstance(network.top, Pool)),
+        *(_LAYOUT, data.key, backbone.fingerprint, network.config.image_size),
+        *("top" if isinstance(network.top, Top) else "pool", network.config.top_grid),
         *(config.feature_views, config.feature_stride, config.shift, config.colour, config.seed),
     )
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]

@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from lossless_ros.contract import Contract
 from lossless_ros.episodes.dataset import Batch, Dataset
 from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.folded import folded
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import PRETRAINED, RANDOM
 from lossless_ros.models.preprocess import to_batch
@@ -47,7 +48,7 @@ class Run:
         group: Group,
     ) -> None:
         self.config, self.contract, self.device = config, contract, device
-        self.backbone, self.network, self.group = backbone, network, group
+        self.backbone, self.network, self.group = folded(backbone), network, group
         self.data, self.held_out = data, held_out
         self.step = 0
         self.curve: list[dict[str, Any]] = []
@@ -64,7 +65,7 @@ class Run:
         self._mean: Any = None  # of the weights
         if config.ema:
             self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
-        self._decide: nn.Module = _Decide(network, backbone)
+        self._decide: nn.Module = _Decide(network, self.backbone)
         if group.size > 1:
             sometimes = 0 < self._head_start < config.steps  # adapters and copy take no part in the head start
             self._decide = DistributedDataParallel(self._decide, find_unused_parameters=sometimes)
