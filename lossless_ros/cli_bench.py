@@ -66,7 +66,7 @@ def latency(
 def training(
     backbone: Annotated[str, typer.Option(help="Name of a backbone.")] = LITE0[0],
     rounds: Rounds = 10,
-    batch: Annotated[int, typer.Option(help="Frames per step.")] = 16,
+    batch: Annotated[int, typer.Option(help="Frames per step.")] = 32,
     threads: Threads = 1,
     device: Device = "auto",
     json: Json = None,
@@ -82,7 +82,7 @@ def everything(json: Json = None) -> None:
         "sim": lambda: _sim(300),
         "adapters": lambda: _adapters(LITE0, 30, 1),
         "latency": lambda: _latency(LITE0, 2000, "auto", "auto"),
-        "training": lambda: _training(LITE0[0], 10, 16, 1, "auto"),
+        "training": lambda: _training(LITE0[0], 10, 32, 1, "auto"),
     }
     write_json(json, {name: measure() for name, measure in questions.items()})
 

@@ -106,7 +106,7 @@ class Top(nn.Module):
         return functional.adaptive_avg_pool2d(features, self.grid)
 
     def forward(self, features: Tensor) -> Tensor:
-        return functional.gelu(self.mix(self.reduce(features))).flatten(1)
+        return functional.gelu(self.mix(self.reduce(features)).flatten(1))
 
 
 def default_rank(sites: Sequence[Site], kernel: int, parameters: int) -> int:

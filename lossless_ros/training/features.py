@@ -36,8 +36,8 @@ class Features:
     def batch(self, indices: np.ndarray, part: np.ndarray, generator: torch.Generator) -> Tensor:
         """A random view of each of the frames at[indices][part] (B,): (cameras * B, C, h, w), cameras outermost."""
         views = torch.randint(0, self.values.shape[1], (len(indices),), generator=generator).numpy()
-        chosen = torch.from_numpy(self.values[indices[part], views[part]]).float()
-        return chosen.transpose(0, 1).flatten(0, 1).permute(0, 3, 1, 2)
+        chosen = torch.from_numpy(self.values[indices[part], views[part]])
+        return chosen.transpose(0, 1).flatten(0, 1).float().permute(0, 3, 1, 2)
 
 
 def compute_features(
