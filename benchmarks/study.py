@@ -47,10 +47,11 @@ class Study:
             for mode in MODES:
                 training = self.training(mode, seed)
                 say(f"{mode} {seed}: held-out loss {training['held_out_loss']:.4f} after {training['seconds']:.0f} s")
-            self.evaluate(MODES, seed)
-        for seed in self.options.seeds if self.options.rounds else ():
-            self.dagger(seed)
-            self.evaluate((DAGGER,), seed)
+            modes = MODES
+            if self.options.rounds:
+                self.dagger(seed)
+                modes = (*MODES, DAGGER)
+            self.evaluate(modes, seed)
 
     def evaluate(self, modes: tuple[str, ...], seed: int) -> None:
         """Closed loop of these modes in all domains, some episodes of each at a time."""
@@ -85,7 +86,8 @@ class Study:
         """What the rounds of DAgger on the adapters of that seed said."""
         out = self.bundle(DAGGER, seed)
         config = dataclasses.replace(load_training_config(str(self.options.round_config)), seed=seed)
-        parts = (self.bundle("adapters", seed), tuple(self.demonstrations()), self.folder / f"rounds_{seed}", config)
+        some = tuple(self.demonstrations()[: self.options.round_demonstrations])
+        parts = (self.bundle("adapters", seed), some, self.folder / f"rounds_{seed}", config)
         plan = Plan(*parts, episodes=self.options.round_episodes)
 
         def make() -> dict[str, Any]:
@@ -189,7 +191,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
     parser.add_argument("--runtime", default="openvino", help="what runs the policies: torch or openvino")
     parser.add_argument("--rounds", type=int, default=3, help="of DAgger, on the adapters")
-    parser.add_argument("--round-episodes", type=int, default=20)
+    parser.add_argument("--round-episodes", type=int, default=16)
+    parser.add_argument("--round-demonstrations", type=int, default=80, help="of those that it has learnt already")
     parser.add_argument("--round-config", type=Path, default=HERE / "study_round.yaml", help="their training settings")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, default=HERE / "study.json")

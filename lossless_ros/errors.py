@@ -1,10 +1,14 @@
-"""The one error that users see: a single line that says what was wrong and what would be right."""
+"""Errors that users see, each a single line: what was wrong, and what would be right."""
 
 from collections.abc import Iterable
 
 
 class LosslessError(Exception):
     """A mistake of the user's; its text is one line. The command line prints it and exits with 2."""
+
+
+class DataError(ValueError):
+    """A ROS message that cannot be used; the text says why."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> LosslessError:

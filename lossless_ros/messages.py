@@ -5,60 +5,15 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.contract import JOINT_STATES, TCP_POSE, Contract, Robot
+from lossless_ros.errors import DataError
+from lossless_ros.images import fit, image_to_rgb
 
 Sample = tuple[np.ndarray, ...]  # one array per use of the stream: an image, or parts of the proprioception
-
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC1": 1, "8UC3": 3}
-
-
-class DataError(ValueError):
-    """A message that cannot be used; the text says why."""
 
 
 def stamp_ns(msg: Any) -> int:
     """Header stamp [ns]."""
     return int(msg.header.stamp.sec) * 1_000_000_000 + int(msg.header.stamp.nanosec)
-
-
-def image_to_rgb(msg: Any) -> np.ndarray:
-    """RGB image (H, W, 3) uint8 of a sensor_msgs Image or CompressedImage.
-
-    Raises:
-        DataError: unknown encoding, size that does not fit the data, or compressed data that does not decode.
-    """
-    import cv2
-
-    if not hasattr(msg, "encoding"):
-        image = cv2.imdecode(np.frombuffer(msg.data, np.uint8), cv2.IMREAD_COLOR) if len(msg.data) else None
-        if image is None:
-            raise DataError(f"compressed image ({msg.format}, {len(msg.data)} bytes) does not decode")
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    channels = _CHANNELS.get(msg.encoding)
-    if channels is None:
-        raise DataError(f"encoding '{msg.encoding}' is not one of {', '.join(_CHANNELS)}")
-    height, width, step = int(msg.height), int(msg.width), int(msg.step)
-    data = np.frombuffer(msg.data, np.uint8)
-    if height < 1 or width < 1 or step < width * channels or data.size < height * step:
-        raise DataError(f"{width}x{height} {msg.encoding} with step {step} does not fit {data.size} bytes")
-    image = data[: height * step].reshape(height, step)[:, : width * channels].reshape(height, width, channels)
-    if channels == 1:
-        return np.repeat(image, 3, axis=2)
-    image = image[:, :, :3]
-    return image[:, :, ::-1] if msg.encoding.startswith("bgr") or msg.encoding == "8UC3" else image
-
-
-def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Centre crop to the wanted aspect, then area resampling: (H, W, 3) -> (height, width, 3), contiguous."""
-    import cv2
-
-    rows, cols = image.shape[:2]
-    if (rows, cols) != (height, width):
-        crop_cols = min(cols, max(1, round(rows * width / height)))
-        crop_rows = min(rows, max(1, round(cols * height / width)))
-        top, left = (rows - crop_rows) // 2, (cols - crop_cols) // 2
-        crop = np.ascontiguousarray(image[top : top + crop_rows, left : left + crop_cols])
-        image = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(image)
 
 
 def joint_positions(msg: Any, names: tuple[str, ...]) -> np.ndarray:

@@ -9,7 +9,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (  # each part may import from its own row and the rows above it
-    {"__init__", "errors", "paths", "settings", "contract", "messages", "frames", "safety", "kinematics", "provenance"},
+    {
+        "__init__",
+        "errors",
+        "paths",
+        "settings",
+        "contract",
+        "images",
+        "messages",
+        "frames",
+        "safety",
+        "kinematics",
+        "provenance",
+    },
     {"episodes", "models"},
     {"training", "evaluation"},
     {"nodes", "cli", "cli_bench", "cli_dagger", "cli_options", "demo", "info", "progress"},

@@ -12,9 +12,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
 from lossless_ros.episodes.timing import timing_fault
-from lossless_ros.errors import LosslessError
+from lossless_ros.errors import DataError, LosslessError
 from lossless_ros.frames import Aligner, Frame
-from lossless_ros.messages import DataError, decode, stamp_ns
+from lossless_ros.messages import decode, stamp_ns
 
 INFO_KEY = "lossless"  # key of the episode's JSON in metadata.yaml's custom_data
 _TYPES = get_typestore(Stores.ROS2_JAZZY)

@@ -120,7 +120,7 @@ def _holds_copy(tensors: dict[str, torch.Tensor], source: Any) -> bool:
 
 
 def _frame(contract: Any, image: np.ndarray) -> Frame:
-    from lossless_ros.messages import fit
+    from lossless_ros.images import fit
 
     images = tuple(fit(image, c.width, c.height) for c in contract.cameras)
     return Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})

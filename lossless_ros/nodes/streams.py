@@ -12,8 +12,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot
+from lossless_ros.errors import DataError
 from lossless_ros.frames import Aligner, Frame
-from lossless_ros.messages import DataError, decode, stamp_ns
+from lossless_ros.messages import decode, stamp_ns
 
 TRANSPORTS = ("auto", "raw", "compressed")
 

@@ -14,7 +14,7 @@ from lossless_ros.contract import load_contract  # noqa: E402
 from lossless_ros.episodes.reader import read_episode  # noqa: E402
 from lossless_ros.errors import LosslessError  # noqa: E402
 from lossless_ros.evaluation.rollout import evaluate  # noqa: E402
-from lossless_ros.messages import image_to_rgb  # noqa: E402
+from lossless_ros.images import image_to_rgb  # noqa: E402
 from lossless_ros.nodes.over_ros import evaluate_over_ros  # noqa: E402
 
 PERIOD = 50_000_000
