@@ -34,6 +34,7 @@ ARGUMENTS = {  # name: (default or None, description)
     "contract": ("", "name of config/contracts or path; default: the bundle's own"),
     "device": ("auto", "auto, cpu or cuda"),
     "runtime": ("auto", "what runs the policy: auto, torch, openvino or cuda_graph"),
+    "command": ("", "twist, joint_velocity or joint_trajectory; default: what the robot's file says, or twist"),
     "dry_run": ("true", "true: commands go to ~/would_send only"),
     "use_sim_time": ("false", "take the time from /clock"),
     "namespace": ("", "namespace of the node and its topics"),
@@ -55,6 +56,7 @@ def inference(context: LaunchContext) -> list:
     """The node, and the events that configure and then activate it."""
     arguments = context.launch_configurations
     files = [str(find_config("robots", arguments["robot"])), arguments["params_file"]]
+    command = {"command": typed("command", str)} if arguments["command"] else {}
     node = LifecycleNode(
         package="lossless_ros",
         executable="inference_node",
@@ -68,6 +70,7 @@ def inference(context: LaunchContext) -> list:
                 "dry_run": typed("dry_run", bool),
                 "use_sim_time": typed("use_sim_time", bool),
                 **{name: typed(name, str) for name in ("task", "robot", "contract", "device", "runtime")},
+                **command,
             },
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],

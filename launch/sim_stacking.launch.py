@@ -21,12 +21,16 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking has the res
     "episodes": ("10", "number of episodes"),
     "mode": ("real_time", "real_time, or lock_step: each step waits for its command"),
     "result": ("", "JSON file for the score"),
+    "command": ("twist", "twist, joint_velocity or joint_trajectory, for both nodes"),
     "robot": ("sim", "name of config/robots or path of a robot's parameter file"),
     "dry_run": ("false", "true: commands go to ~/would_send only"),
     "contract": ("rgb_stacking", "name of config/contracts or path, for both nodes"),
     "use_sim_time": ("true", "take the time from /clock"),
 }
-WORDS, NUMBERS = ("task", "domain", "contract", "mode", "result"), ("seed", "episodes")  # the simulator's parameters
+WORDS, NUMBERS = (
+    ("task", "domain", "contract", "command", "mode", "result"),
+    ("seed", "episodes"),
+)  # the simulator's parameters
 SIMULATOR = {**dict.fromkeys(WORDS, str), **dict.fromkeys(NUMBERS, int)}
 
 

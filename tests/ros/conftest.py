@@ -24,8 +24,9 @@ class World:
     Nodes run in this interpreter and its import path, or in another.
     """
 
-    def __init__(self, python: str = sys.executable, path: Sequence[str] = sys.path) -> None:
+    def __init__(self, python: str = sys.executable, path: Sequence[str] | None = None) -> None:
         self._python = python
+        path = sys.path if path is None else path  # not the one of before: importing cv2 leaves its own folder there
         self.domain_id = random.SystemRandom().randint(1, 101)
         self.namespace = f"/test_{secrets.token_hex(4)}"
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folder for folder in path if folder)}

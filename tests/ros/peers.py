@@ -83,7 +83,7 @@ class Robot(Peer):
         self.node.create_subscription(Float64MultiArray, GRIPPERS, lambda msg: self.grippers.append(msg.data[0]), 10)
         self.node.create_subscription(TwistStamped, "inference_node/would_send", self.would.append, 10)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self._picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+        self.picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
         self.node.create_timer(0.05, self._publish)
         self.begin()
 
@@ -134,12 +134,12 @@ class Robot(Peer):
             msg.header.stamp = self._now()
             if isinstance(msg, Image):
                 msg.height, msg.width, msg.encoding, msg.step = 128, 128, "rgb8", 3 * 128
-                msg.data.frombytes(self._picture.data.cast("B"))
+                msg.data.frombytes(self.picture.data.cast("B"))
             else:
                 import cv2
 
                 msg.format = "jpeg"
-                msg.data.frombytes(cv2.imencode(".jpg", self._picture)[1].tobytes())
+                msg.data.frombytes(cv2.imencode(".jpg", self.picture)[1].tobytes())
             self._send(camera, publisher, msg)
 
     def _send(self, stream: str, publisher: Any, msg: Any) -> None:

@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
+
+from lossless_ros.images import image_to_rgb
 
 
 def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
@@ -64,7 +69,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters: dict[str, Any], line: str) -> None:
     process = world.start("inference_node", **{"autostart": True, "bundles": bundle, **parameters})
     output, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
+    assert process.returncode == 2, errors
     assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
     assert not output
 
@@ -75,7 +80,7 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
     world = make_world()
     robot = world.robot()
     task = "rgb_stacking/triplet1"
-    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu")
+    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu", debug_image=True)
     yield SimpleNamespace(world=world, robot=robot)
     world.close()
 
@@ -96,6 +101,17 @@ def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     assert set(robot.grippers) <= {0.0, 0.8}
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
     assert report["task"] == "rgb_stacking/triplet1" and report["device"] == "cpu"
+
+
+def test_debug_image_is_what_the_policy_sees(running: Any) -> None:
+    world, robot = running.world, running.robot
+    seen: list[Image] = []
+    looking = robot.node.create_subscription(Image, "inference_node/debug/image", seen.append, qos_profile_sensor_data)
+    msg = world.wait_until(lambda: seen and seen[-1])
+    robot.node.destroy_subscription(looking)
+    np.testing.assert_array_equal(image_to_rgb(msg), np.concatenate([robot.picture] * 2, axis=1))
+    stamps = [(sent.header.stamp.sec, sent.header.stamp.nanosec) for sent in robot.commands]
+    assert (msg.header.stamp.sec, msg.header.stamp.nanosec) <= stamps[-1]
 
 
 def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
