@@ -4,14 +4,17 @@
 
 The node runs as a process, the robot is a plain ROS 2 program in this one. Every `--every` seconds its cameras fall
 silent; the arm has to be told to stop within `--patience` seconds, and has to move again when they are back. Memory is
-the node's resident set; its slope is a straight line through the samples after the first fifth of the time.
+the node's resident set; its slope is a straight line through the samples after the first fifth of the time. The file is
+written anew after every failure of the cameras, so that a run that is cut off keeps what it saw.
 """
 
 import argparse
 import json
 import os
+import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,30 +28,40 @@ SAMPLE_S = 1.0
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def soak(minutes: float, every: float, patience: float, runtime: str, folder: Path) -> dict[str, Any]:
-    """The document: commands, stops {expected, missed, after_ms}, memory_mb {first, last, largest, per_hour}."""
+Tell = Callable[[dict[str, Any]], object]
+
+
+def soak(
+    minutes: float, every: float, patience: float, runtime: str, folder: Path, tell: Tell = lambda result: None
+) -> dict[str, Any]:
+    """The document: commands, stops {expected, missed, after_ms}, memory_mb {first, last, largest, per_hour}.
+
+    `tell` gets it after every failure of the cameras, as far as it has come.
+    """
     bundle = write_policy(folder / "policy.safetensors", "rgb_stacking/triplet1", seed=1)
     world = World()
     try:
         robot = world.robot()
         node = world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime=runtime)
         world.wait_until(lambda: robot.moving and robot.diagnostics)
-        return _run(world, robot, node.pid, minutes, every, patience) | {"runtime": robot.diagnostics[-1]["runtime"]}
+        return _run(world, robot, node, minutes, every, patience, tell)
     finally:
         world.close()
 
 
-def _run(world: World, robot: Robot, pid: int, minutes: float, every: float, patience: float) -> dict[str, Any]:
+def _run(
+    world: World, robot: Robot, node: "subprocess.Popen[str]", minutes: float, every: float, patience: float, tell: Tell
+) -> dict[str, Any]:
     begin = time.monotonic()
     samples: list[tuple[float, float]] = []
     after: list[float] = []
-    expected, first = 0, len(robot.commands)
+    expected, first, result = 0, len(robot.commands), {}
     while time.monotonic() < begin + 60 * minutes:
         calm = min(time.monotonic() + every, begin + 60 * minutes)
         while time.monotonic() < calm:
-            samples.append((time.monotonic() - begin, _memory(pid)))
+            samples.append((time.monotonic() - begin, _memory(node.pid)))
             time.sleep(SAMPLE_S)
-        world.wait_until(lambda: robot.moving)
+        _wait_until_moving(world, robot, node)
         expected += 1
         robot.cameras, broken = False, time.monotonic()
         while robot.moving and time.monotonic() < broken + patience:
@@ -56,17 +69,31 @@ def _run(world: World, robot: Robot, pid: int, minutes: float, every: float, pat
         if not robot.moving:
             after.append(1e3 * (time.monotonic() - broken))
         robot.cameras = True
-        world.wait_until(lambda: robot.moving)
-    report = robot.diagnostics[-1]
-    return {
-        "minutes": minutes,
-        "commands": len(robot.commands) - first,
-        "stops": {"expected": expected, "missed": expected - len(after), "after_ms": percentiles(after)},
-        "stops_by_kind": report["stops by kind"],
-        "latency_ms": report["frame to command p50/p99/max [ms]"],
-        "memory_mb": _summary(samples),
-        "load": os.getloadavg()[2],
-    }
+        _wait_until_moving(world, robot, node)
+        report = robot.diagnostics[-1]
+        result = {
+            "minutes": (time.monotonic() - begin) / 60,
+            "commands": len(robot.commands) - first,
+            "stops": {"expected": expected, "missed": expected - len(after), "after_ms": percentiles(after)},
+            "stops_by_kind": report["stops by kind"],
+            "latency_ms": report["frame to command p50/p99/max [ms]"],
+            "memory_mb": _summary(samples),
+            "load": os.getloadavg()[2],
+            "runtime": report["runtime"],
+        }
+        tell(result)
+    return result
+
+
+def _wait_until_moving(world: World, robot: Robot, node: "subprocess.Popen[str]") -> None:
+    """The arm moves again within a minute, or the run ends with what the node says."""
+    try:
+        world.wait_until(lambda: robot.moving, 60.0)
+    except AssertionError as error:
+        state = (
+            f"node ended with {node.returncode}" if node.poll() is not None else f"node says {robot.diagnostics[-1]}"
+        )
+        raise SystemExit(f"the arm does not move again: {state} {error}") from None
 
 
 def _memory(pid: int) -> float:
@@ -81,6 +108,11 @@ def _summary(samples: list[tuple[float, float]]) -> dict[str, float]:
     return {"first": memory[0], "last": memory[-1], "largest": max(memory), "per_hour": 3600 * float(slope)}
 
 
+def _write(result: dict[str, Any], path: Path | None) -> None:
+    if path:
+        path.write_text(json.dumps(result, indent=1) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
@@ -90,11 +122,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        result = soak(options.minutes, options.every, options.patience, options.runtime, Path(folder))
-    text = json.dumps(result, indent=1)
-    print(text)
-    if options.json:
-        options.json.write_text(text + "\n")
+        parts = (options.minutes, options.every, options.patience, options.runtime, Path(folder))
+        result = soak(*parts, lambda so_far: _write(so_far, options.json))
+    print(json.dumps(result, indent=1))
 
 
 if __name__ == "__main__":
