@@ -10,7 +10,6 @@ Another --config is another study and belongs in another folder (the demonstrati
 import argparse
 import dataclasses
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect, episode_name
 from lossless_ros.evaluation.compare import compare
 from lossless_ros.evaluation.rollout import evaluate, summarize
+from lossless_ros.models.bundle import write_atomically
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import load_training_config
@@ -135,8 +135,8 @@ class Study:
                 for domain, by_mode in results.items()
             },
         }
-        replace(self.options.json, json.dumps(document, indent=1) + "\n")
-        replace(self.options.json.with_suffix(".md"), table(document))
+        write_atomically(self.options.json, (json.dumps(document, indent=1) + "\n").encode())
+        write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
 
 
 def in_pairs(by_mode: dict[str, Any]) -> dict[str, Any]:
@@ -177,15 +177,8 @@ def without_paths(document: Any) -> Any:
 def kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The document at `path`, made first if it is not there yet."""
     if not path.exists():
-        replace(path, json.dumps(make(), indent=1) + "\n")
+        write_atomically(path, (json.dumps(make(), indent=1) + "\n").encode())
     return dict(json.loads(path.read_text()))
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text(text)
-    os.replace(part, path)
 
 
 def say(line: str) -> None:
