@@ -1,5 +1,6 @@
 """What a configured inference node consists of: streams, policies, guarded commands, watchdog, diagnostics."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,12 @@ class Driver:
         self._loop = InferenceLoop(self._act)
         self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Both also come when the node's clock stands still or jumps.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watchdog = node.create_timer(0.5 / self.contract.rate_hz, self._watch, clock=steady)
-        self._reporter = node.create_timer(1.0, self._report, clock=steady)
+        # Also comes when the node's clock stands still or jumps.
+        self._reporter = node.create_timer(1.0, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        # Beside the executor, so that nothing that holds up a callback holds up the stop.
+        self._closed = threading.Event()
+        self._watchdog = threading.Thread(target=self._keep_watch, name="watchdog", daemon=True)
+        self._watchdog.start()
 
     @property
     def _policy(self) -> Any:
@@ -78,10 +81,11 @@ class Driver:
         """Deactivate and let go of everything."""
         self.deactivate("shutting down")
         self._loop.close()
+        self._closed.set()
+        self._watchdog.join(timeout=2.0)
         self._streams.close()
         self._commands.destroy()
-        for timer in (self._watchdog, self._reporter):
-            self._node.destroy_timer(timer)
+        self._node.destroy_timer(self._reporter)
         self._node.destroy_publisher(self._diagnostics)
         if self._debug:
             self._debug.destroy()
@@ -143,6 +147,13 @@ class Driver:
 
     def _now(self) -> int:
         return self._node.get_clock().now().nanoseconds
+
+    def _keep_watch(self) -> None:
+        while not self._closed.wait(0.5 / self.contract.rate_hz):
+            try:
+                self._watch()
+            except Exception as error:  # a watchdog that fails must not be missed
+                self._commands.stop("watchdog", f"{type(error).__name__}: {error}")
 
     def _watch(self) -> None:
         jump = self._commands.clock_fault()

@@ -17,6 +17,7 @@ from lossless_ros.nodes.checks import check
 from lossless_ros.nodes.driver import Driver
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
 from lossless_ros.nodes.process import run
+from lossless_ros.nodes.stderr import unblocked_stderr
 from lossless_ros.nodes.streams import TRANSPORTS
 from lossless_ros.safety import NO_BOX, RESUME
 
@@ -173,7 +174,8 @@ class InferenceNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `inference_node`."""
-    return run(InferenceNode, args)
+    with unblocked_stderr():
+        return run(InferenceNode, args)
 
 
 if __name__ == "__main__":

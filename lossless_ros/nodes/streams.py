@@ -1,5 +1,6 @@
 """Subscriptions to the contract's streams; messages become frames through the same code as a bag's."""
 
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class Streams:
         self.rejected: Counter[str] = Counter()  # messages per stream that could not be used
         self.faults: dict[str, str] = {}  # what is wrong with the newest message of a stream
         self.aligner = Aligner(contract)
+        self._lock = threading.Lock()  # of the aligner
         self.frames = 0
         self._node, self._robot, self._on_frame = node, robot, on_frame
         self._auto = transport == "auto"
@@ -52,8 +54,8 @@ class Streams:
             if self._node.count_publishers(subscription.topic_name):
                 continue
             if self._auto and self._is_camera(stream) and self._node.count_publishers(self._compressed(stream)):
-                self._node.destroy_subscription(subscription)
                 self._subscriptions[stream] = self._subscribe(stream, compressed=True)
+                self._node.destroy_subscription(subscription)
             else:
                 missing.append(stream)
         return missing
@@ -69,8 +71,9 @@ class Streams:
         return (len(arrivals) - 1) / max(time.monotonic() - arrivals[0], 1e-9) if len(arrivals) > 1 else 0.0
 
     def restart(self) -> None:
-        """Forget all samples: the next frame is made of what comes from now on."""
-        self.aligner.reset()
+        """Forget all samples: the next frame is made of what comes from now on. Any thread may call it."""
+        with self._lock:
+            self.aligner.reset()
 
     def close(self) -> None:
         for subscription in self._subscriptions.values():
@@ -102,6 +105,8 @@ class Streams:
             self._node.get_logger().error(f"{self.topic(stream)}: {error}", throttle_duration_sec=2.0)
             return
         self.faults.pop(stream, None)
-        for frame in self.aligner.push(stream, stamp_ns(msg), sample):
+        with self._lock:
+            frames = self.aligner.push(stream, stamp_ns(msg), sample)
+        for frame in frames:
             self.frames += 1
             self._on_frame(frame)

@@ -17,6 +17,23 @@ from tests.ros.peers import TWISTS, SimulatedRobot
 
 TASK = "rgb_stacking/triplet"  # and a number: 1 drives well, 2 gives NaN, 3 fails, 4 is slow
 IN_TIME_S = 3.0  # generous: 0.2 s of max_age_s and a period are due, the rest is for slow machines
+NOBODY_READS = """
+import os
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x")
+except BlockingIOError:
+    os.set_blocking(2, True)
+"""
+NO_MORE_CALLBACKS = """
+import threading
+from lossless_ros.nodes.driver import Driver
+def report(self):
+    if self._commands.sent:
+        threading.Event().wait()
+Driver._report = report
+"""
 BROKEN_MODELS = """
 import time
 import lossless_ros.models.policy as module
@@ -194,6 +211,32 @@ def test_killed_node_says_nothing_more(running: Any) -> None:
     n = len(robot.commands)
     time.sleep(0.5)
     assert len(robot.commands) == n
+
+
+def test_log_that_nobody_reads_holds_up_nothing(world: Any, steady: Path) -> None:
+    robot = world.robot()
+    node = world.start("inference_node", before=NOBODY_READS, bundles=steady, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving)
+    for _ in range(2):
+        robot.cameras = False
+        world.wait_until(lambda: not robot.moving)
+        robot.cameras = True
+        world.wait_until(lambda: robot.moving)
+    assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: not robot.moving)
+    node.send_signal(signal.SIGTERM)
+    world.wait_until(lambda: node.poll() is not None)
+    assert node.returncode == 0
+
+
+def test_callback_that_never_returns_does_not_hold_up_the_stop(world: Any, steady: Path) -> None:
+    robot = world.robot()
+    node = world.start("inference_node", before=NO_MORE_CALLBACKS, bundles=steady, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving)
+    world.wait_until(lambda: not robot.moving)  # the callback hangs within a second: no more frames
+    node.send_signal(signal.SIGTERM)
+    world.wait_until(lambda: node.poll() is not None)
+    assert node.returncode == 0
 
 
 def test_damaged_bundle_is_refused_at_configure(world: Any, bundle: Path, tmp_path: Path) -> None:
