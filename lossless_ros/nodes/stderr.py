@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _CHUNK = 65536
 _LAST_WORDS_S = 1.0
@@ -14,8 +14,8 @@ _LAST_WORDS_S = 1.0
 def unblocked_stderr() -> Iterator[None]:
     """Standard error never waits for its reader; lines that find no room are dropped.
 
-    A full pipe or a terminal held by Ctrl-S would else stop the thread that logs, and a robot's driver with it. Lines go
-    through a pipe of the process's own, from which a thread hands them on.
+    A full pipe or a terminal held by Ctrl-S would else stop the thread that logs, and a robot's driver with it. Lines
+    go through a pipe of the process's own, from which a thread hands them on.
     """
     if os.isatty(2):
         os.environ.setdefault("RCUTILS_COLORIZED_OUTPUT", "1")  # rcutils sees only the pipe
@@ -36,9 +36,7 @@ def unblocked_stderr() -> Iterator[None]:
 
 def _hand_on(inside: int, theirs: int) -> None:
     while chunk := os.read(inside, _CHUNK):
-        try:
+        with suppress(OSError):  # nobody reads it any more
             os.write(theirs, chunk)
-        except OSError:
-            pass  # nobody reads it any more
     os.close(inside)
     os.close(theirs)
