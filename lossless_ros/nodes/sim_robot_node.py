@@ -39,6 +39,8 @@ PARAMETERS = (
     Parameter("timeout", 120.0, "Give up when no inference node answers for this long [s]."),
 )
 COMMAND_TIMEOUT_S = 0.1  # as MoveIt Servo's incoming_command_timeout: then the arm stands still
+_PAUSE_NS = 10_000_000_000  # between episodes: longer than any chunk of actions, so that the policy begins anew
+_STOP_S = 1.0  # so long the pause waits for the inference node's stop
 _REPEAT_S = 2.0  # an unanswered observation is published again: images are best effort, one can be lost
 
 
@@ -84,6 +86,8 @@ class SimRobotNode(Node):
             self._wait_for_driver(done)
             seed = first
             while not done.is_set() and (not number or seed < first + number):
+                if seed > first:
+                    self._pause()
                 episode = self._episode(env, seed, done)
                 if episode:
                     self._episodes.append(episode)
@@ -143,6 +147,14 @@ class SimRobotNode(Node):
             about = {"contract": self._contract.name, "draw": draw, "version": __version__}
             recorder.close({**names, **about, **outcome.result()})
         return {**outcome.result(), "return": rewards}
+
+    def _pause(self) -> None:
+        """Let time pass: the inference node stops for want of data before the next episode begins."""
+        since = time.monotonic()
+        self._stamp += _PAUSE_NS
+        self._robot.tick(self._stamp)
+        self._robot.wait_for_any(since, _STOP_S)
+        self._stamp += self._contract.period_ns  # a stop of before is no answer to the first observation
 
     def _recorder(self, seed: int) -> EpisodeWriter | None:
         folder = self._parameters["record"]

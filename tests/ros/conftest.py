@@ -143,7 +143,7 @@ def make_bundle() -> Callable[..., Path]:
     return write_policy
 
 
-def write_policy(path: Path, task: str, seed: int, always: tuple[float, ...] = ()) -> Path:
+def write_policy(path: Path, task: str, seed: int, always: tuple[float, ...] = (), chunk: int = 1) -> Path:
     import torch
 
     from lossless_ros.contract import load_contract
@@ -153,7 +153,7 @@ def write_policy(path: Path, task: str, seed: int, always: tuple[float, ...] = (
     from lossless_ros.models.network_config import NetworkConfig
 
     backbone, contract = load_backbone("tf_efficientnet_lite0"), load_contract("rgb_stacking")
-    config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 128, 64, 2, (16,))
+    config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 128, 64, 2, (16,), chunk)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = Network(config, backbone, contract)

@@ -33,7 +33,7 @@ def test_lock_step_is_the_environment_itself(world: Any, tmp_path: Path) -> None
     _, errors = robot.communicate(timeout=300)
     assert robot.returncode == 0, errors
     stamps = sorted(pilot.images)
-    assert np.diff(stamps).tolist() == [PERIOD] * 7
+    assert np.diff(stamps).tolist() == [PERIOD] * 3 + [10_000_000_000 + 2 * PERIOD] + [PERIOD] * 3
     env = make_env(TASK, "nominal", cameras=("basket_front_left", "basket_front_right"), image_size=128)
     action = np.array([0.02, 0, 0, 0, 1], np.float32)
     for seed, first in ((3, 0), (4, 4)):
@@ -91,17 +91,20 @@ def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
         evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")
 
 
-def test_in_process_and_over_ros_agree_action_for_action(bundle: Path, tmp_path: Path) -> None:
-    """The bags of both runs hold the same frames and the same commands, bit for bit."""
-    direct = evaluate(None, "randomized", 1, 7, bundle, record=tmp_path / "direct", max_steps=6)
-    over_ros = evaluate_over_ros(None, "randomized", 1, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk: int) -> None:
+    """The bags of both runs hold the same frames and the same commands, bit for bit; no episode knows of another."""
+    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk=chunk)
+    direct = evaluate(None, "randomized", 2, 7, bundle, record=tmp_path / "direct", max_steps=6)
+    over_ros = evaluate_over_ros(None, "randomized", 2, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
     contract = load_contract("rgb_stacking")
-    one, other = (read_episode(tmp_path / way / "episode_000007", contract) for way in ("direct", "ros"))
-    assert len(one.frames) == len(other.frames) == 6 and np.ptp(one.actions, axis=0).max() > 0
-    np.testing.assert_array_equal(one.actions, other.actions)
-    for a, b in zip(one.frames, other.frames, strict=True):
-        np.testing.assert_array_equal(a.images, b.images)
-        np.testing.assert_array_equal(a.proprioception, b.proprioception)
+    for name in ("episode_000007", "episode_000008"):
+        one, other = (read_episode(tmp_path / way / name, contract) for way in ("direct", "ros"))
+        assert len(one.frames) == len(other.frames) == 6 and np.ptp(one.actions, axis=0).max() > 0
+        np.testing.assert_array_equal(one.actions, other.actions)
+        for a, b in zip(one.frames, other.frames, strict=True):
+            np.testing.assert_array_equal(a.images, b.images)
+            np.testing.assert_array_equal(a.proprioception, b.proprioception)
     own = {"driver_ms", "return"}
-    mine, theirs = ({k: v for k, v in d["episodes"][0].items() if k not in own} for d in (direct, over_ros))
+    mine, theirs = ([{k: v for k, v in e.items() if k not in own} for e in d["episodes"]] for d in (direct, over_ros))
     assert mine == theirs
