@@ -67,6 +67,7 @@ setup(
         "sim": simulator,
         "ros": ros,
         "cpu": ["openvino"],  # the node's fast runtime on a CPU
+        "onnx": ["onnxruntime", "onnx", "onnxscript"],  # the runtimes onnxruntime and tensorrt
         "joints": ["mink"],  # joint commands by differential inverse kinematics
         "training": ["tensorboard"],
         "cluster": ["ray"],  # collection over many machines

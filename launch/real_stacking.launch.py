@@ -33,7 +33,7 @@ ARGUMENTS = {  # name: (default or None, description)
     "params_file": ("", "more parameters, read after the robot's"),
     "contract": ("", "name of config/contracts or path; default: the bundle's own"),
     "device": ("auto", "auto, cpu or cuda"),
-    "runtime": ("auto", "what runs the policy: auto, torch, openvino or cuda_graph"),
+    "runtime": ("auto", "what runs the policy: auto, torch, openvino, onnxruntime, cuda_graph or tensorrt"),
     "command": ("", "twist, joint_velocity or joint_trajectory; default: what the robot's file says, or twist"),
     "dry_run": ("true", "true: commands go to ~/would_send only"),
     "use_sim_time": ("false", "take the time from /clock"),

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.models.runtimes import RUNTIMES
+
 # what worker processes and nodes must know as well goes to them in the environment
 
 
@@ -36,4 +38,4 @@ Weights = Annotated[
 ]
 Hub = Annotated[bool, typer.Option("--allow-hub", help="Download weights that are nowhere else.", callback=_hub)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Runtime = Annotated[str, typer.Option(help="What runs it: torch (reference), openvino, cuda_graph, auto.")]
+Runtime = Annotated[str, typer.Option(help=f"What runs it, torch is the reference: {', '.join(RUNTIMES)}.")]

@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     # raw action (B, A) from images (cameras * B, 3, S, S) in 0..1 and proprioception (B, P)
     Run = Callable[[Tensor, Tensor], Tensor]
 
-RUNTIMES = ("auto", "torch", "openvino", "cuda_graph")
+RUNTIMES = ("auto", "torch", "openvino", "onnxruntime", "cuda_graph", "tensorrt")
 PRECISIONS = ("auto", "float32", "float16")
+_NEEDS = {
+    "openvino": ("openvino",),
+    **dict.fromkeys(("onnxruntime", "tensorrt"), ("onnxruntime", "onnx", "onnxscript")),
+}
+_ONLY_ON = {"openvino": "cpu", "cuda_graph": "cuda", "tensorrt": "cuda"}
+_IN_HALF = ("cuda_graph", "tensorrt")
 
 _graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()  # by what fixes their shape
 
@@ -35,19 +41,20 @@ def find_runtime(name: str, device: "torch.device") -> str:
     """
     if name not in RUNTIMES:
         raise unknown("runtime", name, RUNTIMES)
-    installed = importlib.util.find_spec("openvino") is not None
     if name == "auto":
-        return "openvino" if installed and device.type == "cpu" else "torch"
-    if name == "openvino" and not installed:
-        raise LosslessError("runtime openvino is not installed; run: pip install openvino, or use runtime torch")
-    wanted = {"openvino": "cpu", "cuda_graph": "cuda"}.get(name, device.type)
+        return "openvino" if device.type == "cpu" and importlib.util.find_spec("openvino") else "torch"
+    missing = [package for package in _NEEDS.get(name, ()) if importlib.util.find_spec(package) is None]
+    if missing:
+        packages = " ".join(missing)
+        raise LosslessError(f"runtime {name} is not installed; run: pip install {packages}, or use runtime torch")
+    wanted = _ONLY_ON.get(name, device.type)
     if device.type != wanted:
         raise LosslessError(f"runtime {name} runs on {wanted}, not on {device.type}; use runtime torch there")
     return name
 
 
 def find_precision(name: str, runtime: str) -> str:
-    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs, else float32.
+    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs and TensorRT, else float32.
 
     Raises:
         LosslessError: not known, or not what this runtime can do.
@@ -55,9 +62,9 @@ def find_precision(name: str, runtime: str) -> str:
     if name not in PRECISIONS:
         raise unknown("precision", name, PRECISIONS)
     if name == "auto":
-        return "float16" if runtime == "cuda_graph" else "float32"
-    if name == "float16" and runtime != "cuda_graph":
-        raise LosslessError(f"runtime {runtime} computes in float32; float16 is for runtime cuda_graph")
+        return "float16" if runtime in _IN_HALF else "float32"
+    if name == "float16" and runtime not in _IN_HALF:
+        raise LosslessError(f"runtime {runtime} computes in float32; float16 is for {' and '.join(_IN_HALF)}")
     return name
 
 
@@ -84,6 +91,12 @@ def make_runtime(name: str, precision: str, network: "Network", backbone: "Backb
         if shape not in graphs:
             graphs[shape] = compile_graph(network, backbone)
         return Worn(graphs[shape], network)
+    if name in ("onnxruntime", "tensorrt"):
+        from lossless_ros.models.runtimes_onnx import Bound, make_session
+
+        if shape not in graphs:
+            graphs[shape] = make_session(network, backbone, name, precision == "float16")
+        return Bound(graphs[shape], network)
     from lossless_ros.models.runtimes_cuda import CudaGraph
 
     if shape not in graphs:

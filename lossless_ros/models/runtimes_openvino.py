@@ -5,33 +5,15 @@ six times the time and reports its use over the network. A ViT at another image 
 torch, because OpenVINO resamples its positions in its own way.
 """
 
-import copy
 import warnings
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
-
-
-class _WeightsAsInputs(nn.Module):
-    """The network with its weights as arguments of the call. Images come as they lie in memory, channels innermost."""
-
-    def __init__(self, network: Network, backbone: Backbone) -> None:
-        super().__init__()
-        self._names = list(network.state_dict())
-        self._parts = (copy.deepcopy(network), backbone)  # in a tuple they are no modules of this one
-
-    def forward(self, images: Tensor, proprioception: Tensor, *weights: Tensor) -> Tensor:
-        network, backbone = self._parts
-        for name, weight in zip(self._names, weights, strict=True):
-            path, _, leaf = name.rpartition(".")
-            owner = network.get_submodule(path)
-            delattr(owner, leaf)  # a parameter gives way to a plain attribute only when it is gone
-            setattr(owner, leaf, weight)
-        return network(backbone, images.permute(0, 3, 1, 2), proprioception)
+from lossless_ros.models.weights_as_inputs import WeightsAsInputs, example
 
 
 def compile_graph(network: Network, backbone: Backbone) -> Any:
@@ -40,12 +22,10 @@ def compile_graph(network: Network, backbone: Backbone) -> Any:
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    size = network.config.image_size
-    images, felt = torch.zeros(network.cameras, size, size, 3), torch.zeros(1, len(network.mean))
-    inputs = (images, felt, *network.state_dict().values())
+    inputs = example(network)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of shapes becoming constants, which is meant
-        traced = torch.jit.trace(_WeightsAsInputs(network, backbone), inputs, check_trace=False)
+        traced = torch.jit.trace(WeightsAsInputs(network, backbone), inputs, check_trace=False)
         decoder = TorchScriptPythonDecoder(traced, example_input=inputs)  # has to live until the graph is converted
         reader = FrontEndManager().load_by_framework("pytorch")
         graph = reader.load(decoder)

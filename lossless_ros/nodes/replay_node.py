@@ -8,6 +8,7 @@ from pathlib import Path
 from rclpy.node import Node
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.models.runtimes import RUNTIMES
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run
 
@@ -16,7 +17,7 @@ PARAMETERS = (
     Parameter("bag", "", "A rosbag2 folder, or a folder of them."),
     Parameter("robot", "sim", "Robot that recorded it: a name from config/robots or a path."),
     Parameter("device", "auto", "Where the policy runs: auto, cpu, cuda."),
-    Parameter("runtime", "torch", "What runs the policy: torch (the reference), openvino, cuda_graph or auto."),
+    Parameter("runtime", "torch", "What runs the policy; torch is the reference.", RUNTIMES),
     Parameter("result", "", "JSON file for the result; empty: none."),
 )
 

@@ -11,7 +11,7 @@ import torch
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.frames import Frame
-from lossless_ros.models import runtimes_openvino
+from lossless_ros.models import runtimes_onnx, runtimes_openvino
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.families import find_family
@@ -19,9 +19,20 @@ from lossless_ros.models.policy import load_policy
 from lossless_ros.models.runtimes import find_precision, find_runtime
 from tests.models.conftest import awake, write_bundle
 
+
+def has_tensorrt() -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "TensorrtExecutionProvider" in onnxruntime.get_available_providers()
+
+
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
+needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+needs_tensorrt = pytest.mark.skipif(not has_tensorrt(), reason="ONNX Runtime has no TensorRT here")
 LARGEST_DIFFERENCE = [  # of an action's component, in parts of its limit: backbone, image size [px], runtime, bound
     *(
         pytest.param(name, size, "openvino", bound, marks=needs_openvino)
@@ -34,7 +45,18 @@ LARGEST_DIFFERENCE = [  # of an action's component, in parts of its limit: backb
         ]
     ),
     *(
-        pytest.param(name, 64, "cuda_graph", 5e-2, marks=needs_gpu)
+        pytest.param(name, size, "onnxruntime", 1e-4, marks=needs_onnx)
+        for name, size in [
+            ("tf_efficientnet_lite0", 64),
+            ("test_resnet", 64),
+            ("test_nfnet", 64),
+            ("test_vit", 160),
+            ("test_vit", 64),
+        ]
+    ),
+    *(
+        pytest.param(name, 64, runtime, 5e-2, marks=[needs_gpu, *more])
+        for runtime, more in (("cuda_graph", []), ("tensorrt", [needs_tensorrt]))
         for name in ("tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit")
     ),
 ]
@@ -80,10 +102,11 @@ def test_actions_agree_with_torch_also_after_switches_of_task(
     config = dataclasses.replace(config, image_size=size)
     backbone = lite0 if name == lite0.name else small(name)
     compiled = []
-    original = runtimes_openvino.compile_graph
-    monkeypatch.setattr(runtimes_openvino, "compile_graph", lambda *a: compiled.append(a) or original(*a))
+    for module, make in ((runtimes_openvino, "compile_graph"), (runtimes_onnx, "make_session")):
+        original = getattr(module, make)
+        monkeypatch.setattr(module, make, lambda *a, original=original: compiled.append(a) or original(*a))
     paths = write_tasks(tmp_path, backbone, contract, config)
-    device = "cpu" if runtime == "openvino" else "cuda"
+    device = "cpu" if runtime in ("openvino", "onnxruntime") else "cuda"
     fast = [load_policy(path, device, backbone, runtime=runtime) for path in paths]
     reference = [load_policy(path, device, backbone) for path in paths]
     limits = np.array(contract.action.limits)
@@ -94,12 +117,17 @@ def test_actions_agree_with_torch_also_after_switches_of_task(
         assert (np.abs(found - expected) <= bound * limits).all()
         answers.append(expected)
     assert np.abs(answers[0] - answers[1]).max() > bound  # tasks differ by more than runtimes do
-    assert len(compiled) == (runtime == "openvino")  # one graph for all tasks
+    assert len(compiled) == (runtime != "cuda_graph")  # one graph for all tasks
     backbone.to(CPU)
 
 
 @pytest.mark.parametrize(
-    "runtime", [pytest.param("openvino", marks=needs_openvino), pytest.param("cuda_graph", marks=needs_gpu)]
+    "runtime",
+    [
+        pytest.param("openvino", marks=needs_openvino),
+        pytest.param("onnxruntime", marks=needs_onnx),
+        pytest.param("cuda_graph", marks=needs_gpu),
+    ],
 )
 def test_batch_is_its_frames_one_by_one(bundle_path, frames, runtime):
     policy = load_policy(bundle_path, runtime=runtime)
@@ -131,13 +159,16 @@ def test_without_openvino_auto_is_torch_and_asking_for_it_one_line(monkeypatch):
     assert find_runtime("auto", CPU) == "torch"
     with pytest.raises(LosslessError, match="openvino is not installed; run: pip install openvino"):
         find_runtime("openvino", CPU)
+    with pytest.raises(LosslessError, match="tensorrt is not installed; run: pip install onnxruntime onnx onnxscript"):
+        find_runtime("tensorrt", GPU)
 
 
 @pytest.mark.parametrize(
     ("name", "device", "line"),
     [
-        ("warp", CPU, "unknown runtime 'warp'; known: auto, cuda_graph, openvino, torch"),
+        ("warp", CPU, "unknown runtime 'warp'; known: auto, cuda_graph, onnxruntime, openvino, tensorrt, torch"),
         ("cuda_graph", CPU, "runtime cuda_graph runs on cuda, not on cpu; use runtime torch there"),
+        pytest.param("tensorrt", CPU, "runtime tensorrt runs on cuda, not on cpu", marks=needs_onnx),
         pytest.param("openvino", GPU, "runtime openvino runs on cpu, not on cuda", marks=needs_openvino),
     ],
 )
@@ -146,8 +177,8 @@ def test_runtime_that_is_not_there_is_one_line(name, device, line):
         find_runtime(name, device)
 
 
-def test_half_precision_is_for_cuda_graphs():
-    assert find_precision("auto", "cuda_graph") == "float16"
+def test_half_precision_is_for_gpus():
+    assert find_precision("auto", "cuda_graph") == find_precision("auto", "tensorrt") == "float16"
     assert find_precision("auto", "openvino") == "float32"
     assert find_precision("float32", "cuda_graph") == "float32"
     with pytest.raises(LosslessError, match="runtime openvino computes in float32"):
@@ -156,11 +187,22 @@ def test_half_precision_is_for_cuda_graphs():
         find_precision("float7", "torch")
 
 
-@needs_openvino
-def test_policies_with_backbones_of_their_own_share_a_graph_and_no_weights(tmp_path, contract, config, frames):
+@needs_onnx
+def test_onnx_runtime_without_what_is_asked_of_it_is_one_line(bundle_path, monkeypatch):
+    import onnxruntime
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["AzureExecutionProvider"])
+    with pytest.raises(LosslessError, match="needs ONNX Runtime's CPUExecutionProvider and its libraries; here are Az"):
+        load_policy(bundle_path, "cpu", runtime="onnxruntime")
+
+
+@pytest.mark.parametrize(
+    "runtime", [pytest.param("openvino", marks=needs_openvino), pytest.param("onnxruntime", marks=needs_onnx)]
+)
+def test_policies_with_backbones_of_their_own_share_a_graph_and_no_weights(tmp_path, contract, config, frames, runtime):
     backbone = small("test_efficientnet")
     config = dataclasses.replace(config, placements=(), own_backbone="pretrained")
     for path in write_tasks(tmp_path, backbone, contract, config, 2):
-        found = load_policy(path, "cpu", backbone, runtime="openvino").act(frames[0])
+        found = load_policy(path, "cpu", backbone, runtime=runtime).act(frames[0])
         expected = load_policy(path, "cpu", backbone).act(frames[0])
         np.testing.assert_allclose(found, expected, atol=1e-4)
