@@ -151,7 +151,7 @@ def as_reached(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def table(document: dict[str, Any]) -> str:
-    """The study in Markdown: a row per mode and domain."""
+    """The study in Markdown: a row per mode and domain, then the losses."""
     lines = [
         "| mode | domain | success at the end | 95 % | ever | reached | grasped | lifted | above | placed |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -164,6 +164,12 @@ def table(document: dict[str, Any]) -> str:
                 phases = [result["phases"][p] for p in ("reached", "grasped", "lifted", "above", "placed")]
                 cells = [f"{result['successes']} of {result['n']}", f"{low} to {high} %", ever, *phases]
                 lines.append(f"| {mode} | {domain} | {' | '.join(map(str, cells))} |")
+    lines += ["", "| mode | held-out loss of each training seed |", "|---|---|"]
+    for mode in (*MODES, DAGGER):
+        seeds = [training for name, training in document["trainings"].items() if name.rpartition("_")[0] == mode]
+        last = [training["rounds"][-1]["training"] if mode == DAGGER else training for training in seeds]
+        if last:
+            lines.append(f"| {mode} | {', '.join(format(training['held_out_loss'], '.3f') for training in last)} |")
     return "\n".join(lines) + "\n"
 
 
