@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from lossless_ros.contract import load_contract
-from lossless_ros.safety import Guard, Limits, age_fault, approach, fault_of, joint_fault, keep_inside, largest_first
+from lossless_ros.safety import (
+    Guard,
+    Limits,
+    age_fault,
+    approach,
+    brake_before_walls,
+    fault_of,
+    joint_fault,
+    keep_inside,
+    largest_first,
+)
 
 ACTION = load_contract("rgb_stacking").action
 BOX = (0.5, -0.1, 0.1, 0.7, 0.1, 0.3)
@@ -168,8 +178,10 @@ def test_workspace_is_not_left(x: float, wanted: float, allowed: float) -> None:
 
 def test_workspace_leaves_axes_alone_that_the_action_does_not_have() -> None:
     limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
-    velocity = keep_inside(np.array([1.0]), np.array([9.0, 0.95, 9.0]), limits, 0.1)
-    np.testing.assert_allclose(velocity, [0.5])
+    where = np.array([9.0, 0.95, 9.0])
+    np.testing.assert_allclose(keep_inside(np.array([1.0]), where, limits, 0.1), [0.5])
+    # 0.8/3, 0.5/3 and 0.2/3 m/s for a period each are the 0.05 m that are left, 0.1 m/s less each time
+    np.testing.assert_allclose(brake_before_walls(np.array([1.0]), where, limits, 0.1), [0.8 / 3])
 
 
 def test_workspace_is_not_watched_without_a_position() -> None:
