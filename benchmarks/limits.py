@@ -1,0 +1,159 @@
+"""What keeps the study's policies from stacking? The same task with other data and more of it, evaluated in `lab`.
+
+    python -m benchmarks.limits --folder limits --recipes adapters_lab dagger_lab
+
+The domain `lab` is for evaluation. Recipes ending in _lab train in it all the same, to tell what the change of the
+scene's looks costs; their rates are no answer to the study's question. Every part is kept in the folder as soon as it
+is done; the same command goes on where it was, and writes what there is so far to limits.json and limits.md beside
+this file.
+"""
+
+import argparse
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.study import BACKBONE, CONTRACT, TASK, kept, say, without_paths
+from lossless_ros.contract import load_contract
+from lossless_ros.episodes.collect import collect, episode_name
+from lossless_ros.evaluation.rollout import evaluate, summarize
+from lossless_ros.models.bundle import write_atomically
+from lossless_ros.training.behaviour_cloning import train
+from lossless_ros.training.checkpoint import checkpoint_path
+from lossless_ros.training.config import load_training_config
+from lossless_ros.training.dagger import Plan, dagger
+
+HERE = Path(__file__).resolve().parent
+PART = 10  # episodes that are evaluated and kept at a time
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    domain: str
+    number: int
+    first: int  # seed
+    noise: float  # on what the expert does
+
+
+@dataclass(frozen=True)
+class Recipe:
+    mode: str
+    data: Demonstrations
+    config: dict[str, Any] = field(default_factory=dict)  # what it changes in limits.yaml
+    after: str = ""  # the recipe whose policy goes on learning by DAgger; "": behaviour cloning
+    rounds: int = 0
+
+
+LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
+ROUND_EPISODES, BETA = 40, 0.3
+RECIPES = {
+    "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
+    "adapters_lab": Recipe("adapters", LAB),
+    "dagger_lab": Recipe(
+        "adapters", LAB, {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}, "adapters_lab", 2
+    ),
+    "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
+}
+
+
+class Limits:
+    """The recipes' parts, each made when it is asked for the first time."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options, self.folder = options, options.folder
+
+    def run(self) -> None:
+        for name in self.options.recipes:
+            self.training(name)
+            for first in range(0, self.options.episodes, PART):
+                part = self.evaluation(name, first)
+                say(f"{name} from {first}: {part['successes']} of {part['n']}, {part['phases']}")
+                self.write()
+
+    def demonstrations(self, data: Demonstrations) -> list[Path]:
+        out = self.folder / f"demonstrations_{data.domain}"
+        parts = (TASK, data.number, data.first, data.domain, out, "scripted", CONTRACT, self.options.workers)
+        collect(*parts, expert_noise=data.noise)
+        return [out / episode_name(data.first + i) for i in range(data.number)]
+
+    def training(self, name: str) -> dict[str, Any]:
+        """What the training of NAME.safetensors said."""
+        recipe, out = RECIPES[name], self.bundle(name)
+        config = dataclasses.replace(load_training_config(str(HERE / "limits.yaml")), **recipe.config)
+        if recipe.after:
+            self.training(recipe.after)
+
+        def make() -> dict[str, Any]:
+            say(f"training {name}")
+            data = self.demonstrations(recipe.data)
+            if not recipe.after:
+                resume = checkpoint_path(out).exists()
+                return train(data, BACKBONE, recipe.mode, out, config, load_contract(CONTRACT), resume)
+            begin, folder = self.bundle(recipe.after), self.folder / f"rounds_{name}"
+            plan = Plan(begin, tuple(data), folder, config, ROUND_EPISODES, recipe.data.domain, beta=BETA)
+            return dagger(plan, recipe.rounds, out, self.options.workers, self.options.runtime)
+
+        return kept(out.with_suffix(".training.json"), make)
+
+    def evaluation(self, name: str, first: int) -> dict[str, Any]:
+        """Some episodes of that policy in `lab`."""
+        n = min(PART, self.options.episodes - first)
+        options = {"workers": self.options.workers, "runtime": self.options.runtime}
+        path = self.folder / f"{name}.lab.{first:03d}.json"
+        return kept(path, lambda: evaluate(TASK, "lab", n, first, self.bundle(name), **options))
+
+    def bundle(self, name: str) -> Path:
+        return Path(self.folder / f"{name}.safetensors")
+
+    def write(self) -> None:
+        """limits.json and limits.md of what there is so far."""
+        document: dict[str, Any] = {"task": TASK, "backbone": BACKBONE, "recipes": {}}
+        for name, recipe in RECIPES.items():
+            training = self.bundle(name).with_suffix(".training.json")
+            parts = [json.loads(path.read_text()) for path in sorted(self.folder.glob(f"{name}.lab.*.json"))]
+            if parts and training.exists():
+                document["recipes"][name] = {
+                    "recipe": dataclasses.asdict(recipe),
+                    "training": without_paths(json.loads(training.read_text())),
+                    "result": summarize(TASK, "lab", [episode for part in parts for episode in part["episodes"]]),
+                }
+        write_atomically(self.options.json, (json.dumps(document, indent=1) + "\n").encode())
+        write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
+
+
+def table(document: dict[str, Any]) -> str:
+    """The recipes in Markdown, a row each."""
+    lines = [
+        "| recipe | held-out loss, least and last | success | 95 % | reached | grasped | lifted | above | placed |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, part in document["recipes"].items():
+        result, training = part["result"], part["training"]
+        curve = (training["rounds"][-1]["training"] if "rounds" in training else training)["curve"]
+        losses = [point["held_out_loss"] for point in curve]
+        low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
+        cells = [
+            f"{min(losses):.3f}, {losses[-1]:.3f}",
+            f"{result['successes']} of {result['n']}",
+            f"{low} to {high} %",
+        ]
+        cells += [result["phases"][phase] for phase in ("reached", "grasped", "lifted", "above", "placed")]
+        lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="everything that is made")
+    parser.add_argument("--recipes", nargs="+", choices=RECIPES, default=list(RECIPES))
+    parser.add_argument("--episodes", type=int, default=50, help="of each evaluation")
+    parser.add_argument("--runtime", default="openvino", help="what runs the policies: torch or openvino")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--json", type=Path, default=HERE / "limits.json")
+    Limits(parser.parse_args()).run()
+
+
+if __name__ == "__main__":
+    main()
