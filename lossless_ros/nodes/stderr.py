@@ -37,6 +37,7 @@ def unblocked_stderr() -> Iterator[None]:
 def _hand_on(inside: int, theirs: int) -> None:
     while chunk := os.read(inside, _CHUNK):
         with suppress(OSError):  # nobody reads it any more
-            os.write(theirs, chunk)
+            while chunk:
+                chunk = chunk[os.write(theirs, chunk) :]
     os.close(inside)
     os.close(theirs)
