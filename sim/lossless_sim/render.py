@@ -1,5 +1,6 @@
 """Off-screen images of the cell's cameras."""
 
+import atexit
 import contextlib
 import ctypes
 import importlib.util
@@ -42,7 +43,10 @@ class Cameras:
         except Exception as error:
             raise SimError(f"no off-screen OpenGL ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from None
         self._gl.make_current()
-        self._finalizer = weakref.finalize(self, self._gl.free)  # also when the interpreter ends
+        self._finalizer = weakref.finalize(self, self._gl.free)
+        # When the interpreter ends, weakref's own turn may come after MuJoCo's, which ends EGL; ours comes before it.
+        self._finalizer.atexit = False
+        atexit.register(self._finalizer)
         self._pixels = np.empty((size, size, 3), np.uint8)
         self._rect = mujoco.MjrRect(0, 0, size, size)
         self._option = mujoco.MjvOption()
