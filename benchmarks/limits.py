@@ -19,7 +19,7 @@ from benchmarks.study import BACKBONE, CONTRACT, TASK, kept, say, without_paths
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect, episode_name
 from lossless_ros.evaluation.rollout import evaluate, summarize
-from lossless_ros.models.bundle import write_atomically
+from lossless_ros.models.bundle import read_bundle, write_atomically
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import load_training_config
@@ -76,7 +76,8 @@ class Limits:
         out = self.folder / f"demonstrations_{data.domain}"
         parts = (TASK, data.number, data.first, data.domain, out, "scripted", CONTRACT, self.options.workers)
         collect(*parts, expert_noise=data.noise)
-        return [out / episode_name(data.first + i) for i in range(data.number)]
+        paths = [out / episode_name(data.first + i) for i in range(data.number)]
+        return [path for path in paths if path.exists()]  # an unstable one is left out
 
     def training(self, name: str) -> dict[str, Any]:
         """What the training of NAME.safetensors said."""
@@ -115,7 +116,9 @@ class Limits:
             parts = [json.loads(path.read_text()) for path in sorted(self.folder.glob(f"{name}.lab.*.json"))]
             if parts and training.exists():
                 document["recipes"][name] = {
-                    "recipe": dataclasses.asdict(recipe),
+                    "demonstrations": dataclasses.asdict(recipe.data),
+                    "mode": recipe.mode,
+                    "config": read_bundle(self.bundle(name)).provenance["config"],  # of the last training
                     "training": without_paths(json.loads(training.read_text())),
                     "result": summarize(TASK, "lab", [episode for part in parts for episode in part["episodes"]]),
                 }

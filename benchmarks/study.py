@@ -68,7 +68,8 @@ class Study:
         noise = self.options.expert_noise
         parts = (TASK, n, FIRST_DEMONSTRATION, "randomized", out, "scripted", CONTRACT, self.options.workers)
         collect(*parts, expert_noise=noise)
-        return [out / episode_name(FIRST_DEMONSTRATION + i) for i in range(n)]
+        paths = [out / episode_name(FIRST_DEMONSTRATION + i) for i in range(n)]
+        return [path for path in paths if path.exists()]  # an unstable one is left out
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
         """What the training of the bundle MODE_SEED.safetensors said."""

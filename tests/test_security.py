@@ -60,4 +60,6 @@ def test_streams_of_the_contract_flow_from_the_robot_to_the_node(policy: Element
 
 def test_whoever_watches_may_stop_the_robot(policy: ElementTree.Element) -> None:
     asked = {name.replace("/inference_node", "~") for name in names(policy, "operator", "service", "request")}
-    assert {"~/stop", "~/resume", "~/rescan"} <= asked <= names(policy, "inference", "service", "reply")
+    assert (
+        {"~/stop", "~/resume", "~/new_episode", "~/rescan"} <= asked <= names(policy, "inference", "service", "reply")
+    )

@@ -40,8 +40,13 @@ class Policy:
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
         self.runtime = runtime
-        self._ensemble = Ensemble(bundle.contract.period_ns) if bundle.network.chunk > 1 else None
+        self.forget()
         self._run = make_runtime(runtime, precision, self.network, self.backbone)
+
+    def forget(self) -> None:
+        """Begin anew: what was predicted for the next instants no longer counts."""
+        chunked = self.bundle.network.chunk > 1
+        self._ensemble = Ensemble(self.contract.period_ns) if chunked else None
 
     def act(self, frame: Frame) -> np.ndarray:
         """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""

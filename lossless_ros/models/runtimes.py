@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 RUNTIMES = ("auto", "torch", "openvino", "onnxruntime", "cuda_graph", "tensorrt")
 PRECISIONS = ("auto", "float32", "float16")
-_NEEDS = {
-    "openvino": ("openvino",),
-    **dict.fromkeys(("onnxruntime", "tensorrt"), ("onnxruntime", "onnx", "onnxscript")),
+_NEEDS = {  # runtime: its packages, by the names to import and to install
+    "openvino": {"openvino": "openvino"},
+    "onnxruntime": {"onnxruntime": "onnxruntime", "onnx": "onnx", "onnxscript": "onnxscript"},
+    "tensorrt": {"onnxruntime": "onnxruntime-gpu", "onnx": "onnx", "onnxscript": "onnxscript"},
 }
 _ONLY_ON = {"openvino": "cpu", "cuda_graph": "cuda", "tensorrt": "cuda"}
 _IN_HALF = ("cuda_graph", "tensorrt")
@@ -43,7 +44,8 @@ def find_runtime(name: str, device: "torch.device") -> str:
         raise unknown("runtime", name, RUNTIMES)
     if name == "auto":
         return "openvino" if device.type == "cpu" and importlib.util.find_spec("openvino") else "torch"
-    missing = [package for package in _NEEDS.get(name, ()) if importlib.util.find_spec(package) is None]
+    needed = _NEEDS.get(name, {})
+    missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
     if missing:
         packages = " ".join(missing)
         raise LosslessError(f"runtime {name} is not installed; run: pip install {packages}, or use runtime torch")
@@ -54,7 +56,9 @@ def find_runtime(name: str, device: "torch.device") -> str:
 
 
 def find_precision(name: str, runtime: str) -> str:
-    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs and TensorRT, else float32.
+    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs, else float32.
+
+    CUDA graphs leave proprioception and head in float32; TensorRT does not, so it gets float16 only when asked to.
 
     Raises:
         LosslessError: not known, or not what this runtime can do.
@@ -62,7 +66,7 @@ def find_precision(name: str, runtime: str) -> str:
     if name not in PRECISIONS:
         raise unknown("precision", name, PRECISIONS)
     if name == "auto":
-        return "float16" if runtime in _IN_HALF else "float32"
+        return "float16" if runtime == "cuda_graph" else "float32"
     if name == "float16" and runtime not in _IN_HALF:
         raise LosslessError(f"runtime {runtime} computes in float32; float16 is for {' and '.join(_IN_HALF)}")
     return name

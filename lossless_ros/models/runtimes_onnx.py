@@ -37,7 +37,11 @@ def make_session(network: Network, backbone: Backbone, runtime: str, half: bool)
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
     names = _PROVIDERS[runtime, device.type]
-    extra: dict[str, dict[str, Any]] = {"TensorrtExecutionProvider": {"trt_fp16_enable": half}}
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    extra: dict[str, dict[str, Any]] = {
+        "TensorrtExecutionProvider": {"trt_fp16_enable": half},
+        "CUDAExecutionProvider": {"use_tf32": "0"},
+    }
     settings = [
         (name, {} if name.startswith("CPU") else {"device_id": device.index or 0, **extra.get(name, {})})
         for name in names
@@ -47,11 +51,20 @@ def make_session(network: Network, backbone: Backbone, runtime: str, half: bool)
     if names[0] in there:
         graph = program.model_proto.SerializeToString()
         session = onnxruntime.InferenceSession(graph, options, providers=[p for p in settings if p[0] in there])
-    if session is None or session.get_providers()[0] != names[0]:
+    if session is None or not _runs(session, names[0]):
         raise LosslessError(
             f"runtime {runtime} needs ONNX Runtime's {names[0]} and its libraries; here are {', '.join(there)}"
         )
     return session
+
+
+def _runs(session: Any, provider: str) -> bool:
+    """Whether a provider got some of the graph; those that do not find their libraries are left out in silence."""
+    if session.get_providers()[0] != provider:
+        return False
+    if not hasattr(session, "get_provider_graph_assignment_info"):  # before 1.24
+        return True
+    return any(part.ep_name == provider for part in session.get_provider_graph_assignment_info())
 
 
 class Bound:

@@ -31,6 +31,7 @@ class Commands:
         self._node = node
         self._lock = threading.Lock()
         self._open = False
+        self._owed = False  # a stop that the robot has not been sent yet
         self._latest = 0  # newest time that the node's clock has shown [ns]
         self._max_age = round(contract.max_age_s * 1e9)
         self._gripper = robot.gripper or contract.action.gripper
@@ -62,17 +63,18 @@ class Commands:
                 return False
             try:
                 command = self.guard.admit(action, self._tool(frame))
-                prepared = None if command is None else self._output.prepare(frame, command[:-1])
+                if command is None:
+                    return False
+                prepared = self._output.prepare(frame, command[:-1])
+                stamp = max(now, frame.stamp)
+                self._grippers.publish(Float64MultiArray(data=[self._gripper.position(float(command[-1]))]))
+                self._output.send(stamp, prepared)
+                if self._told:
+                    self._told.send(stamp, command[:-1])
             except Exception as error:  # whatever it is, the robot must not go on
                 self._stop("action", str(error), False)
                 return False
-            if command is None:
-                return False
-            stamp = max(now, frame.stamp)
-            self._grippers.publish(Float64MultiArray(data=[self._gripper.position(float(command[-1]))]))
-            self._output.send(stamp, prepared)
-            if self._told:
-                self._told.send(stamp, command[:-1])
+            self._owed = False
             self.sent += 1
             self.newest = frame.stamp
             return True
@@ -80,8 +82,8 @@ class Commands:
     def pause(self, kind: str, reason: str) -> None:
         """Stop the robot if it moves, though nothing is wrong: the next command moves it again."""
         with self._lock:
-            if self.guard.pause(kind, reason) and self._open:
-                self._publish_stop()
+            self._owed |= self.guard.pause(kind, reason)
+            self._settle()
 
     def stop(self, kind: str, reason: str, latch: bool = False) -> None:
         """Stop the robot if it moves; `latch` keeps it stopped until `release`."""
@@ -91,6 +93,11 @@ class Commands:
     def release(self) -> None:
         with self._lock:
             self.guard.release()
+
+    def settle(self) -> None:
+        """Send the stop that could not be sent when it was due, if there is one."""
+        with self._lock:
+            self._settle()
 
     def overdue(self) -> str | None:
         """Why the last command must not hold any longer, if the robot moves by it; None if it may."""
@@ -122,6 +129,7 @@ class Commands:
                 return
             self.guard.pause("closed", reason)
             self._publish_stop()
+            self._owed = False
         self._output.publisher.wait_for_all_acked(Duration(nanoseconds=500_000_000))
 
     def destroy(self) -> None:
@@ -131,10 +139,19 @@ class Commands:
 
     def _stop(self, kind: str, reason: str, latch: bool) -> None:
         before = self.guard.state, self.guard.kind
-        if self.guard.stop(kind, reason, latch) and self._open:
-            self._publish_stop()
+        self._owed |= self.guard.stop(kind, reason, latch)
+        self._settle()
         if (self.guard.state, self.guard.kind) != before:
             self._node.get_logger().warning(f"stopped: {reason}")
+
+    def _settle(self) -> None:
+        if not (self._owed and self._open):
+            return
+        try:
+            self._publish_stop()
+            self._owed = False
+        except Exception as error:  # the watchdog tries again
+            self._node.get_logger().error(f"the stop could not be sent: {error}", throttle_duration_sec=1.0)
 
     def _publish_stop(self) -> None:
         """The arm stands still; the gripper is left holding what it holds."""

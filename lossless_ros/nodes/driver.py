@@ -7,7 +7,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
-from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
 from lossless_ros.contract import load_robot
@@ -64,6 +63,7 @@ class Driver:
     def activate(self) -> None:
         """Commands answer the frames from now on."""
         self._streams.restart()
+        self.forget()
         self._commands.open()
         self._active = True
         where = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
@@ -107,7 +107,11 @@ class Driver:
         new, faults = load_new_policies(self._parameters["bundles"], self.policies, *how)
         self.policies = {**self.policies, **new}
         said = "; ".join([f"new: {', '.join(sorted(new)) or 'none'}", *faults])
-        self._node.get_logger().log(f"rescan: {said}", LoggingSeverity.WARN if faults else LoggingSeverity.INFO)
+        logger = self._node.get_logger()
+        if faults:
+            logger.warning(f"rescan: {said}")
+        else:
+            logger.info(f"rescan: {said}")
         return said
 
     def latch(self, reason: str) -> None:
@@ -115,6 +119,11 @@ class Driver:
 
     def release(self) -> None:
         self._commands.release()
+
+    def forget(self) -> None:
+        """A new episode begins: what was predicted in the one before no longer counts."""
+        for policy in self.policies.values():
+            policy.forget()
 
     def _on_frame(self, frame: Frame) -> None:
         if self._active:
@@ -151,9 +160,12 @@ class Driver:
     def _keep_watch(self) -> None:
         while not self._closed.wait(0.5 / self.contract.rate_hz):
             try:
+                self._commands.settle()
                 self._watch()
-            except Exception as error:  # a watchdog that fails must not be missed
-                self._commands.stop("watchdog", f"{type(error).__name__}: {error}")
+            except Exception as error:  # a watchdog must not end; what fails now is tried again in the next turn
+                reason = f"{type(error).__name__}: {error}"
+                self._commands.stop("watchdog", reason)
+                self._node.get_logger().error(f"watchdog failed: {reason}", throttle_duration_sec=2.0)
 
     def _watch(self) -> None:
         jump = self._commands.clock_fault()

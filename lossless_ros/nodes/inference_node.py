@@ -17,7 +17,7 @@ from lossless_ros.nodes.checks import check
 from lossless_ros.nodes.driver import Driver
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
 from lossless_ros.nodes.process import run
-from lossless_ros.nodes.stderr import unblocked_stderr
+from lossless_ros.nodes.stderr import unblock_stderr
 from lossless_ros.nodes.streams import TRANSPORTS
 from lossless_ros.safety import NO_BOX, RESUME
 
@@ -60,6 +60,7 @@ class InferenceNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/resume", self._on_resume)
+        self.create_service(Trigger, "~/new_episode", self._on_new_episode)
         self.create_service(Trigger, "~/rescan", self._on_rescan)
 
     @property
@@ -153,6 +154,14 @@ class InferenceNode(LifecycleNode):
             self._driver.release()
         return response
 
+    def _on_new_episode(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """What the policy remembers of the run so far is forgotten."""
+        response.success = self._driver is not None
+        response.message = "the policy begins anew" if self._driver else "not configured"
+        if self._driver:
+            self._driver.forget()
+        return response
+
     async def _on_rescan(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Load new bundles in a thread of its own, so that commands and watchdog go on meanwhile."""
         driver = self._driver
@@ -164,7 +173,7 @@ class InferenceNode(LifecycleNode):
         def look() -> None:
             try:
                 result.set_result((True, driver.rescan()))
-            except LosslessError as error:
+            except Exception as error:  # the caller waits for an answer, whatever it is
                 result.set_result((False, str(error)))
 
         threading.Thread(target=look, name="rescan", daemon=True).start()
@@ -174,8 +183,8 @@ class InferenceNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `inference_node`."""
-    with unblocked_stderr():
-        return run(InferenceNode, args)
+    unblock_stderr()
+    return run(InferenceNode, args)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import rclpy
@@ -51,7 +52,8 @@ def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
         _init(args)
         return _run(make(), done)
     except (LosslessError, InvalidParameterTypeException) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        with suppress(OSError):  # nobody reads it
+            print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return WRONG_USE
     finally:
         rclpy.try_shutdown()

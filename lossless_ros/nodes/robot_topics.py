@@ -113,11 +113,6 @@ class RobotTopics:
                 self._arrival.wait(min(left, 0.2))
             return self._command()
 
-    def wait_for_any(self, since: float, timeout: float) -> None:
-        """Return when a command for the arm has come after `since` (monotonic) [s], or after `timeout` [s]."""
-        with self._arrival:
-            self._arrival.wait_for(lambda: self._twist_at >= since, timeout)
-
     def newest(self, max_age: float) -> Command:
         """The newest command; no motion if it came longer than `max_age` ago [s], as a servo would have it."""
         with self._arrival:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
@@ -39,8 +40,6 @@ PARAMETERS = (
     Parameter("timeout", 120.0, "Give up when no inference node answers for this long [s]."),
 )
 COMMAND_TIMEOUT_S = 0.1  # as MoveIt Servo's incoming_command_timeout: then the arm stands still
-_PAUSE_NS = 10_000_000_000  # between episodes: longer than any chunk of actions, so that the policy begins anew
-_STOP_S = 1.0  # so long the pause waits for the inference node's stop
 _REPEAT_S = 2.0  # an unanswered observation is published again: images are best effort, one can be lost
 
 
@@ -53,6 +52,7 @@ class SimRobotNode(Node):
         self._parameters = read(self, PARAMETERS)
         self._contract = load_contract(self._parameters["contract"])
         self._robot = RobotTopics(self, self._contract, self._parameters["command"])
+        self._new_episode = self.create_client(Trigger, "inference_node/new_episode")
         self._stamp = START_NS
         self._goal: np.ndarray | None = None  # of the last trajectory [rad]
         self._latencies: list[float] = []
@@ -86,8 +86,7 @@ class SimRobotNode(Node):
             self._wait_for_driver(done)
             seed = first
             while not done.is_set() and (not number or seed < first + number):
-                if seed > first:
-                    self._pause()
+                self._announce(done)
                 episode = self._episode(env, seed, done)
                 if episode:
                     self._episodes.append(episode)
@@ -148,13 +147,14 @@ class SimRobotNode(Node):
             recorder.close({**names, **about, **outcome.result()})
         return {**outcome.result(), "return": rewards}
 
-    def _pause(self) -> None:
-        """Let time pass: the inference node stops for want of data before the next episode begins."""
-        since = time.monotonic()
-        self._stamp += _PAUSE_NS
-        self._robot.tick(self._stamp)
-        self._robot.wait_for_any(since, _STOP_S)
-        self._stamp += self._contract.period_ns  # a stop of before is no answer to the first observation
+    def _announce(self, done: threading.Event) -> None:
+        """Tell the inference node that a new episode begins; another driver than that need not know."""
+        if not self._new_episode.service_is_ready():
+            return
+        answer = self._new_episode.call_async(Trigger.Request())
+        end = time.monotonic() + self._parameters["timeout"]
+        while not (answer.done() or done.wait(0.005) or time.monotonic() > end):
+            pass
 
     def _recorder(self, seed: int) -> EpisodeWriter | None:
         folder = self._parameters["record"]

@@ -1,43 +1,22 @@
 """Log lines that hold up nothing, whoever reads them or does not."""
 
 import os
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-_CHUNK = 65536
-_LAST_WORDS_S = 1.0
+import stat
+from contextlib import suppress
 
 
-@contextmanager
-def unblocked_stderr() -> Iterator[None]:
-    """Standard error never waits for its reader; lines that find no room are dropped.
+def unblock_stderr() -> None:
+    """From now on standard error never waits for its reader; a line that finds no room is dropped.
 
-    A full pipe or a terminal held by Ctrl-S would else stop the thread that logs, and a robot's driver with it. Lines
-    go through a pipe of the process's own, from which a thread hands them on.
+    A full pipe or a terminal held by Ctrl-S would else stop the thread that logs, and a robot's driver with it. The
+    pipe or terminal is opened anew, so that whoever shares it is left as they are; where that cannot be, nothing
+    changes. Sockets cannot be opened anew: they are switched themselves.
     """
-    if os.isatty(2):
-        os.environ.setdefault("RCUTILS_COLORIZED_OUTPUT", "1")  # rcutils sees only the pipe
-    sys.stderr.flush()
-    theirs = os.dup(2)
-    inside, ours = os.pipe()
-    os.set_blocking(ours, False)
-    os.dup2(ours, 2)
-    os.close(ours)
-    pump = threading.Thread(target=_hand_on, args=(inside, theirs), name="stderr", daemon=True)
-    pump.start()
-    try:
-        yield
-    finally:
-        os.dup2(theirs, 2)  # closes the pipe's end: the thread hands on what is left and ends
-        pump.join(timeout=_LAST_WORDS_S)
-
-
-def _hand_on(inside: int, theirs: int) -> None:
-    while chunk := os.read(inside, _CHUNK):
-        with suppress(OSError):  # nobody reads it any more
-            while chunk:
-                chunk = chunk[os.write(theirs, chunk) :]
-    os.close(inside)
-    os.close(theirs)
+    with suppress(OSError):
+        mode = os.fstat(2).st_mode
+        if stat.S_ISSOCK(mode):
+            os.set_blocking(2, False)
+        elif stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            anew = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.dup2(anew, 2)
+            os.close(anew)

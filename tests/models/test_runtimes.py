@@ -159,7 +159,9 @@ def test_without_openvino_auto_is_torch_and_asking_for_it_one_line(monkeypatch):
     assert find_runtime("auto", CPU) == "torch"
     with pytest.raises(LosslessError, match="openvino is not installed; run: pip install openvino"):
         find_runtime("openvino", CPU)
-    with pytest.raises(LosslessError, match="tensorrt is not installed; run: pip install onnxruntime onnx onnxscript"):
+    with pytest.raises(
+        LosslessError, match="tensorrt is not installed; run: pip install onnxruntime-gpu onnx onnxscript"
+    ):
         find_runtime("tensorrt", GPU)
 
 
@@ -178,7 +180,8 @@ def test_runtime_that_is_not_there_is_one_line(name, device, line):
 
 
 def test_half_precision_is_for_gpus():
-    assert find_precision("auto", "cuda_graph") == find_precision("auto", "tensorrt") == "float16"
+    assert find_precision("auto", "cuda_graph") == find_precision("float16", "tensorrt") == "float16"
+    assert find_precision("auto", "tensorrt") == "float32"
     assert find_precision("auto", "openvino") == "float32"
     assert find_precision("float32", "cuda_graph") == "float32"
     with pytest.raises(LosslessError, match="runtime openvino computes in float32"):

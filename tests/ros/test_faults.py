@@ -34,6 +34,16 @@ def report(self):
         threading.Event().wait()
 Driver._report = report
 """
+STOP_IS_NOT_SENT_AT_FIRST = """
+from lossless_ros.nodes.outputs import Twists
+stop, failed = Twists.stop, []
+def fail_first(self, stamp):
+    if len(failed) < 3:
+        failed.append(stamp)
+        raise RuntimeError("Failed to publish")
+    stop(self, stamp)
+Twists.stop = fail_first
+"""
 BROKEN_MODELS = """
 import time
 import lossless_ros.models.policy as module
@@ -227,6 +237,15 @@ def test_log_that_nobody_reads_holds_up_nothing(world: Any, steady: Path) -> Non
     node.send_signal(signal.SIGTERM)
     world.wait_until(lambda: node.poll() is not None)
     assert node.returncode == 0
+
+
+def test_stop_that_could_not_be_sent_is_tried_again(world: Any, steady: Path) -> None:
+    robot = world.robot()
+    parameters = {"bundles": steady, "autostart": True, "device": "cpu"}
+    world.start("inference_node", before=STOP_IS_NOT_SENT_AT_FIRST, **parameters)
+    world.wait_until(lambda: robot.moving)
+    robot.cameras = False
+    world.wait_until(lambda: not robot.moving)
 
 
 def test_callback_that_never_returns_does_not_hold_up_the_stop(world: Any, steady: Path) -> None:

@@ -33,7 +33,7 @@ def test_lock_step_is_the_environment_itself(world: Any, tmp_path: Path) -> None
     _, errors = robot.communicate(timeout=300)
     assert robot.returncode == 0, errors
     stamps = sorted(pilot.images)
-    assert np.diff(stamps).tolist() == [PERIOD] * 3 + [10_000_000_000 + 2 * PERIOD] + [PERIOD] * 3
+    assert np.diff(stamps).tolist() == [PERIOD] * 7
     env = make_env(TASK, "nominal", cameras=("basket_front_left", "basket_front_right"), image_size=128)
     action = np.array([0.02, 0, 0, 0, 1], np.float32)
     for seed, first in ((3, 0), (4, 4)):
