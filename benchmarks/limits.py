@@ -42,18 +42,18 @@ class Recipe:
     mode: str
     data: Demonstrations
     config: dict[str, Any] = field(default_factory=dict)  # what it changes in limits.yaml
-    after: str = ""  # the recipe whose policy goes on learning by DAgger; "": behaviour cloning
-    rounds: int = 0
+    after: str = ""  # the recipe whose policy goes on learning
+    rounds: int = 0  # of DAgger; 0: behaviour cloning
 
 
+ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
 ROUND_EPISODES, BETA = 40, 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
     "adapters_lab": Recipe("adapters", LAB),
-    "dagger_lab": Recipe(
-        "adapters", LAB, {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}, "adapters_lab", 2
-    ),
+    "not_idle_lab": Recipe("adapters", LAB, {**ON, "idle": 0.05}, "adapters_lab"),
+    "dagger_lab": Recipe("adapters", LAB, ON, "adapters_lab", 2),
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
 }
 
@@ -89,10 +89,12 @@ class Limits:
         def make() -> dict[str, Any]:
             say(f"training {name}")
             data = self.demonstrations(recipe.data)
-            if not recipe.after:
+            begin = self.bundle(recipe.after) if recipe.after else None
+            if begin is None or not recipe.rounds:
                 resume = checkpoint_path(out).exists()
-                return train(data, BACKBONE, recipe.mode, out, config, load_contract(CONTRACT), resume)
-            begin, folder = self.bundle(recipe.after), self.folder / f"rounds_{name}"
+                parts = (data, BACKBONE, recipe.mode, out, config, load_contract(CONTRACT), resume)
+                return train(*parts, begin=begin)
+            folder = self.folder / f"rounds_{name}"
             plan = Plan(begin, tuple(data), folder, config, ROUND_EPISODES, recipe.data.domain, beta=BETA)
             return dagger(plan, recipe.rounds, out, self.options.workers, self.options.runtime)
 

@@ -56,6 +56,17 @@ class Dataset:
         at = indices[:, None] + np.arange(count)
         return self.actions[np.minimum(at, last[:, None])], at <= last[:, None]
 
+    def not_idle(self, limits: np.ndarray, slowest: float) -> np.ndarray:
+        """Indices (M,) of the frames answered by a motion, or by a change of the gripper's command.
+
+        A motion is one of which some velocity is at least `slowest` of its limit (A - 1,) [m/s, rad/s].
+        """
+        moves = (np.abs(self.actions[:, :-1]) >= slowest * limits).any(1)
+        gripper = self.actions[:, -1] > 0
+        changes = np.append(False, gripper[1:] != gripper[:-1])
+        changes[self._starts[:-1]] = False  # from one episode to the next
+        return np.flatnonzero(moves | changes)
+
     def spread(self, count: int) -> np.ndarray:
         """At most `count` indices, evenly spread over all frames."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))

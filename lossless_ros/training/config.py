@@ -37,6 +37,7 @@ class TrainingConfig:
     colour: float
     held_out: float
     only_successful: bool
+    idle: float
     looks: int
     look_frames: int
     feature_views: int

@@ -41,16 +41,24 @@ class Features:
 
 
 def compute_features(
-    data: Dataset, network: Network, backbone: Backbone, config: TrainingConfig, device: torch.device, deadline: float
+    data: Dataset,
+    frames: np.ndarray,
+    network: Network,
+    backbone: Backbone,
+    config: TrainingConfig,
+    device: torch.device,
+    deadline: float,
 ) -> Features:
-    """Features of every `feature_stride`-th frame in `feature_views` augmented views, from the cache if they are there.
+    """Features of every `feature_stride`-th of the data's `frames` (M,), from the cache if they are there.
+
+    There are `feature_views` augmented views of each.
 
     Stops at `deadline` (time.monotonic, s) with the frames that are done by then, at least one chunk.
 
     Raises:
         LosslessError: the cache cannot be written.
     """
-    at = np.random.default_rng(config.seed).permutation(len(data))[:: config.feature_stride]
+    at = np.random.default_rng(config.seed).permutation(frames)[:: config.feature_stride]
     file = cache_dir() / "features" / f"{_key(data, network, backbone, config)}.npy"
     if file.is_file():
         return Features(np.load(file, mmap_mode="r"), at)
@@ -105,6 +113,6 @@ def _key(data: Dataset, network: Network, backbone: Backbone, config: TrainingCo
     what = (
         *(_LAYOUT, data.key, backbone.fingerprint, network.config.image_size),
         *("top" if isinstance(network.top, Top) else "pool", network.config.top_grid),
-        *(config.feature_views, config.feature_stride, config.shift, config.colour, config.seed),
+        *(config.feature_views, config.feature_stride, config.idle, config.shift, config.colour, config.seed),
     )
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]

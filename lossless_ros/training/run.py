@@ -53,6 +53,7 @@ class Run:
         self.step = 0
         self.curve: list[dict[str, Any]] = []
         self._limits = limits_of(contract, device)
+        self._frames = data.not_idle(np.array(contract.action.limits[:-1]), config.idle)  # to train on
         self._began = began
         self._recent: list[float] = []
         self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]
@@ -197,7 +198,7 @@ class Run:
         if self.step == self._head_start:
             self._features = None
             self._phase_step, self._phase_progress = self.step, self.progress
-        at = order.indices(len(self.data), config.batch, config.seed, self.step)
+        at = self._frames[order.indices(len(self._frames), config.batch, config.seed, self.step)]
         mine = self.group.part(len(at))
         batch = self.data.batch(at[mine])
         cameras = np.arange(self.network.cameras)[:, None]
@@ -210,7 +211,7 @@ class Run:
         if self._features is None:
             minutes = self.config.max_minutes
             deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes * _FEATURE_SHARE
-            parts = (self.data, self.network, self.backbone, self.config, self.device)
+            parts = (self.data, self._frames, self.network, self.backbone, self.config, self.device)
             with self.group.in_turn():
                 self._features = compute_features(*parts, deadline)
         return self._features
