@@ -13,6 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lossless_ros.contract import Contract
 from lossless_ros.episodes.dataset import Batch, Dataset
+from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.folded import folded
 from lossless_ros.models.network import Network
@@ -54,6 +55,8 @@ class Run:
         self.curve: list[dict[str, Any]] = []
         self._limits = limits_of(contract, device)
         self._frames = data.not_idle(np.array(contract.action.limits[:-1]), config.idle)  # to train on
+        if not len(self._frames):
+            raise LosslessError(f"idle is {config.idle:g} and leaves no frame; all speeds are below that")
         self._began = began
         self._recent: list[float] = []
         self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]

@@ -89,6 +89,18 @@ def test_next_actions_end_with_their_episode(decoded):
     assert known.tolist() == [[True] * 3, [True, True, False], [True] * 3]
 
 
+def test_frames_where_the_hand_stands_still_can_be_left_out_but_not_where_the_gripper_changes(decoded):
+    actions = np.tile(np.float32([0.001, 0, 0, 0, -1]), (STEPS, 1))  # slow, but for two frames
+    actions[3] = [0.0, -0.03, 0, 0, -1]
+    actions[7:, -1] = 1
+    still = dataclasses.replace(decoded[0], actions=actions)
+    closed = dataclasses.replace(decoded[1], actions=actions[7:], images=decoded[1].images)
+    data = Dataset([closed, still])
+    limits = np.array([0.07, 0.07, 0.07, 1.0])
+    assert data.not_idle(limits, 0.05).tolist() == [STEPS - 7 + 3, STEPS - 7 + 7]
+    assert len(data.not_idle(limits, 0.0)) == len(data)
+
+
 def streams(contract, **changes):
     """Stamps of a second of every topic, with changes for some by their last word."""
     regular = [50_000_000 * i for i in range(20)]

@@ -19,7 +19,7 @@ LITE0 = "tf_efficientnet_lite0"
 
 
 @pytest.mark.parametrize(
-    "options", [{"chunk": 4}, {"mixture": 3}, {"ema": 0.9}, {"amp": True}, {"checkpointing": True}]
+    "options", [{"chunk": 4}, {"mixture": 3}, {"ema": 0.9}, {"amp": True}, {"checkpointing": True}, {"idle": 0.3}]
 )
 def test_every_option_learns_and_its_bundle_acts(episodes, contract, config, tmp_path, options):
     config = dataclasses.replace(config, steps=60, batch=12, shift=0.0, colour=0.0, feature_views=1, **options)
