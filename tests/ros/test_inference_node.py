@@ -56,7 +56,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
     ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
     ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
-    ({"runtime": "warp"}, "parameter runtime is 'warp', expected auto or torch or openvino or cuda_graph"),
+    (
+        {"runtime": "warp"},
+        "parameter runtime is 'warp', expected auto or torch or openvino or onnxruntime or cuda_graph",
+    ),
     ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
     ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
     ({"dry_run": 3}, "expecting type 'BOOL'"),
