@@ -67,8 +67,11 @@ setup(
         "sim": simulator,
         "ros": ros,
         "cpu": ["openvino"],  # the node's fast runtime on a CPU
-        "onnx": ["onnxruntime", "onnx", "onnxscript"],  # the runtime onnxruntime on a CPU
-        "onnx-gpu": ["onnxruntime-gpu", "onnx", "onnxscript"],  # onnxruntime on a GPU, tensorrt; not beside "onnx"
+        "onnx": [
+            "onnxruntime",
+            "onnx",
+            "onnxscript",
+        ],  # the runtime onnxruntime; on a GPU, and for tensorrt, onnxruntime-gpu in its place
         "joints": ["mink"],  # joint commands by differential inverse kinematics
         "training": ["tensorboard"],
         "cluster": ["ray"],  # collection over many machines
