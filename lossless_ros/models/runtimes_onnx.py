@@ -3,6 +3,7 @@
 What TensorRT cannot run of a graph, ONNX Runtime runs on the same GPU by CUDA.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def make_session(network: Network, backbone: Backbone, runtime: str, half: bool)
     import onnxruntime
 
     inputs, device = example(network), network.mean.device
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's own use of torch
         program = torch.onnx.export(WeightsAsInputs(network, backbone).eval(), inputs, dynamo=True, verbose=False)
     assert program
     options = onnxruntime.SessionOptions()
