@@ -15,9 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.study import BACKBONE, CONTRACT, TASK, kept, say, without_paths
 from lossless_ros.contract import load_contract
+from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.collect import collect, episode_name
+from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.evaluation.rollout import evaluate, summarize
 from lossless_ros.models.bundle import read_bundle, write_atomically
 from lossless_ros.training.behaviour_cloning import train
@@ -26,6 +30,7 @@ from lossless_ros.training.config import load_training_config
 from lossless_ros.training.dagger import Plan, dagger
 
 HERE = Path(__file__).resolve().parent
+PHASES = ("reached", "grasped", "lifted", "above", "placed")
 PART = 10  # episodes that are evaluated and kept at a time
 
 
@@ -51,6 +56,7 @@ LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("rando
 ROUND_EPISODES, BETA = 40, 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
+    "top_mixture_lab": Recipe("top", LAB, {"steps": 1600, "batch": 64, "looks": 10, "look_frames": 512, "mixture": 5}),
     "adapters_lab": Recipe("adapters", LAB),
     "not_idle_lab": Recipe("adapters", LAB, {**ON, "idle": 0.05}, "adapters_lab"),
     "dagger_lab": Recipe("adapters", LAB, ON, "adapters_lab", 2),
@@ -107,6 +113,18 @@ class Limits:
         path = self.folder / f"{name}.lab.{first:03d}.json"
         return kept(path, lambda: evaluate(TASK, "lab", n, first, self.bundle(name), **options))
 
+    def told_to_close(self, name: str) -> dict[str, float]:
+        """Share of the frames in which the expert closes the gripper: of the demonstrations, and of each round."""
+        recipe = RECIPES[name]
+        folders = {"demonstrations": self.folder / f"demonstrations_{recipe.data.domain}"}
+        for number in range(1, recipe.rounds + 1):
+            folders[f"round {number}"] = self.folder / f"rounds_{name}" / f"round_{number:02d}"
+        contract, shares = load_contract(CONTRACT), {}
+        for which, folder in folders.items():
+            episodes = decode_episodes(find_episodes([folder]), contract)
+            shares[which] = float(np.concatenate([episode.actions[:, -1] > 0 for episode in episodes]).mean())
+        return shares
+
     def bundle(self, name: str) -> Path:
         return Path(self.folder / f"{name}.safetensors")
 
@@ -121,6 +139,7 @@ class Limits:
                     "demonstrations": dataclasses.asdict(recipe.data),
                     "mode": recipe.mode,
                     "config": read_bundle(self.bundle(name)).provenance["config"],  # of the last training
+                    "told_to_close": self.told_to_close(name),
                     "training": without_paths(json.loads(training.read_text())),
                     "result": summarize(TASK, "lab", [episode for part in parts for episode in part["episodes"]]),
                 }
@@ -130,10 +149,8 @@ class Limits:
 
 def table(document: dict[str, Any]) -> str:
     """The recipes in Markdown, a row each."""
-    lines = [
-        "| recipe | held-out loss, least and last | success | 95 % | reached | grasped | lifted | above | placed |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ("recipe", "held-out loss, least and last", "success", "95 %", "told to close", *PHASES)
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, part in document["recipes"].items():
         result, training = part["result"], part["training"]
         curve = (training["rounds"][-1]["training"] if "rounds" in training else training)["curve"]
@@ -144,6 +161,7 @@ def table(document: dict[str, Any]) -> str:
             f"{result['successes']} of {result['n']}",
             f"{low} to {high} %",
         ]
+        cells.append(", ".join(f"{share:.2f}" for share in part["told_to_close"].values()))
         cells += [result["phases"][phase] for phase in ("reached", "grasped", "lifted", "above", "placed")]
         lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
