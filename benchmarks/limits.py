@@ -162,7 +162,7 @@ def table(document: dict[str, Any]) -> str:
             f"{low} to {high} %",
         ]
         cells.append(", ".join(f"{share:.2f}" for share in part["told_to_close"].values()))
-        cells += [result["phases"][phase] for phase in ("reached", "grasped", "lifted", "above", "placed")]
+        cells += [result["phases"][phase] for phase in PHASES]
         lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
