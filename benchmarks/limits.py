@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study import BACKBONE, CONTRACT, TASK, kept, say, without_paths
+from benchmarks.study import BACKBONE, CONTRACT, PART, TASK, demonstrate, evaluate_part, kept, say, without_paths
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.cache import decode_episodes
-from lossless_ros.episodes.collect import collect, episode_name
 from lossless_ros.episodes.reader import find_episodes
-from lossless_ros.evaluation.rollout import evaluate, summarize
+from lossless_ros.evaluation.rollout import summarize
 from lossless_ros.models.bundle import read_bundle, write_atomically
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
@@ -31,7 +30,6 @@ from lossless_ros.training.dagger import Plan, dagger
 
 HERE = Path(__file__).resolve().parent
 PHASES = ("reached", "grasped", "lifted", "above", "placed")
-PART = 10  # episodes that are evaluated and kept at a time
 
 
 @dataclass(frozen=True)
@@ -74,16 +72,13 @@ class Limits:
         for name in self.options.recipes:
             self.training(name)
             for first in range(0, self.options.episodes, PART):
-                part = self.evaluation(name, first)
+                part = evaluate_part(self.bundle(name), "lab", first, self.options)
                 say(f"{name} from {first}: {part['successes']} of {part['n']}, {part['phases']}")
                 self.write()
 
     def demonstrations(self, data: Demonstrations) -> list[Path]:
         out = self.folder / f"demonstrations_{data.domain}"
-        parts = (TASK, data.number, data.first, data.domain, out, "scripted", CONTRACT, self.options.workers)
-        collect(*parts, expert_noise=data.noise)
-        paths = [out / episode_name(data.first + i) for i in range(data.number)]
-        return [path for path in paths if path.exists()]  # an unstable one is left out
+        return demonstrate(out, *dataclasses.astuple(data), self.options.workers)
 
     def training(self, name: str) -> dict[str, Any]:
         """What the training of NAME.safetensors said."""
@@ -106,27 +101,24 @@ class Limits:
 
         return kept(out.with_suffix(".training.json"), make)
 
-    def evaluation(self, name: str, first: int) -> dict[str, Any]:
-        """Some episodes of that policy in `lab`."""
-        n = min(PART, self.options.episodes - first)
-        options = {"workers": self.options.workers, "runtime": self.options.runtime}
-        path = self.folder / f"{name}.lab.{first:03d}.json"
-        return kept(path, lambda: evaluate(TASK, "lab", n, first, self.bundle(name), **options))
-
     def told_to_close(self, name: str) -> dict[str, float]:
         """Share of the frames in which the expert closes the gripper: of the demonstrations, and of each round."""
         recipe = RECIPES[name]
         folders = {"demonstrations": self.folder / f"demonstrations_{recipe.data.domain}"}
         for number in range(1, recipe.rounds + 1):
             folders[f"round {number}"] = self.folder / f"rounds_{name}" / f"round_{number:02d}"
-        contract, shares = load_contract(CONTRACT), {}
-        for which, folder in folders.items():
+        contract = load_contract(CONTRACT)
+
+        def share(folder: Path) -> float:
             episodes = decode_episodes(find_episodes([folder]), contract)
-            shares[which] = float(np.concatenate([episode.actions[:, -1] > 0 for episode in episodes]).mean())
-        return shares
+            return float(np.concatenate([episode.actions[:, -1] > 0 for episode in episodes]).mean())
+
+        path = self.folder / f"{name}.told_to_close.json"  # reading all episodes takes its time
+        return kept(path, lambda: {which: share(folder) for which, folder in folders.items()})
 
     def bundle(self, name: str) -> Path:
-        return Path(self.folder / f"{name}.safetensors")
+        path: Path = self.folder / f"{name}.safetensors"
+        return path
 
     def write(self) -> None:
         """limits.json and limits.md of what there is so far."""
@@ -160,9 +152,9 @@ def table(document: dict[str, Any]) -> str:
             f"{min(losses):.3f}, {losses[-1]:.3f}",
             f"{result['successes']} of {result['n']}",
             f"{low} to {high} %",
+            ", ".join(f"{share:.2f}" for share in part["told_to_close"].values()),
+            *(result["phases"][phase] for phase in PHASES),
         ]
-        cells.append(", ".join(f"{share:.2f}" for share in part["told_to_close"].values()))
-        cells += [result["phases"][phase] for phase in PHASES]
         lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 

@@ -64,12 +64,8 @@ class Study:
 
     def demonstrations(self) -> list[Path]:
         """The expert's episodes in `randomized`."""
-        out, n = self.folder / "expert", self.options.demonstrations
-        noise = self.options.expert_noise
-        parts = (TASK, n, FIRST_DEMONSTRATION, "randomized", out, "scripted", CONTRACT, self.options.workers)
-        collect(*parts, expert_noise=noise)
-        paths = [out / episode_name(FIRST_DEMONSTRATION + i) for i in range(n)]
-        return [path for path in paths if path.exists()]  # an unstable one is left out
+        n, noise = self.options.demonstrations, self.options.expert_noise
+        return demonstrate(self.folder / "expert", "randomized", n, FIRST_DEMONSTRATION, noise, self.options.workers)
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
         """What the training of the bundle MODE_SEED.safetensors said."""
@@ -99,11 +95,7 @@ class Study:
 
     def evaluation(self, mode: str, seed: int, domain: str, first: int) -> dict[str, Any]:
         """Some episodes of that bundle in closed loop."""
-        n = min(PART, self.options.episodes - first)
-        options = {"workers": self.options.workers, "runtime": self.options.runtime}
-        bundle = self.bundle(mode, seed)
-        path = bundle.with_suffix(f".{domain}.{first:03d}.json")
-        return kept(path, lambda: evaluate(TASK, domain, n, first, bundle, **options))
+        return evaluate_part(self.bundle(mode, seed), domain, first, self.options)
 
     def bundle(self, mode: str, seed: int) -> Path:
         return self.folder / f"{mode}_{seed}.safetensors"
@@ -138,6 +130,21 @@ class Study:
         }
         write_atomically(self.options.json, (json.dumps(document, indent=1) + "\n").encode())
         write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
+
+
+def demonstrate(out: Path, domain: str, number: int, first: int, noise: float, workers: int) -> list[Path]:
+    """The expert's episodes with seeds from `first` on in the folder `out`, collected as far as they are missing."""
+    collect(TASK, number, first, domain, out, "scripted", CONTRACT, workers, expert_noise=noise)
+    paths = [out / episode_name(first + i) for i in range(number)]
+    return [path for path in paths if path.exists()]  # an unstable one is left out
+
+
+def evaluate_part(bundle: Path, domain: str, first: int, options: argparse.Namespace) -> dict[str, Any]:
+    """At most PART episodes of a bundle in closed loop, from the seed `first` on, kept beside it."""
+    n = min(PART, options.episodes - first)
+    how = {"workers": options.workers, "runtime": options.runtime}
+    path = bundle.with_suffix(f".{domain}.{first:03d}.json")
+    return kept(path, lambda: evaluate(TASK, domain, n, first, bundle, **how))
 
 
 def in_pairs(by_mode: dict[str, Any]) -> dict[str, Any]:

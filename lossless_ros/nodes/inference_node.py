@@ -3,6 +3,7 @@
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -148,18 +149,18 @@ class InferenceNode(LifecycleNode):
         return response
 
     def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._driver is not None
-        response.message = "the next frame is answered" if self._driver else "not configured"
-        if self._driver:
-            self._driver.release()
-        return response
+        return self._ask(Driver.release, "the next frame is answered", response)
 
     def _on_new_episode(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """What the policy remembers of the run so far is forgotten."""
+        return self._ask(Driver.forget, "the policy begins anew", response)
+
+    def _ask(self, what: Callable[[Driver], None], said: str, response: Trigger.Response) -> Trigger.Response:
+        """Have it done if the node is configured."""
         response.success = self._driver is not None
-        response.message = "the policy begins anew" if self._driver else "not configured"
+        response.message = said if self._driver else "not configured"
         if self._driver:
-            self._driver.forget()
+            what(self._driver)
         return response
 
     async def _on_rescan(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
