@@ -119,7 +119,7 @@ def test_debug_image_is_what_the_policy_sees(running: Any) -> None:
 
 def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
     world, robot = running.world, running.robot
-    world.wait_until(lambda: robot.moving)
+    world.wait_until(lambda: robot.moving and robot.diagnostics)
     robot.cameras = False
     try:
         world.wait_until(lambda: not robot.moving and "basket_front_left" in robot.diagnostics[-1]["message"])

@@ -8,7 +8,7 @@ import numpy as np
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.tasks import task
 
-EXPERTS = ("scripted", "random", "specialist:PATH")
+EXPERTS = ("scripted", "lenient", "random", "specialist:PATH")
 
 
 class Expert(Protocol):
@@ -25,7 +25,7 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     """An expert for a task; `seed` fixes whatever is random in it.
 
     Args:
-        spec: `scripted`, `random`, or `specialist:PATH`: a released specialist, its weights (.npz) or SavedModel.
+        spec: `scripted`, `lenient` (scripted, for a student to follow), `random`, or `specialist:PATH`: a released specialist, its weights (.npz) or SavedModel.
 
     Raises:
         SimError: unknown expert or task, or weights that cannot be read.
@@ -36,10 +36,10 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
         from lossless_sim.experts.random import RandomExpert
 
         return RandomExpert(seed)
-    if spec == "scripted":
+    if spec in ("scripted", "lenient"):
         from lossless_sim.experts.scripted import ScriptedExpert
 
-        return ScriptedExpert(triplet, seed)
+        return ScriptedExpert(triplet, seed, lenient=spec == "lenient")
     if kind == "specialist":
         if not path:
             raise SimError("specialist needs the path of its weights: specialist:PATH.npz")

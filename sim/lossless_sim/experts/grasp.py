@@ -32,6 +32,10 @@ RAYS_ACROSS = np.array([-0.009, -0.0045, 0.0, 0.0045, 0.009])
 RAYS_UP = np.array([-0.009, -0.004, 0.001, 0.006, 0.011])
 WIDEST = 0.078
 CLEAR = 0.002
+ENOUGH = 0.4  # share of a pad that touches, at least
+LEVER = 0.014  # of the pads' middle about the target's centre, at most [m]
+UPRIGHT = 0.85  # cosine between the closing direction and the faces that the pads touch, at least
+TURN_COST = 2.0  # [1/rad]
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,20 @@ class Grasp:
     cost: float
 
 
-def plan(target: Solid, others: list[Solid], yaw_now: float, avoid: list[Grasp]) -> Grasp | None:
+def plan(
+    target: Solid, others: list[Solid], yaw_now: float, avoid: list[Grasp], turn_cost: float = TURN_COST
+) -> Grasp | None:
     """The best grasp of `target` among `others`, or None if the gripper fits nowhere.
 
     Args:
-        yaw_now: present closing direction [rad]; less turning is better.
+        yaw_now: present closing direction [rad]; less turning is better,
+        turn_cost: by how much [1/rad].
         avoid: grasps that failed before.
     """
     best: Grasp | None = None
     for yaw in TURNS:
         for height in _heights(target):
-            for grasp in _at(target, others, float(yaw), height, yaw_now, avoid):
+            for grasp in _at(target, others, float(yaw), height, yaw_now, avoid, turn_cost):
                 if best is None or grasp.cost < best.cost:
                     best = grasp
     return best
@@ -66,16 +73,62 @@ def _heights(target: Solid) -> list[float]:
     return sorted(round(height, 4) for height in wanted)
 
 
+def would_hold(target: Solid, tool: np.ndarray, yaw: float) -> bool:
+    """Whether closing from `tool` (3,) [m] along `yaw` [rad] takes hold of the target: pads well on it, not aslant."""
+    closing, across = _directions(yaw)
+    enter, leave, face_in, face_out = target.cross(tool + _rays(across, np.zeros(1))[0], closing)  # (A, U)
+    hit = np.isfinite(enter)
+    if not hit.any() or enter[hit].min() < CLEAR - OPENING or leave[hit].max() > OPENING - CLEAR:
+        return False
+    sides = _sides(target, closing, enter, leave, face_in, face_out)
+    if min(upright for upright, _, _ in sides) < UPRIGHT or min(area for _, area, _ in sides) < ENOUGH:
+        return False
+    held = (sides[0][2] + sides[1][2]) / 2
+    beside = float((tool - target.centre) @ across) + held[0]
+    over = tool[2] + held[1] - target.centre[2]
+    return bool(np.hypot(beside, 0.5 * over) < LEVER)
+
+
+def _directions(yaw: float) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors (3,) along and across the closing direction."""
+    return np.array([np.cos(yaw), np.sin(yaw), 0.0]), np.array([-np.sin(yaw), np.cos(yaw), 0.0])
+
+
+def _rays(across: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Where rays begin, from a tool centre: by shift, across and up the pads (S, A, U, 3) [m]."""
+    offsets = shifts[:, None, None] + RAYS_ACROSS[None, :, None]
+    return np.asarray(offsets[..., None] * across + RAYS_UP[None, None, :, None] * np.array([0, 0, 1.0]))
+
+
+def _sides(
+    target: Solid, closing: np.ndarray, enter: np.ndarray, leave: np.ndarray, face_in: np.ndarray, face_out: np.ndarray
+) -> list[tuple[float, float, np.ndarray]]:
+    """Of both pads: how upright the faces that it touches are, share of it that touches, middle of that (2,) [m]."""
+    hit = np.isfinite(enter)
+    low, high = enter[hit].min(), leave[hit].max()
+    sides = []
+    for distance, faces, sign in ((enter, face_in, -1.0), (leave, face_out, 1.0)):
+        touching = hit & (distance < low + 0.0015 if sign < 0 else distance > high - 0.0015)
+        upright = (target.normals[faces[touching]] @ closing) * sign
+        where = np.argwhere(touching)
+        patch = np.array([RAYS_ACROSS[where[:, 0]].mean(), RAYS_UP[where[:, 1]].mean()])
+        sides.append((float(upright.mean()), float(touching.mean()), patch))
+    return sides
+
+
 def _at(
-    target: Solid, others: list[Solid], yaw: float, height: float, yaw_now: float, avoid: list[Grasp]
+    target: Solid,
+    others: list[Solid],
+    yaw: float,
+    height: float,
+    yaw_now: float,
+    avoid: list[Grasp],
+    turn_cost: float,
 ) -> list[Grasp]:
     """Grasps at one turn and height."""
-    closing = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-    across = np.array([-closing[1], closing[0], 0.0])
+    closing, across = _directions(yaw)
     origins = np.array([target.centre[0], target.centre[1], height])
-    offsets = SHIFTS[:, None, None] + RAYS_ACROSS[None, :, None]  # (S, A, 1)
-    rays = origins + offsets[..., None] * across + RAYS_UP[None, None, :, None] * np.array([0, 0, 1.0])
-    enter, leave, face_in, face_out = target.cross(rays, closing)  # (S, A, U)
+    enter, leave, face_in, face_out = target.cross(origins + _rays(across, SHIFTS), closing)  # (S, A, U)
     grasps = []
     for index, shift in enumerate(SHIFTS):
         hit = np.isfinite(enter[index])
@@ -84,15 +137,9 @@ def _at(
         low, high = enter[index][hit].min(), leave[index][hit].max()
         if high - low > WIDEST:
             continue
-        sides = []
-        for distance, faces, sign in ((enter[index], face_in[index], -1.0), (leave[index], face_out[index], 1.0)):
-            touching = hit & (distance < low + 0.0015 if sign < 0 else distance > high - 0.0015)
-            upright = (target.normals[faces[touching]] @ closing) * sign
-            where = np.argwhere(touching)
-            patch = np.array([RAYS_ACROSS[where[:, 0]].mean(), RAYS_UP[where[:, 1]].mean()])
-            sides.append((float(upright.mean()), touching.mean(), patch))
+        sides = _sides(target, closing, enter[index], leave[index], face_in[index], face_out[index])
         tilt = sum(1.0 - upright for upright, _, _ in sides)
-        if min(upright for upright, _, _ in sides) < 0.85:
+        if min(upright for upright, _, _ in sides) < UPRIGHT:
             continue
         centre = origins + (low + high) / 2 * closing + shift * across
         if np.abs(centre[:2] - MIDDLE).max() > REACH:
@@ -100,12 +147,12 @@ def _at(
         room = _room(centre, closing, across, (high - low) / 2, others)
         if room is None:
             continue
-        small = sum(max(0.0, 0.4 - area) for _, area, _ in sides)
+        small = sum(max(0.0, ENOUGH - area) for _, area, _ in sides)
         skew = np.abs(sides[0][2] - sides[1][2]).sum()
         held = (sides[0][2] + sides[1][2]) / 2
         lever = np.hypot(shift + held[0], 0.5 * (height + held[1] - target.centre[2]))
         turn = abs((yaw - yaw_now + np.pi / 2) % np.pi - np.pi / 2)
-        cost = 60 * tilt + 20 * small + 1000 * (0.5 * skew + lever) + 2.0 * turn + room
+        cost = 60 * tilt + 20 * small + 1000 * (0.5 * skew + lever) + turn_cost * turn + room
         for failed in avoid:
             near = np.hypot(np.linalg.norm(failed.position - centre) / 0.01, _angle(failed.yaw, yaw) / 0.25)
             cost += 30 * np.exp(-near)
