@@ -38,6 +38,11 @@ class Demonstrations:
     number: int
     first: int  # seed
     noise: float  # on what the expert does
+    expert: str = "scripted"  # also the one that labels rounds of DAgger
+
+    @property
+    def folder(self) -> str:
+        return f"demonstrations_{self.domain}" + ("" if self.expert == "scripted" else f"_{self.expert}")
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class Recipe:
 
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
+LAB_LENIENT = dataclasses.replace(LAB, expert="lenient")
+RANDOMIZED_LENIENT = dataclasses.replace(RANDOMIZED, number=240, expert="lenient")
 ROUND_EPISODES, BETA = 40, 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
@@ -59,6 +66,10 @@ RECIPES = {
     "not_idle_lab": Recipe("adapters", LAB, {**ON, "idle": 0.05}, "adapters_lab"),
     "dagger_lab": Recipe("adapters", LAB, ON, "adapters_lab", 2),
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
+    "lenient_lab": Recipe("adapters", LAB_LENIENT, ON, "adapters_lab"),
+    "lenient_dagger_lab": Recipe("adapters", LAB_LENIENT, ON, "lenient_lab", 2),
+    "lenient_randomized": Recipe("adapters", RANDOMIZED_LENIENT, {**ON, "steps": 1400}, "adapters_randomized"),
+    "lenient_dagger_randomized": Recipe("adapters", RANDOMIZED_LENIENT, ON, "lenient_randomized", 2),
 }
 
 
@@ -77,8 +88,8 @@ class Limits:
                 self.write()
 
     def demonstrations(self, data: Demonstrations) -> list[Path]:
-        out = self.folder / f"demonstrations_{data.domain}"
-        return demonstrate(out, *dataclasses.astuple(data), self.options.workers)
+        parts = (data.domain, data.number, data.first, data.noise, self.options.workers, data.expert)
+        return demonstrate(self.folder / data.folder, *parts)
 
     def training(self, name: str) -> dict[str, Any]:
         """What the training of NAME.safetensors said."""
@@ -96,7 +107,8 @@ class Limits:
                 parts = (data, BACKBONE, recipe.mode, out, config, load_contract(CONTRACT), resume)
                 return train(*parts, begin=begin)
             folder = self.folder / f"rounds_{name}"
-            plan = Plan(begin, tuple(data), folder, config, ROUND_EPISODES, recipe.data.domain, beta=BETA)
+            world = (recipe.data.domain, recipe.data.expert)
+            plan = Plan(begin, tuple(data), folder, config, ROUND_EPISODES, *world, beta=BETA)
             return dagger(plan, recipe.rounds, out, self.options.workers, self.options.runtime)
 
         return kept(out.with_suffix(".training.json"), make)
@@ -104,7 +116,7 @@ class Limits:
     def told_to_close(self, name: str) -> dict[str, float]:
         """Share of the frames in which the expert closes the gripper: of the demonstrations, and of each round."""
         recipe = RECIPES[name]
-        folders = {"demonstrations": self.folder / f"demonstrations_{recipe.data.domain}"}
+        folders = {"demonstrations": self.folder / recipe.data.folder}
         for number in range(1, recipe.rounds + 1):
             folders[f"round {number}"] = self.folder / f"rounds_{name}" / f"round_{number:02d}"
         contract = load_contract(CONTRACT)

@@ -132,9 +132,11 @@ class Study:
         write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
 
 
-def demonstrate(out: Path, domain: str, number: int, first: int, noise: float, workers: int) -> list[Path]:
+def demonstrate(
+    out: Path, domain: str, number: int, first: int, noise: float, workers: int, expert: str = "scripted"
+) -> list[Path]:
     """The expert's episodes with seeds from `first` on in the folder `out`, collected as far as they are missing."""
-    collect(TASK, number, first, domain, out, "scripted", CONTRACT, workers, expert_noise=noise)
+    collect(TASK, number, first, domain, out, expert, CONTRACT, workers, expert_noise=noise)
     paths = [out / episode_name(first + i) for i in range(number)]
     return [path for path in paths if path.exists()]  # an unstable one is left out
 

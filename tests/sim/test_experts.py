@@ -7,7 +7,7 @@ import pytest
 from lossless_sim.env import ACTION_HIGH
 from lossless_sim.errors import SimError
 from lossless_sim.experts import Noise, make_expert
-from lossless_sim.experts.grasp import FLOOR, OPENING, plan
+from lossless_sim.experts.grasp import FLOOR, OPENING, plan, would_hold
 from lossless_sim.experts.solid import solid
 from lossless_sim.experts.specialist import SHAPES, distribution, load_weights
 from lossless_sim.experts.tip import can_be_level, is_level, plan_push
@@ -33,14 +33,15 @@ def _run(spec: str, seed: int, task: str = TASK, domain: str = "nominal") -> boo
     return bool(info["success"])
 
 
-@pytest.mark.parametrize("domain", ["nominal", "randomized"])
-def test_the_scripted_expert_stacks(domain: str) -> None:
-    assert sum(_run("scripted", seed, domain=domain) for seed in (2, 3, 4)) >= 2
+@pytest.mark.parametrize(("spec", "domain"), [("scripted", "nominal"), ("scripted", "randomized"), ("lenient", "lab")])
+def test_the_scripted_experts_stack(spec: str, domain: str) -> None:
+    assert sum(_run(spec, seed, domain=domain) for seed in (2, 3, 4)) >= 2
 
 
-def test_the_scripted_expert_answers_in_any_state() -> None:
+@pytest.mark.parametrize("spec", ["scripted", "lenient"])
+def test_the_scripted_experts_answer_in_any_state(spec: str) -> None:
     env = make_env(TASK, cameras=())
-    scripted, random = make_expert("scripted", TASK, 0), make_expert("random", TASK, 0)
+    scripted, random = make_expert(spec, TASK, 0), make_expert("random", TASK, 0)
     obs, info = env.reset(seed=0)
     for _ in range(60):
         action = scripted.act(obs, info)
@@ -71,6 +72,47 @@ def test_a_cube_is_grasped_flat_and_in_the_middle() -> None:
     assert grasp is not None
     assert abs((grasp.yaw - 0.4 + np.pi / 4) % (np.pi / 2) - np.pi / 4) < 0.09
     assert np.linalg.norm(grasp.position[:2] - [0.62, 0.03]) < 0.006
+
+
+@pytest.mark.parametrize(
+    ("offset", "turn", "holds"),
+    [
+        ((0.0, 0.0, 0.0), 0.0, True),
+        ((0.012, 0.0, 0.0), 0.0, True),  # along the closing direction: the pads push it to the middle
+        ((0.0, 0.01, 0.0), 0.3, True),
+        ((0.025, 0.0, 0.0), 0.0, False),  # a pad would come down on it
+        ((0.0, 0.02, 0.0), 0.0, False),  # the pads' edges would only hold its side
+        ((0.0, 0.0, 0.035), 0.0, False),  # above it
+        ((0.0, 0.0, 0.0), np.pi / 4, False),  # corner to corner
+    ],
+)
+def test_closing_holds_a_cube_that_is_well_between_the_pads(
+    offset: tuple[float, ...], turn: float, holds: bool
+) -> None:
+    cube = solid("s0").placed(np.array([0.62, 0.03, 0.0748, 0.0, 0, 0, 1]))
+    assert would_hold(cube, cube.centre + offset, turn) is holds
+
+
+def test_a_lenient_expert_closes_where_it_would_hold_and_the_scripted_one_only_where_it_planned_to() -> None:
+    """The hand stands 10 mm beside the grasp, as a student's might: red is between the pads."""
+    env = make_env(TASK, cameras=())
+    scripted, lenient = make_expert("scripted", TASK, 0), make_expert("lenient", TASK, 0)
+    obs, info = env.reset(seed=2)
+    for _ in range(200):
+        view = View.of(obs, info)
+        action = scripted.act(obs, info)
+        if action[-1] > 0:
+            break
+        obs, _, _, _, info = env.step(action)
+    red = view.solids["red"]
+    assert would_hold(red, view.tool, view.yaw)
+    closing = np.array([np.cos(view.yaw), np.sin(view.yaw), 0.0])
+    beside = {**info, "objects": {**info["objects"], "red": info["objects"]["red"] + np.append(0.01 * closing, [0] * 4)}}
+    answers = {}
+    for name, expert in (("scripted", scripted), ("lenient", lenient)):
+        expert.reset()
+        answers[name] = float(expert.act(obs, beside)[-1])
+    assert answers == {"scripted": -1.0, "lenient": 1.0}
 
 
 def test_a_grasp_keeps_clear_of_the_neighbour() -> None:
@@ -152,7 +194,7 @@ def test_the_scripted_expert_tips_blue_over_before_it_stacks() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("clever", "unknown expert 'clever'; known: scripted, random, specialist:PATH"),
+        ("clever", "unknown expert 'clever'; known: scripted, lenient, random, specialist:PATH"),
         ("specialist:", "needs the path"),
         ("specialist:/nowhere/x.npz", "cannot read specialist weights /nowhere/x.npz"),
     ],
