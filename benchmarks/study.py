@@ -133,20 +133,29 @@ class Study:
 
 
 def demonstrate(
-    out: Path, domain: str, number: int, first: int, noise: float, workers: int, expert: str = "scripted"
+    out: Path,
+    domain: str,
+    number: int,
+    first: int,
+    noise: float,
+    workers: int,
+    expert: str = "scripted",
+    task: str = TASK,
 ) -> list[Path]:
     """The expert's episodes with seeds from `first` on in the folder `out`, collected as far as they are missing."""
-    collect(TASK, number, first, domain, out, expert, CONTRACT, workers, expert_noise=noise)
+    collect(task, number, first, domain, out, expert, CONTRACT, workers, expert_noise=noise)
     paths = [out / episode_name(first + i) for i in range(number)]
     return [path for path in paths if path.exists()]  # an unstable one is left out
 
 
-def evaluate_part(bundle: Path, domain: str, first: int, options: argparse.Namespace) -> dict[str, Any]:
+def evaluate_part(
+    bundle: Path, domain: str, first: int, options: argparse.Namespace, task: str = TASK
+) -> dict[str, Any]:
     """At most PART episodes of a bundle in closed loop, from the seed `first` on, kept beside it."""
     n = min(PART, options.episodes - first)
     how = {"workers": options.workers, "runtime": options.runtime}
     path = bundle.with_suffix(f".{domain}.{first:03d}.json")
-    return kept(path, lambda: evaluate(TASK, domain, n, first, bundle, **how))
+    return kept(path, lambda: evaluate(task, domain, n, first, bundle, **how))
 
 
 def in_pairs(by_mode: dict[str, Any]) -> dict[str, Any]:

@@ -95,8 +95,9 @@ def test_closing_holds_a_cube_that_is_well_between_the_pads(
 
 def test_a_lenient_expert_closes_where_it_would_hold_and_the_scripted_one_only_where_it_planned_to() -> None:
     """The hand stands 10 mm beside the grasp, as a student's might: red is between the pads."""
-    env = make_env(TASK, cameras=())
-    scripted, lenient = make_expert("scripted", TASK, 0), make_expert("lenient", TASK, 0)
+    task = "rgb_stacking/triplet5"
+    env = make_env(task, cameras=())
+    scripted, lenient = make_expert("scripted", task, 0), make_expert("lenient", task, 0)
     obs, info = env.reset(seed=2)
     for _ in range(200):
         view = View.of(obs, info)
@@ -107,7 +108,8 @@ def test_a_lenient_expert_closes_where_it_would_hold_and_the_scripted_one_only_w
     red = view.solids["red"]
     assert would_hold(red, view.tool, view.yaw)
     closing = np.array([np.cos(view.yaw), np.sin(view.yaw), 0.0])
-    beside = {**info, "objects": {**info["objects"], "red": info["objects"]["red"] + np.append(0.01 * closing, [0] * 4)}}
+    moved = info["objects"]["red"] + np.append(0.01 * closing, np.zeros(4))
+    beside = {**info, "objects": {**info["objects"], "red": moved}}
     answers = {}
     for name, expert in (("scripted", scripted), ("lenient", lenient)):
         expert.reset()

@@ -25,7 +25,8 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     """An expert for a task; `seed` fixes whatever is random in it.
 
     Args:
-        spec: `scripted`, `lenient` (scripted, for a student to follow), `random`, or `specialist:PATH`: a released specialist, its weights (.npz) or SavedModel.
+        spec: `scripted`, `lenient` (a scripted one that students can follow), `random`, or `specialist:PATH`: a
+            released specialist, its weights (.npz) or SavedModel.
 
     Raises:
         SimError: unknown expert or task, or weights that cannot be read.
