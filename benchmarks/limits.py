@@ -58,6 +58,7 @@ class Recipe:
 
 
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
+BOTH = {"threads": 2}  # nothing else trains beside it
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
 EASIER = Demonstrations("randomized", 300, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
 ROUND_EPISODES, BETA = 40, 0.3
@@ -68,8 +69,8 @@ RECIPES = {
     "not_idle_lab": Recipe("adapters", LAB, {**ON, "idle": 0.05}, "adapters_lab"),
     "dagger_lab": Recipe("adapters", LAB, ON, "adapters_lab", 2),
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
-    "triplet5_randomized": Recipe("adapters", EASIER, {"steps": 2500, "warm_up": 50}, "adapters_randomized"),
-    "triplet5_dagger": Recipe("adapters", EASIER, ON, "triplet5_randomized", 2),
+    "triplet5_randomized": Recipe("adapters", EASIER, {**BOTH, "steps": 2500, "warm_up": 50}, "adapters_randomized"),
+    "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 3),
 }
 
 
