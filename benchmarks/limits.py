@@ -60,7 +60,7 @@ class Recipe:
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
 BOTH = {"threads": 2}  # nothing else trains beside it
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
-EASIER = Demonstrations("randomized", 300, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
+EASIER = Demonstrations("randomized", 240, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
 ROUND_EPISODES, BETA = 40, 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),

@@ -40,10 +40,12 @@ TURN_COST = 2.0  # [1/rad]
 
 @dataclass(frozen=True)
 class Grasp:
-    """A grasp: tool centre (3,) [m], direction of closing as an angle in the world [rad, modulo pi], its cost."""
+    """A grasp: tool centre (3,) [m], direction of closing as an angle in the world [rad, modulo pi], width between the
+    pads [m], its cost."""
 
     position: np.ndarray
     yaw: float
+    width: float
     cost: float
 
 
@@ -156,7 +158,7 @@ def _at(
         for failed in avoid:
             near = np.hypot(np.linalg.norm(failed.position - centre) / 0.01, _angle(failed.yaw, yaw) / 0.25)
             cost += 30 * np.exp(-near)
-        grasps.append(Grasp(centre, yaw, float(cost)))
+        grasps.append(Grasp(centre, yaw, float(high - low), float(cost)))
     return grasps
 
 

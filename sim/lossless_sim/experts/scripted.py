@@ -7,6 +7,7 @@ if it lies on the others. All motions are proportional and saturated, and height
 distance (funnels), so that actions change smoothly with the state.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -130,7 +131,7 @@ class ScriptedExpert:
     def _fetch(self, view: View, grasp: Grasp) -> np.ndarray:
         """Go to the grasp and close there; give it up when the fingers meet."""
         if self._lenient and not self._busy and would_hold(view.solids[self._target], view.tool, view.yaw):
-            grasp = self._aim = Grasp(view.tool - self._moved(view), view.yaw, 0.0)
+            grasp = self._aim = replace(grasp, position=view.tool - self._moved(view), yaw=view.yaw)
         turn = short_turn(view, grasp.yaw)
         offset = grasp.position + self._moved(view) - view.tool
         inside = 0.015 if self._busy else CLOSE_BY
