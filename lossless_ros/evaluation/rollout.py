@@ -118,7 +118,7 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
         LosslessError: not exactly one of bundle and expert, one of them cannot be used, or no task.
     """
     if (bundle is None) == (expert is None):
-        raise LosslessError("give either --bundle FILE or --expert scripted|random|specialist:PATH")
+        raise LosslessError("give either --bundle FILE or --expert scripted|lenient|random|specialist:PATH")
     if bundle is not None:
         return task or read_bundle(bundle).task
     if task is None:
@@ -132,7 +132,7 @@ def check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
         if not seed <= chosen < seed + episodes:
             raise LosslessError(f"no episode with seed {chosen} to film; seeds are {seed} to {seed + episodes - 1}")
         if path.suffix != ".mp4" or not path.parent.is_dir():
-            raise LosslessError(f"cannot write the video {path}; expected a writable path that ends in .mp4")
+            raise LosslessError(f"cannot write the video {path}; expected an existing folder, or a file in one that ends in .mp4")
 
 
 def check_world(task: str, domain: str) -> None:
