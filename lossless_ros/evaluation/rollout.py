@@ -132,7 +132,9 @@ def check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
         if not seed <= chosen < seed + episodes:
             raise LosslessError(f"no episode with seed {chosen} to film; seeds are {seed} to {seed + episodes - 1}")
         if path.suffix != ".mp4" or not path.parent.is_dir():
-            raise LosslessError(f"cannot write the video {path}; expected an existing folder, or a file in one that ends in .mp4")
+            raise LosslessError(
+                f"cannot write the video {path}; expected an existing folder, or a file in one that ends in .mp4"
+            )
 
 
 def check_world(task: str, domain: str) -> None:

@@ -72,7 +72,9 @@ class Film:
 
         writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*"mp4v"), self._rate_hz, (width, height))
         if not writer.isOpened():
-            raise LosslessError(f"cannot write the video {self.path}; expected a file that can be written and ends in .mp4")
+            raise LosslessError(
+                f"cannot write the video {self.path}; expected a file that can be written and ends in .mp4"
+            )
         return writer
 
 
