@@ -70,7 +70,7 @@ RECIPES = {
     "dagger_lab": Recipe("adapters", LAB, ON, "adapters_lab", 2),
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
     "triplet5_randomized": Recipe("adapters", EASIER, {**BOTH, "steps": 2500, "warm_up": 50}, "adapters_randomized"),
-    "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 6),
+    "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 5),
 }
 
 
