@@ -21,8 +21,8 @@ HERE = Path(__file__).resolve().parent
 _worker: dict[str, Any] = {}
 
 
-def _setup(domain: str) -> None:
-    _worker["domain"] = domain
+def _setup(expert: str, domain: str) -> None:
+    _worker.update(expert=expert, domain=domain)
 
 
 def _episode(job: tuple[str, int]) -> tuple[str, int, bool]:
@@ -34,7 +34,7 @@ def _episode(job: tuple[str, int]) -> tuple[str, int, bool]:
     task = f"rgb_stacking/{name}"
     if name not in _worker:
         _worker[name] = make_env(task, domain=_worker["domain"], cameras=())
-    env, expert = _worker[name], make_expert("scripted", task, seed)
+    env, expert = _worker[name], make_expert(_worker["expert"], task, seed)
     expert.reset()
     observation, info = env.reset(seed=seed)
     truncated = False
@@ -66,21 +66,25 @@ def main() -> None:
     """Run what is missing and write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=200, help="seeds 0 to this, exclusive")
+    parser.add_argument("--expert", choices=("scripted", "lenient"), default="scripted")
     parser.add_argument("--domain", default="nominal")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, default=None, help="default: expert.json (nominal) beside this file")
     options = parser.parse_args()
-    name = "expert.json" if options.domain == "nominal" else f"expert_{options.domain}.json"
-    path = options.json or HERE / name
-    document = json.loads(path.read_text()) if path.exists() else {"domain": options.domain, "tasks": {}}
-    if document["domain"] != options.domain:
-        parser.error(f"{path} was measured in domain {document['domain']}; give another --json")
+    kind = {"expert": options.expert, "domain": options.domain}
+    usual = {"expert": "scripted", "domain": "nominal"}
+    name = "_".join(["expert", *(value for key, value in kind.items() if value != usual[key])])
+    path = options.json or HERE / f"{name}.json"
+    document = json.loads(path.read_text()) if path.exists() else {**kind, "tasks": {}}
+    measured = {key: document.get(key, usual[key]) for key in usual}
+    if measured != kind:
+        parser.error(f"{path} is of {measured['expert']} in {measured['domain']}; give another --json")
     outcomes = {task: outcomes_of(document["tasks"].get(task, {})) for task in TASKS}
     jobs = [
         (task, seed) for seed in range(options.episodes) for task in options.tasks if str(seed) not in outcomes[task]
     ]
-    for task, seed, success in run_parallel(_episode, jobs, options.workers, _setup, (options.domain,)):
+    for task, seed, success in run_parallel(_episode, jobs, options.workers, _setup, tuple(kind.values())):
         outcomes[task][str(seed)] = success
         document["tasks"] = {
             name: summary(dict(sorted(done.items(), key=lambda item: int(item[0]))))
