@@ -67,11 +67,8 @@ setup(
         "sim": simulator,
         "ros": ros,
         "cpu": ["openvino"],  # the node's fast runtime on a CPU
-        "onnx": [
-            "onnxruntime",
-            "onnx",
-            "onnxscript",
-        ],  # the runtime onnxruntime; on a GPU, and for tensorrt, onnxruntime-gpu in its place
+        # the runtime onnxruntime; on a GPU, and for tensorrt, onnxruntime-gpu in its place
+        "onnx": ["onnxruntime", "onnx", "onnxscript"],
         "joints": ["mink"],  # joint commands by differential inverse kinematics
         "training": ["tensorboard"],
         "cluster": ["ray"],  # collection over many machines

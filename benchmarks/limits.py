@@ -17,7 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.study import BACKBONE, CONTRACT, PART, TASK, demonstrate, evaluate_part, kept, say, without_paths
+from benchmarks.study import (
+    BACKBONE,
+    CONTRACT,
+    PART,
+    SHOWN,
+    Demonstrations,
+    demonstrate,
+    evaluate_part,
+    kept,
+    say,
+    without_paths,
+)
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.reader import find_episodes
@@ -29,23 +40,6 @@ from lossless_ros.training.config import load_training_config
 from lossless_ros.training.dagger import Plan, dagger
 
 HERE = Path(__file__).resolve().parent
-PHASES = ("reached", "grasped", "lifted", "above", "placed")
-
-
-@dataclass(frozen=True)
-class Demonstrations:
-    domain: str
-    number: int
-    first: int  # seed
-    noise: float  # on what the expert does
-    task: str = TASK
-    expert: str = "scripted"  # also the one that labels rounds of DAgger
-
-    @property
-    def folder(self) -> str:
-        """Where in the folder of everything they are."""
-        triplet = "" if self.task == TASK else f"{self.task.rpartition('/')[2]}_"
-        return f"demonstrations_{triplet}{self.domain}" + ("" if self.expert == "scripted" else f"_{self.expert}")
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,7 @@ class Limits:
                 self.write()
 
     def demonstrations(self, data: Demonstrations) -> list[Path]:
-        parts = (data.domain, data.number, data.first, data.noise, self.options.workers, data.expert, data.task)
-        return demonstrate(self.folder / data.folder, *parts)
+        return demonstrate(self.folder / data.folder, data, self.options.workers)
 
     def training(self, name: str) -> dict[str, Any]:
         """What the training of NAME.safetensors said."""
@@ -156,7 +149,7 @@ class Limits:
 
 def table(document: dict[str, Any]) -> str:
     """The recipes in Markdown, a row each."""
-    columns = ("recipe", "held-out loss, least and last", "success", "95 %", "told to close", *PHASES)
+    columns = ("recipe", "held-out loss, least and last", "success", "95 %", "told to close", *SHOWN)
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for name, part in document["recipes"].items():
         result, training = part["result"], part["training"]
@@ -168,7 +161,7 @@ def table(document: dict[str, Any]) -> str:
             f"{result['successes']} of {result['n']}",
             f"{low} to {high} %",
             ", ".join(f"{share:.2f}" for share in part["told_to_close"].values()),
-            *(result["phases"][phase] for phase in PHASES),
+            *(result["phases"][phase] for phase in SHOWN),
         ]
         lines.append(f"| {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"

@@ -11,12 +11,14 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect, episode_name
 from lossless_ros.evaluation.compare import compare
+from lossless_ros.evaluation.outcome import PHASES
 from lossless_ros.evaluation.rollout import evaluate, summarize
 from lossless_ros.models.bundle import write_atomically
 from lossless_ros.training.behaviour_cloning import train
@@ -29,8 +31,27 @@ TASK, BACKBONE, CONTRACT = "rgb_stacking/triplet1", "tf_efficientnet_lite0", "rg
 MODES, DOMAINS = ("frozen", "adapters", "full"), ("lab", "randomized")
 DAGGER = "dagger"  # adapters after rounds of DAgger
 FIRST_DEMONSTRATION = 10_000  # seed; those of the evaluation begin at 0
+SHOWN = PHASES[:-1]  # in tables; "left" goes with success
 PART = 10  # episodes that are evaluated and kept at a time
 PAIRS = (("adapters", "frozen"), ("full", "adapters"), ("full", "frozen"), (DAGGER, "adapters"))
+
+
+@dataclass(frozen=True)
+class Demonstrations:
+    """Episodes of an expert."""
+
+    domain: str
+    number: int
+    first: int  # seed
+    noise: float  # on what the expert does
+    task: str = TASK
+    expert: str = "scripted"  # also the one that labels rounds of DAgger
+
+    @property
+    def folder(self) -> str:
+        """Where in the folder of everything they are."""
+        triplet = "" if self.task == TASK else f"{self.task.rpartition('/')[2]}_"
+        return f"demonstrations_{triplet}{self.domain}" + ("" if self.expert == "scripted" else f"_{self.expert}")
 
 
 class Study:
@@ -64,8 +85,8 @@ class Study:
 
     def demonstrations(self) -> list[Path]:
         """The expert's episodes in `randomized`."""
-        n, noise = self.options.demonstrations, self.options.expert_noise
-        return demonstrate(self.folder / "expert", "randomized", n, FIRST_DEMONSTRATION, noise, self.options.workers)
+        how = (self.options.demonstrations, FIRST_DEMONSTRATION, self.options.expert_noise)
+        return demonstrate(self.folder / "expert", Demonstrations("randomized", *how), self.options.workers)
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
         """What the training of the bundle MODE_SEED.safetensors said."""
@@ -132,19 +153,11 @@ class Study:
         write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
 
 
-def demonstrate(
-    out: Path,
-    domain: str,
-    number: int,
-    first: int,
-    noise: float,
-    workers: int,
-    expert: str = "scripted",
-    task: str = TASK,
-) -> list[Path]:
-    """The expert's episodes with seeds from `first` on in the folder `out`, collected as far as they are missing."""
-    collect(task, number, first, domain, out, expert, CONTRACT, workers, expert_noise=noise)
-    paths = [out / episode_name(first + i) for i in range(number)]
+def demonstrate(out: Path, data: Demonstrations, workers: int) -> list[Path]:
+    """These episodes in the folder `out`, collected as far as they are missing."""
+    parts = (data.task, data.number, data.first, data.domain, out, data.expert, CONTRACT, workers)
+    collect(*parts, expert_noise=data.noise)
+    paths = [out / episode_name(data.first + i) for i in range(data.number)]
     return [path for path in paths if path.exists()]  # an unstable one is left out
 
 
@@ -180,7 +193,7 @@ def table(document: dict[str, Any]) -> str:
             if result["n"]:
                 low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
                 ever = sum(e["success_ever"] for e in result["episodes"])
-                phases = [result["phases"][p] for p in ("reached", "grasped", "lifted", "above", "placed")]
+                phases = [result["phases"][p] for p in SHOWN]
                 cells = [f"{result['successes']} of {result['n']}", f"{low} to {high} %", ever, *phases]
                 lines.append(f"| {mode} | {domain} | {' | '.join(map(str, cells))} |")
     lines += ["", "| mode | held-out loss of each training seed |", "|---|---|"]

@@ -85,10 +85,7 @@ def would_hold(target: Solid, tool: np.ndarray, yaw: float) -> bool:
     sides = _sides(target, closing, enter, leave, face_in, face_out)
     if min(upright for upright, _, _ in sides) < UPRIGHT or min(area for _, area, _ in sides) < ENOUGH:
         return False
-    held = (sides[0][2] + sides[1][2]) / 2
-    beside = float((tool - target.centre) @ across) + held[0]
-    over = tool[2] + held[1] - target.centre[2]
-    return bool(np.hypot(beside, 0.5 * over) < LEVER)
+    return _lever(target, sides, float((tool - target.centre) @ across), tool[2]) < LEVER
 
 
 def _directions(yaw: float) -> tuple[np.ndarray, np.ndarray]:
@@ -116,6 +113,15 @@ def _sides(
         patch = np.array([RAYS_ACROSS[where[:, 0]].mean(), RAYS_UP[where[:, 1]].mean()])
         sides.append((float(upright.mean()), float(touching.mean()), patch))
     return sides
+
+
+def _lever(target: Solid, sides: list[tuple[float, float, np.ndarray]], beside: float, height: float) -> float:
+    """How far the target's centre is from where the pads touch [m], heights counting half.
+
+    `beside` is the tool centre's distance from the target's centre across the closing direction, `height` its height.
+    """
+    held = (sides[0][2] + sides[1][2]) / 2
+    return float(np.hypot(beside + held[0], 0.5 * (height + held[1] - target.centre[2])))
 
 
 def _at(
@@ -151,8 +157,7 @@ def _at(
             continue
         small = sum(max(0.0, ENOUGH - area) for _, area, _ in sides)
         skew = np.abs(sides[0][2] - sides[1][2]).sum()
-        held = (sides[0][2] + sides[1][2]) / 2
-        lever = np.hypot(shift + held[0], 0.5 * (height + held[1] - target.centre[2]))
+        lever = _lever(target, sides, shift, height)
         turn = abs((yaw - yaw_now + np.pi / 2) % np.pi - np.pi / 2)
         cost = 60 * tilt + 20 * small + 1000 * (0.5 * skew + lever) + turn_cost * turn + room
         for failed in avoid:

@@ -20,11 +20,11 @@ from lossless_sim.experts.view import View
 CARRY = 0.03  # height of a carried object's bottom over what it is put on [m]
 RELEASE = 0.0025  # gap under which it is let go [m]
 ALIGNED = 0.008  # distance from the goal at which it may be let go [m]
+LENIENT_ALIGNED = 0.012  # the same for a lenient expert [m]; stacked is under 0.05
 RISE = 0.07  # how far over red the gripper leaves [m]
 CEILING = 0.262  # of the tool centre [m]
 THIN = 0.74  # finger angle beyond which nothing is held [rad]
 GIVE_UP = 30  # control steps that closing, or waiting for rest, may take
-LENIENT_ALIGNED = 0.012  # the same for a lenient expert [m]; stacked is under 0.05
 LENIENT_TURN_COST = 12.0  # [1/rad]: a lenient expert takes the grasp that is nearest to how the hand is turned
 PLAN_AGAIN = 8  # control steps after which it plans again, from where the hand is then
 TRIES = 3  # of tipping blue; then it stays as it lies
@@ -40,7 +40,7 @@ class ScriptedExpert:
     def __init__(self, triplet: str, seed: int, lenient: bool = False) -> None:
         self._rng = np.random.default_rng(seed)
         self._lenient = lenient
-        self._aligned = LENIENT_ALIGNED if lenient else ALIGNED
+        self._aligned, self._turn_cost = (LENIENT_ALIGNED, LENIENT_TURN_COST) if lenient else (ALIGNED, TURN_COST)
         self.reset()
 
     def reset(self) -> None:
@@ -189,8 +189,7 @@ class ScriptedExpert:
             if tip:
                 aim = plan_push(solid, others, view.tool, view.yaw, self._failed_pushes, level=colour == "blue")
             else:
-                turn_cost = LENIENT_TURN_COST if self._lenient else TURN_COST
-                aim = plan(solid, others, view.yaw, self._failed_grasps[-4:], turn_cost)
+                aim = plan(solid, others, view.yaw, self._failed_grasps[-4:], self._turn_cost)
             if aim is not None:
                 self._aim, self._target, self._pose = aim, colour, view.poses[colour].copy()
                 return
