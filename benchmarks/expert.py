@@ -66,7 +66,7 @@ def main() -> None:
     """Run what is missing and write the document."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--episodes", type=int, default=200, help="seeds 0 to this, exclusive")
-    parser.add_argument("--expert", choices=("scripted", "lenient"), default="scripted")
+    parser.add_argument("--expert", choices=("scripted", "lenient", "reactive"), default="scripted")
     parser.add_argument("--domain", default="nominal")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--workers", type=int, default=1)

@@ -53,8 +53,10 @@ class Recipe:
 
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
 BOTH = {"threads": 2}  # nothing else trains beside it
+LESS_SHIFT = {**BOTH, "shift": 0.016}  # 2 px; the domain moves the cameras by as much
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
 EASIER = Demonstrations("randomized", 240, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
+REACTIVE = Demonstrations("randomized", 400, 40_000, 0.3, "rgb_stacking/triplet5", "reactive")
 ROUND_EPISODES, BETA = 40, 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
@@ -65,6 +67,10 @@ RECIPES = {
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
     "triplet5_randomized": Recipe("adapters", EASIER, {**BOTH, "steps": 2500, "warm_up": 50}, "adapters_randomized"),
     "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 5),
+    "reactive": Recipe(
+        "adapters", REACTIVE, {**BOTH, "steps": 5000, "warm_up": 50, "shift": 0.016}, "triplet5_randomized"
+    ),
+    "reactive_dagger": Recipe("adapters", REACTIVE, {**ON, **BOTH, "shift": 0.016}, "reactive", 2),
 }
 
 

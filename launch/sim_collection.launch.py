@@ -15,7 +15,7 @@ ARGUMENTS = {  # name: (type, default or None, description)
     "episodes": (int, "30", "number of episodes"),
     "seed": (int, "0", "first episode's seed"),
     "domain": (str, "randomized", "name of config/domains or path"),
-    "expert": (str, "scripted", "scripted, lenient, random or specialist:PATH"),
+    "expert": (str, "scripted", "scripted, lenient, reactive, random or specialist:PATH"),
     "workers": (int, "1", "number of processes"),
 }
 

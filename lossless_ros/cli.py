@@ -59,7 +59,7 @@ def collect(
     workers: Annotated[
         str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
     ] = "2",
-    expert: Annotated[str, typer.Option(help="scripted, lenient, random or specialist:PATH.")] = "scripted",
+    expert: Annotated[str, typer.Option(help="scripted, lenient, reactive, random or specialist:PATH.")] = "scripted",
     expert_noise: ExpertNoise = 0.0,
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
@@ -135,7 +135,7 @@ app.command()(dagger)
 @app.command()
 def evaluate(
     bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
-    expert: Annotated[str | None, typer.Option(help="scripted, lenient, random or specialist:PATH.")] = None,
+    expert: Annotated[str | None, typer.Option(help="scripted, lenient, reactive, random or specialist:PATH.")] = None,
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
     seed: Seed = 0,

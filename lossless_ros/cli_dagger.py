@@ -19,7 +19,7 @@ def dagger(
     beta: Annotated[
         float, typer.Option(help="The expert drives in this share of the first round, its square of the second, ...")
     ] = 0.5,
-    expert: Annotated[str, typer.Option(help="scripted, lenient or specialist:PATH.")] = "scripted",
+    expert: Annotated[str, typer.Option(help="scripted, lenient, reactive or specialist:PATH.")] = "scripted",
     domain: Domain = "randomized",
     seed: Annotated[int, typer.Option(help="First episode's seed.")] = 100_000,
     config: Annotated[

@@ -118,7 +118,7 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
         LosslessError: not exactly one of bundle and expert, one of them cannot be used, or no task.
     """
     if (bundle is None) == (expert is None):
-        raise LosslessError("give either --bundle FILE or --expert scripted|lenient|random|specialist:PATH")
+        raise LosslessError("give either --bundle FILE or --expert scripted|lenient|reactive|random|specialist:PATH")
     if bundle is not None:
         return task or read_bundle(bundle).task
     if task is None:

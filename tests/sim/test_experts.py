@@ -19,9 +19,9 @@ TASK = "rgb_stacking/triplet1"
 TEACHERS = Path(__file__).resolve().parents[3] / "shared" / "teachers"
 
 
-def _run(spec: str, seed: int, task: str = TASK, domain: str = "nominal") -> bool:
+def _run(spec: str, seed: int, task: str = TASK, domain: str = "nominal", noise: float = 0.0) -> bool:
     env = make_env(task, domain=domain, cameras=())
-    expert = make_expert(spec, task, seed)
+    expert, disturb = make_expert(spec, task, seed), Noise(noise, seed)
     obs, info = env.reset(seed=seed)
     expert.reset()
     truncated = False
@@ -29,7 +29,7 @@ def _run(spec: str, seed: int, task: str = TASK, domain: str = "nominal") -> boo
         action = expert.act(obs, info)
         assert action.shape == (5,) and action.dtype == np.float32
         assert (np.abs(action) <= env.action_space.high + 1e-6).all()
-        obs, _, _, truncated, info = env.step(action)
+        obs, _, _, truncated, info = env.step(disturb(action))
     return bool(info["success"])
 
 
@@ -38,7 +38,7 @@ def test_the_scripted_experts_stack(spec: str, domain: str) -> None:
     assert sum(_run(spec, seed, domain=domain) for seed in (2, 3, 4)) >= 2
 
 
-@pytest.mark.parametrize("spec", ["scripted", "lenient"])
+@pytest.mark.parametrize("spec", ["scripted", "lenient", "reactive"])
 def test_the_scripted_experts_answer_in_any_state(spec: str) -> None:
     env = make_env(TASK, cameras=())
     scripted, random = make_expert(spec, TASK, 0), make_expert("random", TASK, 0)
@@ -47,6 +47,39 @@ def test_the_scripted_experts_answer_in_any_state(spec: str) -> None:
         action = scripted.act(obs, info)
         assert np.isfinite(action).all() and (np.abs(action) <= env.action_space.high + 1e-6).all()
         obs, _, _, _, info = env.step(random.act(obs, info))
+
+
+@pytest.mark.parametrize("triplet", ["triplet1", "triplet5"])
+def test_the_reactive_expert_stacks_disturbed(triplet: str) -> None:
+    task = f"rgb_stacking/{triplet}"
+    assert sum(_run("reactive", seed, task, "randomized", noise=0.3) for seed in (1, 2, 3)) >= 2
+
+
+def test_the_reactive_expert_has_no_memory() -> None:
+    """Its answer is that of an expert that sees the scene for the first time."""
+    task = "rgb_stacking/triplet5"
+    env = make_env(task, cameras=())
+    expert = make_expert("reactive", task, 0)
+    obs, info = env.reset(seed=0)
+    grippers = set()
+    for _ in range(250):
+        action = expert.act(obs, info)
+        assert (action == make_expert("reactive", task, 1).act(obs, info)).all()
+        grippers.add(float(action[-1]))
+        obs, _, _, _, info = env.step(action)
+    assert grippers == {-1.0, 1.0}
+
+
+def test_the_reactive_expert_turns_only_for_what_does_not_fit() -> None:
+    """Triplet 1's red is too wide for a hand that is not turned to it, triplet 5's red is not."""
+    turns = {}
+    for triplet in ("triplet1", "triplet5"):
+        task = f"rgb_stacking/{triplet}"
+        env = make_env(task, cameras=())
+        turns[triplet] = [
+            abs(float(make_expert("reactive", task, 0).act(*env.reset(seed=seed))[3])) for seed in range(6)
+        ]
+    assert max(turns["triplet1"]) > 0.1 and np.median(turns["triplet5"]) == 0.0
 
 
 def test_solids_are_convex_and_closed() -> None:
@@ -196,7 +229,7 @@ def test_the_scripted_expert_tips_blue_over_before_it_stacks() -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("clever", "unknown expert 'clever'; known: scripted, lenient, random, specialist:PATH"),
+        ("clever", "unknown expert 'clever'; known: scripted, lenient, reactive, random, specialist:PATH"),
         ("specialist:", "needs the path"),
         ("specialist:/nowhere/x.npz", "cannot read specialist weights /nowhere/x.npz"),
     ],

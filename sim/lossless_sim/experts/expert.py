@@ -8,7 +8,7 @@ import numpy as np
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.tasks import task
 
-EXPERTS = ("scripted", "lenient", "random", "specialist:PATH")
+EXPERTS = ("scripted", "lenient", "reactive", "random", "specialist:PATH")
 
 
 class Expert(Protocol):
@@ -25,7 +25,7 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     """An expert for a task; `seed` fixes whatever is random in it.
 
     Args:
-        spec: `scripted`, `lenient` (a scripted one that students can follow), `random`, or `specialist:PATH`: a
+        spec: `scripted`, `lenient` and `reactive` (that students can follow), `random`, or `specialist:PATH`: a
             released specialist, its weights (.npz) or SavedModel.
 
     Raises:
@@ -37,6 +37,10 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
         from lossless_sim.experts.random import RandomExpert
 
         return RandomExpert(seed)
+    if spec == "reactive":
+        from lossless_sim.experts.reactive import ReactiveExpert
+
+        return ReactiveExpert()
     if spec in ("scripted", "lenient"):
         from lossless_sim.experts.scripted import ScriptedExpert
 

@@ -12,6 +12,9 @@ CLEARANCE = 0.008  # between the finger tips and what they pass over [m]
 LEAST_ABOVE = 0.02  # height of the approach funnel at least [m]
 HAND = 0.08  # reach of the open hand about the tool centre [m]
 CLOSE_BY = 0.005  # from a target: arrived [m]
+CARRY = 0.03  # height of a carried object's bottom over what it is put on [m]
+RISE = 0.07  # how far over what it let go the gripper leaves [m]
+CEILING = 0.262  # of the tool centre [m]
 OPEN, CLOSE = -1.0, 1.0
 
 
@@ -75,3 +78,29 @@ def hurdle(view: View, colour: str, goal: np.ndarray, support: float) -> float:
         if aside < 0.09 and np.linalg.norm(other.centre[:2] - goal) > 0.03:
             height = max(height, other.top - support)
     return height
+
+
+def carry(view: View, colour: str, goal: np.ndarray, support: float, aligned: float) -> np.ndarray:
+    """Action (5,) that brings a held object over its goal (2,) [m], then down onto the height `support` [m].
+
+    It goes down where the object is nearer to the goal than `aligned` [m]; letting go is left to the caller.
+    """
+    offset = goal - view.solids[colour].centre[:2]
+    distance = float(np.linalg.norm(offset))
+    gap = view.solids[colour].bottom - support
+    over = CARRY + hurdle(view, colour, goal, support)
+    wanted = over * min(1.0, max(0.0, distance - 0.004) / 0.03)
+    lift = wanted - gap
+    if distance < aligned:
+        lift = min(lift, -0.01)
+    near = np.clip((0.16 - distance) / 0.06, 0.0, 1.0)
+    speed = 1.0 - near * np.clip((wanted - gap - 0.01) / 0.02, 0.0, 1.0)
+    return action(np.append(offset * speed, lift), 0.0, CLOSE)
+
+
+def leave(view: View, colour: str) -> np.ndarray:
+    """Action (5,) that lets an object go and rises once the pads are off."""
+    goal = min(CEILING, view.solids[colour].top + RISE)
+    open_wide = view.finger < 0.02
+    free = 1.0 if open_wide else np.clip((view.clearance(colour) - 0.003) / 0.005, 0.0, 1.0)
+    return action(np.array([0.0, 0.0, (goal - view.tool[2]) * free]), 0.0, OPEN)

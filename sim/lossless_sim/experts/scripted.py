@@ -13,16 +13,24 @@ from typing import Any
 import numpy as np
 
 from lossless_sim.experts.grasp import FLOOR, TURN_COST, Grasp, plan, would_hold
-from lossless_sim.experts.motion import CLOSE, CLOSE_BY, OPEN, action, approach, hurdle, misplaced, short_turn
+from lossless_sim.experts.motion import (
+    CEILING,
+    CLOSE,
+    CLOSE_BY,
+    OPEN,
+    action,
+    approach,
+    carry,
+    leave,
+    misplaced,
+    short_turn,
+)
 from lossless_sim.experts.tip import Push, can_be_level, is_level, plan_push
 from lossless_sim.experts.view import View
 
-CARRY = 0.03  # height of a carried object's bottom over what it is put on [m]
 RELEASE = 0.0025  # gap under which it is let go [m]
 ALIGNED = 0.008  # distance from the goal at which it may be let go [m]
 LENIENT_ALIGNED = 0.012  # the same for a lenient expert [m]; stacked is under 0.05
-RISE = 0.07  # how far over red the gripper leaves [m]
-CEILING = 0.262  # of the tool centre [m]
 THIN = 0.74  # finger angle beyond which nothing is held [rad]
 GIVE_UP = 30  # control steps that closing, or waiting for rest, may take
 LENIENT_TURN_COST = 12.0  # [1/rad]: a lenient expert takes the grasp that is nearest to how the hand is turned
@@ -102,10 +110,7 @@ class ScriptedExpert:
     def _leave(self, view: View, colour: str) -> np.ndarray:
         """Open, and rise once the pads are off."""
         self._aim, self._busy, self._letting = None, 0, colour
-        goal = min(CEILING, view.solids[colour].top + RISE)
-        open_wide = view.finger < 0.02
-        free = 1.0 if open_wide else np.clip((view.clearance(colour) - 0.003) / 0.005, 0.0, 1.0)
-        return action(np.array([0.0, 0.0, (goal - view.tool[2]) * free]), 0.0, OPEN)
+        return leave(view, colour)
 
     def _carry(self, view: View, colour: str) -> np.ndarray:
         """Over the goal, then down, then let go."""
@@ -114,19 +119,10 @@ class ScriptedExpert:
             goal, support = view.solids["blue"].top_centre(), view.solids["blue"].top
         else:
             goal, support = view.free_spot(colour), FLOOR
-        offset = goal - view.solids[colour].centre[:2]
-        distance = float(np.linalg.norm(offset))
-        gap = view.solids[colour].bottom - support
-        if distance < self._aligned and gap < RELEASE:
+        distance = float(np.linalg.norm(goal - view.solids[colour].centre[:2]))
+        if distance < self._aligned and view.solids[colour].bottom - support < RELEASE:
             return self._leave(view, colour)
-        over = CARRY + hurdle(view, colour, goal, support)
-        wanted = over * min(1.0, max(0.0, distance - 0.004) / 0.03)
-        lift = wanted - gap
-        if distance < self._aligned:
-            lift = min(lift, -0.01)
-        near = np.clip((0.16 - distance) / 0.06, 0.0, 1.0)
-        speed = 1.0 - near * np.clip((wanted - gap - 0.01) / 0.02, 0.0, 1.0)
-        return action(np.append(offset * speed, lift), 0.0, CLOSE)
+        return carry(view, colour, goal, support, self._aligned)
 
     def _fetch(self, view: View, grasp: Grasp) -> np.ndarray:
         """Go to the grasp and close there; give it up when the fingers meet."""
