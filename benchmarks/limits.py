@@ -49,6 +49,7 @@ class Recipe:
     config: dict[str, Any] = field(default_factory=dict)  # what it changes in limits.yaml
     after: str = ""  # the recipe whose policy goes on learning
     rounds: int = 0  # of DAgger; 0: behaviour cloning
+    episodes: int = 40  # of each round
 
 
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
@@ -57,7 +58,7 @@ LESS_SHIFT = {**BOTH, "shift": 0.016}  # 2 px; the domain moves the cameras by a
 LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
 EASIER = Demonstrations("randomized", 240, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
 REACTIVE = Demonstrations("randomized", 400, 40_000, 0.3, "rgb_stacking/triplet5", "reactive")
-ROUND_EPISODES, BETA = 40, 0.3
+BETA = 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
     "top_mixture_lab": Recipe("top", LAB, {"steps": 1600, "batch": 64, "looks": 10, "look_frames": 512, "mixture": 5}),
@@ -67,10 +68,8 @@ RECIPES = {
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
     "triplet5_randomized": Recipe("adapters", EASIER, {**BOTH, "steps": 2500, "warm_up": 50}, "adapters_randomized"),
     "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 5),
-    "reactive": Recipe(
-        "adapters", REACTIVE, {**BOTH, "steps": 5000, "warm_up": 50, "shift": 0.016}, "triplet5_randomized"
-    ),
-    "reactive_dagger": Recipe("adapters", REACTIVE, {**ON, **BOTH, "shift": 0.016}, "reactive", 2),
+    "reactive": Recipe("adapters", REACTIVE, {**LESS_SHIFT, "steps": 5000, "warm_up": 50}, "triplet5_randomized"),
+    "reactive_dagger": Recipe("adapters", REACTIVE, {**LESS_SHIFT, **ON, "steps": 1500}, "reactive", 1, 60),
 }
 
 
@@ -108,7 +107,7 @@ class Limits:
                 return train(*parts, begin=begin)
             folder = self.folder / f"rounds_{name}"
             world = (recipe.data.domain, recipe.data.expert)
-            plan = Plan(begin, tuple(data), folder, config, ROUND_EPISODES, *world, beta=BETA)
+            plan = Plan(begin, tuple(data), folder, config, recipe.episodes, *world, beta=BETA)
             return dagger(plan, recipe.rounds, out, self.options.workers, self.options.runtime)
 
         return kept(out.with_suffix(".training.json"), make)
