@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="everything that is made")
     parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=list(EXPERTS))
-    parser.add_argument("--demonstrations", type=int, default=240, help="of each expert")
+    parser.add_argument("--demonstrations", type=int, default=120, help="of each expert")
     parser.add_argument("--episodes", type=int, default=50, help="of each student, seeds from 0")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, default=HERE / "teachers.json")
