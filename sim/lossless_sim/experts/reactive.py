@@ -15,7 +15,8 @@ from lossless_sim.experts.solid import Solid
 from lossless_sim.experts.view import View
 
 CLOSE_BESIDE, CLOSE_ABOVE = 0.014, 0.012  # of red's centre, in the plane and in height: close [m]
-HELD_WITHIN = 0.035  # of red's centre: what is between the pads is red [m]
+BETWEEN = 0.022  # of red's centre: red is still between closing pads, which have not slid off it [m]
+HELD_WITHIN = 0.035  # and what the pads touch is red [m]
 CLOSING = 0.1  # finger angle beyond which the fingers are on their way [rad]
 OPENED = 0.25  # and under which they have let go [rad]
 ALIGNED, RELEASE = 0.02, 0.008  # in the plane from where red belongs, and the gap under it: let go [m]
@@ -37,9 +38,9 @@ class ReactiveExpert:
             return leave(view, "red")
         offset = np.append(red.centre[:2], max(LOWEST, red.top - PALM, red.centre[2])) - view.tool
         beside, above = float(np.linalg.norm(offset[:2])), abs(float(offset[2]))
-        if view.finger > CLOSING and max(beside, above) < HELD_WITHIN:
-            if view.touching:
-                return carry(view, "red", blue.top_centre(), blue.top, ALIGNED)
+        if view.touching and view.finger > CLOSING and max(beside, above) < HELD_WITHIN:
+            return carry(view, "red", blue.top_centre(), blue.top, ALIGNED)
+        if view.finger > CLOSING and max(beside, above) < BETWEEN:
             return action(np.zeros(3), 0.0, CLOSE)
         if beside < CLOSE_BESIDE and above < CLOSE_ABOVE:
             return action(offset, 0.0, CLOSE)
