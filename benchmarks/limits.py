@@ -26,6 +26,7 @@ from benchmarks.study import (
     demonstrate,
     evaluate_part,
     kept,
+    rate,
     say,
     without_paths,
 )
@@ -160,11 +161,9 @@ def table(document: dict[str, Any]) -> str:
         result, training = part["result"], part["training"]
         curve = (training["rounds"][-1]["training"] if "rounds" in training else training)["curve"]
         losses = [point["held_out_loss"] for point in curve]
-        low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
         cells = [
             f"{min(losses):.3f}, {losses[-1]:.3f}",
-            f"{result['successes']} of {result['n']}",
-            f"{low} to {high} %",
+            *rate(result),
             ", ".join(f"{share:.2f}" for share in part["told_to_close"].values()),
             *(result["phases"][phase] for phase in SHOWN),
         ]

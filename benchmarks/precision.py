@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.study import rate
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.evaluation.outcome import Outcome
 from lossless_ros.evaluation.rollout import summarize
@@ -74,10 +75,9 @@ def table(document: dict[str, Any]) -> str:
     lines = ["| triplet | red, room beside it | error | grasped | stacked | 95 % |", "|---|---|---|---|---|---|"]
     for triplet, part in document["triplets"].items():
         for error_mm, result in part["results"].items():
-            low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
             n, where = result["n"], f"{part['red_mm']:.0f} mm, ±{part['room_mm']:.0f}"
-            cells = (where, f"{error_mm} mm", f"{result['phases']['grasped']} of {n}", f"{result['successes']} of {n}")
-            lines.append(f"| {triplet} | {' | '.join(cells)} | {low} to {high} % |")
+            cells = (where, f"{error_mm} mm", f"{result['phases']['grasped']} of {n}", *rate(result))
+            lines.append(f"| {triplet} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

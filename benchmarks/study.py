@@ -182,6 +182,12 @@ def as_reached(result: dict[str, Any]) -> dict[str, Any]:
     return summarize(TASK, result["domain"], episodes)
 
 
+def rate(result: dict[str, Any]) -> tuple[str, str]:
+    """Two cells of a table: successes, and the interval of their rate."""
+    low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
+    return f"{result['successes']} of {result['n']}", f"{low} to {high} %"
+
+
 def table(document: dict[str, Any]) -> str:
     """The study in Markdown: a row per mode and domain, then the losses."""
     lines = [
@@ -191,10 +197,9 @@ def table(document: dict[str, Any]) -> str:
     for domain, by_mode in document["results"].items():
         for mode, result in by_mode.items():
             if result["n"]:
-                low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
                 ever = sum(e["success_ever"] for e in result["episodes"])
                 phases = [result["phases"][p] for p in SHOWN]
-                cells = [f"{result['successes']} of {result['n']}", f"{low} to {high} %", ever, *phases]
+                cells = [*rate(result), ever, *phases]
                 lines.append(f"| {mode} | {domain} | {' | '.join(map(str, cells))} |")
     lines += ["", "| mode | held-out loss of each training seed |", "|---|---|"]
     for mode in (*MODES, DAGGER):

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.study import SHOWN, rate
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.collect import MAX_STEPS, STEPS_AFTER_SUCCESS
 from lossless_ros.episodes.pool import run_parallel
@@ -33,7 +34,6 @@ TASK, SEEN_IN, TRIED_IN = "rgb_stacking/triplet5", "randomized", "lab"
 FIRST, NOISE = 50_000, 0.3  # seed of the first demonstration; what disturbs the expert
 CHUNK, WIDTH, BATCH, STEPS, RATE = 8, 256, 256, 4000, 0.001
 GRIPPER_WEIGHT, BLUR = 0.2, 0.05  # of the input, in its standard deviations, while learning
-SHOWN = ("reached", "grasped", "lifted", "above", "placed")
 HERE = Path(__file__).resolve().parent
 _worker: dict[str, Any] = {}
 
@@ -182,9 +182,8 @@ def table(document: dict[str, Any]) -> str:
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for expert, part in document["experts"].items():
         shown, result = part["demonstrations"], part["result"]
-        low, high = (f"{100 * bound:.0f}" for bound in result["interval_95"])
-        cells = [expert, f"{shown['stacked']} of {shown['number']}", f"{result['successes']} of {result['n']}"]
-        cells += [f"{low} to {high} %", *(str(result["phases"][phase]) for phase in SHOWN)]
+        cells = [expert, f"{shown['stacked']} of {shown['number']}", *rate(result)]
+        cells += [str(result["phases"][phase]) for phase in SHOWN]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

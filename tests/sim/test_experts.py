@@ -70,6 +70,20 @@ def test_the_reactive_expert_has_no_memory() -> None:
     assert grippers == {-1.0, 1.0}
 
 
+@pytest.mark.parametrize(("beside", "gripper"), [(0.01, 1.0), (0.03, -1.0)])
+def test_the_reactive_expert_opens_fingers_that_shut_beside_red(beside: float, gripper: float) -> None:
+    task = "rgb_stacking/triplet5"
+    obs, info = make_env(task, cameras=()).reset(seed=0)
+    view = View.of(obs, info)
+    there = view.tool + np.array([beside, 0.0, 0.0]) - view.solids["red"].centre
+    moved = info["objects"]["red"] + np.append(there, np.zeros(4))
+    state = obs["state"].copy()
+    state[19] = 255.0  # the finger's angle: shut
+    expert = make_expert("reactive", task, 0)
+    action = expert.act({**obs, "state": state}, {**info, "objects": {**info["objects"], "red": moved}})
+    assert action[-1] == gripper
+
+
 def test_the_reactive_expert_turns_only_for_what_does_not_fit() -> None:
     """Triplet 1's red is too wide for a hand that is not turned to it, triplet 5's red is not."""
     turns = {}
