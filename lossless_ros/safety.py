@@ -11,6 +11,9 @@ from lossless_ros.contract import Action
 NO_BOX = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
 RESUME = ("automatic", "service")  # what ends a stop: the next good action, or only `release`
 _TOLERANCE = 1e-3  # an action may exceed its limit by this part of it: rounding
+_ROUNDING = 1e-9  # of a way [m]
+_SHARES = (1.0, 0.75, 0.5, 0.25)  # of a wanted velocity, tried near a wall
+_LONGEST_BRAKING = 1000  # periods; what needs longer does not fit
 
 
 @dataclass(frozen=True)
@@ -144,15 +147,53 @@ def keep_inside(velocity: np.ndarray, position: np.ndarray, limits: Limits, peri
 
 
 def brake_before_walls(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
-    """Velocity (A,) from which the tool centre (3,) [m] can still brake before it meets the workspace's walls."""
+    """Velocity (A,) from which the tool centre (3,) [m] could brake before it meets the workspace's walls.
+
+    That is as far as acceleration is limited; `fits` knows of jerk as well.
+    """
     velocity = velocity.copy()
-    low, high = limits.workspace
-    for coordinate, axis in enumerate(limits.translation):
-        if axis >= 0:
-            ways = np.maximum([position[coordinate] - low[coordinate], high[coordinate] - position[coordinate]], 0.0)
-            down, up = largest_first(ways / period, limits.acceleration[axis] * period * np.ones(2))
-            velocity[axis] = np.clip(velocity[axis], -down, up)
+    for axis, way_down, way_up in _ways(position, limits):
+        down, up = largest_first(np.array([way_down, way_up]) / period, limits.acceleration[axis] * period * np.ones(2))
+        velocity[axis] = np.clip(velocity[axis], -down, up)
     return velocity
+
+
+def fits(
+    velocity: np.ndarray,
+    before: np.ndarray,
+    acceleration: np.ndarray,
+    position: np.ndarray,
+    limits: Limits,
+    period: float,
+) -> np.ndarray:
+    """Whether each axis (A,) bool can still brake before a wall if its next velocity is this one (A,).
+
+    The velocity `before` changes to it with an `acceleration` (A,); `position` is the tool centre (3,) [m], measured
+    before or after the period of the velocity before: both are allowed for.
+    """
+    low, high = np.full(len(velocity), -np.inf), np.full(len(velocity), np.inf)
+    for axis, way_down, way_up in _ways(position, limits):
+        low[axis], high[axis] = -way_down, way_up
+    low, high = low - np.minimum(before * period, 0) - _ROUNDING, high - np.maximum(before * period, 0) + _ROUNDING
+    way, inside = velocity * period, np.ones(len(velocity), bool)
+    for _ in range(_LONGEST_BRAKING):
+        inside &= (low <= way) & (way <= high)
+        if not (velocity.any() and inside.any()):
+            return inside
+        slower = approach(np.zeros_like(velocity), velocity, acceleration, limits, period)
+        acceleration, velocity = (slower - velocity) / period, slower
+        way = way + velocity * period
+    return np.zeros(len(velocity), bool)
+
+
+def _ways(position: np.ndarray, limits: Limits) -> list[tuple[int, float, float]]:
+    """Axis, and how far it is [m] to the lower and to the upper wall; 0 beyond them."""
+    low, high = limits.workspace
+    return [
+        (axis, max(position[c] - low[c], 0.0), max(high[c] - position[c], 0.0))
+        for c, axis in enumerate(limits.translation)
+        if axis >= 0
+    ]
 
 
 class Guard:
@@ -173,10 +214,13 @@ class Guard:
         self._sent = np.zeros_like(limits.velocity)
         self._acceleration = np.zeros_like(limits.velocity)
 
-    def admit(self, action: np.ndarray, position: np.ndarray | None = None) -> np.ndarray | None:
+    def admit(
+        self, action: np.ndarray, position: np.ndarray | None = None, elapsed: float = np.inf
+    ) -> np.ndarray | None:
         """The command (A + 1,) for an action (A + 1,), or None while latched; the gripper goes from -1 (open) to 1.
 
-        `position` is the tool centre's (3,) [m]; without one the workspace is not watched.
+        `position` is the tool centre's (3,) [m]; without one the workspace is not watched. `elapsed` is the time since
+        the command before [s]: commands that follow each other sooner than by a period may change less.
 
         Raises:
             ValueError: the action cannot be sent at all; the caller stops.
@@ -186,15 +230,15 @@ class Guard:
             raise ValueError(fault)
         if self.state == "latched":
             return None
-        velocity = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
-        if position is not None:
-            velocity = brake_before_walls(velocity, position, self.limits, self._period)
-        velocity = approach(velocity, self._sent, self._acceleration, self.limits, self._period)
-        if position is not None:
-            velocity = keep_inside(velocity, position, self.limits, self._period)
-        self._acceleration = (velocity - self._sent) / self._period
+        wanted = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
+        period = min(self._period, elapsed)
+        velocity = self._next(wanted, period, position)
+        inside = velocity if position is None else keep_inside(velocity, position, self.limits, self._period)
+        # What a wall cut off is no acceleration to go on from: jerk would carry it far to the other side.
+        self._acceleration = np.where(inside == velocity, (velocity - self._sent) / period, 0.0)
+        velocity = np.clip(inside, -self.limits.velocity, self.limits.velocity)
         self.state, self._sent = "moving", velocity
-        self._gripper = self._grip(1.0 if action[-1] > 0 else -1.0)
+        self._gripper = self._grip(1.0 if action[-1] > 0 else -1.0, period)
         return np.append(velocity, self._gripper)
 
     def stop(self, kind: str, reason: str, latch: bool = False) -> bool:
@@ -220,9 +264,27 @@ class Guard:
         self._sent, self._acceleration = np.zeros_like(self._sent), np.zeros_like(self._sent)
         return moving
 
-    def _grip(self, wanted: float) -> float:
+    def _next(self, wanted: np.ndarray, period: float, position: np.ndarray | None) -> np.ndarray:
+        """The next velocity (A,) towards a wanted one, from which the walls can be kept by braking within the limits.
+
+        Where none on the way to the wanted one allows that, it is braked at once.
+        """
+        now = self._sent, self._acceleration, self.limits, period
+        if position is None:
+            return approach(wanted, *now)
+        wanted = brake_before_walls(wanted, position, self.limits, self._period)
+        found, settled = approach(np.zeros_like(wanted), *now), np.zeros(len(wanted), bool)
+        for share in _SHARES:
+            tried = approach(share * wanted, *now)
+            good = fits(tried, self._sent, (tried - self._sent) / period, position, self.limits, self._period)
+            found, settled = np.where(good & ~settled, tried, found), settled | good
+            if settled.all():
+                break
+        return found
+
+    def _grip(self, wanted: float, period: float) -> float:
         """Where the gripper may be told to go next; before the first command it may be anywhere."""
         if self._gripper is None:
             return wanted
-        reach = 2 * self.limits.gripper_rate * self._period
+        reach = 2 * self.limits.gripper_rate * period
         return float(np.clip(wanted, self._gripper - reach, self._gripper + reach))

@@ -123,19 +123,53 @@ def test_no_row_of_actions_makes_commands_beyond_any_limit(seed: int) -> None:
         before, rise_before, gripper = velocity, rise, command[-1]
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_no_row_of_actions_leaves_the_workspace(seed: int) -> None:
-    """With room to brake, the walls are met without breaking the limit of acceleration either."""
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("behind", [0, 1])  # periods by which the measured position is older
+@pytest.mark.parametrize("jerky", [False, True])
+def test_no_row_of_actions_leaves_the_workspace_or_breaks_a_limit_at_its_walls(
+    seed: int, behind: int, jerky: bool
+) -> None:
     rng = np.random.default_rng(seed)
-    acceleration = rng.uniform(0.1, 1)
-    subject = guard(linear_acceleration=acceleration, workspace=BOX)
-    position, before = np.array([0.6, 0.0, 0.2]), np.zeros(3)
-    for action in wild_actions(rng, 80).repeat(5, axis=0):
-        command = subject.admit(action, position)
+    acceleration, jerk = rng.uniform(0.1, 1), rng.uniform(0.5, 40) if jerky else np.inf
+    subject = guard(linear_acceleration=acceleration, linear_jerk=jerk, workspace=BOX)
+    positions, before, rise_before = [np.array([0.6, 0.0, 0.2])] * 2, np.zeros(3), np.zeros(3)
+    nearest = np.inf
+    for action in wild_actions(rng, 60).repeat(5, axis=0):
+        command = subject.admit(action, positions[-1 - behind])
         assert command is not None
-        assert (np.abs(command[:3] - before) <= acceleration * PERIOD + 1e-9).all()
-        position, before = position + PERIOD * command[:3], command[:3]
-        assert (position >= np.array(BOX[:3]) - 1e-9).all() and (position <= np.array(BOX[3:]) + 1e-9).all()
+        velocity, rise = command[:3], (command[:3] - before) / PERIOD
+        assert (np.abs(velocity) <= VELOCITY[:3] + 1e-9).all()
+        assert (np.abs(rise) <= acceleration + 1e-9).all()
+        assert (np.abs(rise - rise_before) <= jerk * PERIOD + 1e-9).all()
+        positions.append(positions[-1] + PERIOD * velocity)
+        before, rise_before = velocity, rise
+        room = np.minimum(positions[-1] - BOX[:3], np.array(BOX[3:]) - positions[-1]).min()
+        assert room > -1e-8
+        nearest = min(nearest, room)
+    assert nearest < 0.02  # the walls were come to
+
+
+@pytest.mark.parametrize("x", [0.699, 0.72])
+def test_wall_that_is_too_near_to_brake_before_it_throws_the_tool_back_no_faster_than_allowed(x: float) -> None:
+    subject = guard(linear_acceleration=0.5, linear_jerk=5.0, workspace=BOX)
+    ahead = np.array([0.07, 0, 0, 0, 1], np.float32)
+    for _ in range(10):
+        subject.admit(ahead, np.array([0.6, 0.0, 0.2]))
+    position = np.array([x, 0.0, 0.2])
+    for _ in range(100):
+        velocity = subject.admit(ahead, position)[:3]
+        assert (np.abs(velocity) <= VELOCITY[:3] + 1e-9).all()
+        position = position + PERIOD * velocity
+    assert 0.69 < position[0] <= max(x, 0.7)
+
+
+def test_commands_that_follow_each_other_sooner_change_less() -> None:
+    """A camera of 30 Hz gives frames after one and after two of its periods in turn."""
+    subject = guard(linear_acceleration=0.4, gripper_rate=5.0)
+    opening = np.array([0.05, 0, 0, 0, -1], np.float32)
+    sent = [subject.admit(action, elapsed=s) for action, s in ((AHEAD, 0.067), (AHEAD, 0.033), (opening, 0.025))]
+    np.testing.assert_allclose([command[0] for command in sent], [0.02, 0.0332, 0.0432])
+    np.testing.assert_allclose([command[-1] for command in sent], [1.0, 1.0, 0.75])
 
 
 def test_wanted_velocity_is_reached_and_held_under_a_limit_of_jerk() -> None:

@@ -26,14 +26,11 @@ class CudaGraph:
     def __init__(self, network: Network, backbone: Backbone, precision: torch.dtype) -> None:
         self._network = copy.deepcopy(network)
         if self._network.own:
-            self._network.own.to(precision)
-            self._backbone = self._network.own.backbone
+            self._backbone = self._network.own.to(precision).backbone
         else:
             model = copy.deepcopy(backbone.model).to(precision)
             self._backbone = Backbone(backbone.name, backbone.family, model, backbone.source)
         self._network.adapters.to(precision)
-        if self._network.own:
-            self._network.own.to(precision)
         self._worn: Network | None = None
         self._lock = threading.Lock()
         size, device = network.config.image_size, network.mean.device
@@ -74,6 +71,5 @@ class CudaGraph:
         return graph, raw
 
     def _forward(self) -> Tensor:
-        backbone = self._network.own.backbone if self._network.own else self._backbone
-        features = backbone.features(self._images, self._network.adapters)
-        return self._network.decide(backbone.spatial(features).float(), self._felt)
+        features = self._backbone.features(self._images, self._network.adapters)
+        return self._network.decide(self._backbone.spatial(features).float(), self._felt)
