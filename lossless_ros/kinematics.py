@@ -49,11 +49,16 @@ class Kinematics:
                 raise LosslessError(
                     f"arm: {what} has {len(values)} values, the joints up to {arm.frame} are {', '.join(self.joints)}"
                 )
+        if not (np.isfinite([*arm.posture, *arm.max_speed, arm.margin]).all() and min(arm.max_speed) > 0 <= arm.margin):
+            raise LosslessError(
+                f"arm: posture {list(arm.posture)}, max_speed {list(arm.max_speed)}, margin {arm.margin}; expected "
+                "numbers, speeds of more than 0 [rad/s] and a margin of at least 0 [rad]"
+            )
         self._at, self._moves = model.jnt_qposadr[chain], model.jnt_dofadr[chain]
         self._low, self._high = model.jnt_range[chain].T + arm.margin * np.array([[1], [-1]])
         unlimited = ~model.jnt_limited[chain].astype(bool)
         self._low[unlimited], self._high[unlimited] = -np.inf, np.inf
-        self._max_speed = np.array(arm.max_speed)
+        self.max_speed = np.array(arm.max_speed)  # (n,) rad/s
         self._configuration = mink.Configuration(model)
         self._resting = self._configuration.q.copy()
         posture = self._whole(np.array(arm.posture))
@@ -93,7 +98,7 @@ class Kinematics:
         found = mink.solve_ik(
             self._configuration, self._tasks, self._period, "daqp", damping=_DAMPING, limits=self._limits
         )
-        return np.clip(found[self._moves], -self._max_speed, self._max_speed)
+        return np.clip(found[self._moves], -self.max_speed, self.max_speed)
 
     def clip(self, position: np.ndarray) -> np.ndarray:
         """The joint angles (n,) [rad] within their limits less the margin that are nearest to these."""

@@ -10,6 +10,8 @@ from lossless_ros.images import fit, image_to_rgb
 
 Sample = tuple[np.ndarray, ...]  # one array per use of the stream: an image, or parts of the proprioception
 
+_LARGEST = 1e6  # rad or m: finite in double precision is not enough, policies take single
+
 
 def stamp_ns(msg: Any) -> int:
     """Header stamp [ns]."""
@@ -27,8 +29,8 @@ def joint_positions(msg: Any, names: tuple[str, ...]) -> np.ndarray:
     if missing:
         raise DataError(f"joint_states has no position of {', '.join(missing)}; it has {', '.join(msg.name)}")
     values = np.array([msg.position[index[n]] for n in names], np.float64)
-    if not np.isfinite(values).all():
-        raise DataError("joint_states has a position that is not finite")
+    if not (np.abs(values) < _LARGEST).all():
+        raise DataError("joint_states has a position that is not finite, or no sensible number")
     return values
 
 
@@ -42,7 +44,7 @@ def pose_vector(msg: Any) -> np.ndarray:
     quat = np.array([q.w, q.x, q.y, q.z], np.float64)
     position = np.array([p.x, p.y, p.z], np.float64)
     norm = np.linalg.norm(quat)
-    if not np.isfinite(position).all() or not abs(norm - 1) < 0.01:
+    if not (np.abs(position) < _LARGEST).all() or not abs(norm - 1) < 0.01:
         raise DataError(f"tcp_pose is no pose: position {position.tolist()}, quaternion norm {norm:.3g}")
     w, x, y, z = quat / norm
     first = [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)]

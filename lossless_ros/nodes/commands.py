@@ -1,9 +1,9 @@
 """The only way from an action to the robot: guarded, stamped, and closed by a stop."""
 
 import threading
+import time
 
 import numpy as np
-from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Float64MultiArray
@@ -15,6 +15,8 @@ from lossless_ros.nodes.outputs import RELIABLE_NEWEST, Twists, make_output
 from lossless_ros.safety import Guard, age_fault, joint_fault
 
 _CLOCK_SLACK_NS = 1_000_000  # clocks of several machines are kept in step by steps smaller than this
+_STANDSTILL_S = 5.0  # a clock that shows the same for so long stands still; a simulator in lock step may take its time
+_TRIES, _AGAIN_S = 25, 0.02  # a last stop that cannot be published is tried so often, with pauses
 
 
 class Commands:
@@ -28,14 +30,20 @@ class Commands:
         self.guard = guard
         self.sent = 0
         self.newest = 0  # stamp of the frame that the last command answers [ns]
+        self._sent_at = 0  # when it was sent, by the node's clock [ns]
         self._node = node
         self._lock = threading.Lock()
         self._open = False
         self._owed = False  # a stop that the robot has not been sent yet
         self._latest = 0  # newest time that the node's clock has shown [ns]
+        self._latest_since = time.monotonic()  # and when it did first [s]
         self._max_age = round(contract.max_age_s * 1e9)
         self._gripper = robot.gripper or contract.action.gripper
         self._position = _offset(contract, TCP_POSE)
+        if self._position is None and np.isfinite(guard.limits.workspace).any():
+            raise LosslessError(f"safety.workspace needs {TCP_POSE} in the contract's proprioception; without it: .inf")
+        if not np.isfinite([self._gripper.open, self._gripper.closed]).all():
+            raise LosslessError(f"gripper is {self._gripper}, expected numbers for open and closed")
         self._joints = _limited_joints(contract, robot)
         self._output = make_output(node, command, contract, robot, dry_run)
         gripper = "~/would_send/gripper" if dry_run else robot.topic(GRIPPER_TOPIC)
@@ -62,9 +70,13 @@ class Commands:
                 self._stop(kind, fault, False)
                 return False
             try:
-                command = self.guard.admit(action, self._tool(frame))
+                since = 1e-9 * (frame.stamp - self.newest)
+                elapsed = since if self.guard.state == "moving" and since > 0 else np.inf
+                command = self.guard.admit(action, self._tool(frame), elapsed)
                 if command is None:
                     return False
+                if not np.isfinite(command).all():
+                    raise ValueError(f"command is not finite: {np.array2string(command, precision=3)}")
                 prepared = self._output.prepare(frame, command[:-1])
                 stamp = max(now, frame.stamp)
                 self._grippers.publish(Float64MultiArray(data=[self._gripper.position(float(command[-1]))]))
@@ -76,7 +88,7 @@ class Commands:
                 return False
             self._owed = False
             self.sent += 1
-            self.newest = frame.stamp
+            self.newest, self._sent_at = frame.stamp, now
             return True
 
     def pause(self, kind: str, reason: str) -> None:
@@ -104,32 +116,44 @@ class Commands:
         with self._lock:
             if not self._open or self.guard.state != "moving":
                 return None
-            return age_fault(self.newest, self._now(), self._max_age)
+            since = min(self.newest, self._sent_at)  # a stamp ahead of the clock is no reason to hold a command longer
+            return age_fault(since, self._now(), self._max_age)
 
     def clock_fault(self) -> str | None:
-        """Why times of before mean nothing any more: the node's clock has jumped back since the last call."""
+        """Why times mean nothing: the node's clock has jumped back since the last call, or stands still."""
         with self._lock:
             now, before = self._now(), self._latest
-            self._latest = now
-            if now >= before - _CLOCK_SLACK_NS:
-                return None
-            self.newest = 0
-            return f"clock jumped back by {(before - now) / 1e9:.3f} s"
+            if now != before:
+                self._latest, self._latest_since = now, time.monotonic()
+            if now < before - _CLOCK_SLACK_NS:
+                self.newest = self._sent_at = 0
+                return f"clock jumped back by {(before - now) / 1e9:.3f} s"
+            still = time.monotonic() - self._latest_since
+            if self.guard.state == "moving" and still > _STANDSTILL_S:
+                return f"clock has stood still for {still:.0f} s"
+            return None
 
-    def rivals(self) -> str:
+    def look_for_rivals(self) -> str:
         """Topics of commands on which this node is not alone; empty if there are none."""
         topics = [publisher.topic_name for publisher in (self._output.publisher, self._grippers)]
         return ", ".join(topic for topic in topics if self._node.count_publishers(topic) > 1)
 
     def close(self, reason: str) -> None:
-        """Close and send the stop, moving or not; returns when the robot's side has it (at most 0.5 s)."""
+        """Close and send the stop, moving or not; returns when the robot's side has it (at most 0.5 s).
+
+        A stop that cannot be published is tried again for half a second, and by the next call.
+        """
         with self._lock:
             was_open, self._open = self._open, False
-            if not was_open:
+            if not was_open and not self._owed:
                 return
             self.guard.pause("closed", reason)
-            self._publish_stop()
-            self._owed = False
+            self._owed = True
+            for _ in range(_TRIES):
+                self._settle()
+                if not self._owed:
+                    break
+                time.sleep(_AGAIN_S)
         self._output.publisher.wait_for_all_acked(Duration(nanoseconds=500_000_000))
 
     def destroy(self) -> None:
@@ -145,7 +169,7 @@ class Commands:
             self._node.get_logger().warning(f"stopped: {reason}")
 
     def _settle(self) -> None:
-        if not (self._owed and self._open):
+        if not self._owed:
             return
         try:
             self._publish_stop()
@@ -162,7 +186,6 @@ class Commands:
 
     def _fault_of(self, frame: Frame, now: int) -> tuple[str, str | None]:
         """Kind and reason why a frame is not to be acted upon; no reason if it is."""
-        now = self._or_simulated(frame.stamp, now)
         for stream, stamp in frame.stamps.items():
             fault = age_fault(stamp, now, self._max_age)
             if fault:
@@ -178,11 +201,6 @@ class Commands:
 
     def _now(self) -> int:
         return self._node.get_clock().now().nanoseconds
-
-    def _or_simulated(self, stamp: int, now: int) -> int:
-        """A simulator's /clock may arrive after the frame of the same instant; that frame is not from the future."""
-        clock = self._node.get_clock()
-        return max(now, stamp) if isinstance(clock, ROSClock) and clock.ros_time_is_active else now
 
 
 def _offset(contract: Contract, stream: str) -> int | None:

@@ -21,7 +21,7 @@ from lossless_ros.nodes.streams import Streams
 from lossless_ros.safety import Guard
 
 _LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # every other state of the guard is an error
-_SILENT_S = 2.0  # a topic without messages for this long is warned of
+_SILENT_S = 2.0  # a topic without messages for this long is warned of, and so is a node that has not made a frame yet
 
 
 class Driver:
@@ -38,7 +38,7 @@ class Driver:
         self.contract = contract_of(parameters, self._policy.contract)
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters
-        self._active = False
+        self._active, self._active_since = False, 0.0
         self._latency, self._inference, self._age = Latencies(), Latencies(), Latencies()
         self._frames_before = 0
         self._deadline = round(1e9 * (parameters["safety.deadline"] or 1 / self.contract.rate_hz))
@@ -46,6 +46,7 @@ class Driver:
         guard = Guard(limits_of(self.contract, parameters), 1 / self.contract.rate_hz, parameters["resume"])
         self._commands = Commands(node, self.contract, robot, guard, parameters["command"], parameters["dry_run"])
         self._debug = DebugImage(node) if parameters["debug_image"] else None
+        self._choosing = threading.Lock()  # no action of a task goes out once another one is chosen
         self._loop = InferenceLoop(self._act)
         self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -65,7 +66,7 @@ class Driver:
         self._streams.restart()
         self.forget()
         self._commands.open()
-        self._active = True
+        self._active, self._active_since = True, time.monotonic()
         where = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
         self._node.get_logger().info(
             f"active: task {self.task} on {self._policy.device} ({self._policy.runtime}) at "
@@ -92,7 +93,9 @@ class Driver:
 
     def switch(self, task: str) -> None:
         """Drive by another task's policy from the next frame on; the robot stops in between unless told not to."""
-        if task != self.task:
+        with self._choosing:
+            if task == self.task:
+                return
             self.task = task
             if self._parameters["stop_at_switch"]:
                 self._commands.pause("task", f"task is now {task}")
@@ -114,6 +117,12 @@ class Driver:
             logger.info(f"rescan: {said}")
         return said
 
+    @property
+    def latched(self) -> str:
+        """Why only `release` lets the robot move again; empty if it may."""
+        guard = self._commands.guard
+        return guard.reason if guard.state == "latched" else ""
+
     def latch(self, reason: str) -> None:
         self._commands.stop("service", reason, latch=True)
 
@@ -130,14 +139,20 @@ class Driver:
             self._loop.offer(frame)
 
     def _act(self, frame: Frame, offered: float) -> None:
-        task, begin, since = self.task, time.monotonic(), self._now()
+        task = self.task
         try:
-            action = self.policies[task].act(frame)
+            self._answer(frame, offered, task)
         except Exception as error:  # whatever the model does, the robot must not go on
             self._commands.stop("policy", f"policy of {task} failed: {type(error).__name__}: {error}")
-            return
+
+    def _answer(self, frame: Frame, offered: float, task: str) -> None:
+        begin, since = time.monotonic(), self._now()
+        action = self.policies[task].act(frame)
         self._inference.add(1e3 * (time.monotonic() - begin))
-        if task == self.task and self._in_time(self._now() - since) and self._commands.send(frame, action):
+        in_time = self._in_time(self._now() - since)
+        with self._choosing:
+            sent = task == self.task and in_time and self._commands.send(frame, action)
+        if sent:
             self._latency.add(1e3 * (time.monotonic() - offered))
             self._age.add(1e-6 * (self._now() - frame.stamp))
         if self._debug:
@@ -173,12 +188,19 @@ class Driver:
             self._commands.stop("clock", jump)
             self._streams.restart()
             return
+        rivals = self._commands.look_for_rivals() if self._parameters["safety.alone"] else ""
+        if rivals:
+            self._commands.stop("rival", _other_sender(rivals))
+            return
         fault = self._commands.overdue()
         if fault:
-            silent = self._silent(2 / self.contract.rate_hz)
-            bad = [f"{self._streams.topic(stream)}: {what}" for stream, what in list(self._streams.faults.items())]
-            why = [*bad, f"nothing new on {silent}"] if silent else bad
-            self._commands.stop("watchdog", "; ".join(why) or f"no new command: {fault}")
+            self._commands.stop("watchdog", self._bad_streams() or f"no new command: {fault}")
+
+    def _bad_streams(self) -> str:
+        """What is wrong with the streams at the moment; empty if nothing is."""
+        silent = self._silent(2 / self.contract.rate_hz)
+        bad = [f"{self._streams.topic(stream)}: {what}" for stream, what in list(self._streams.faults.items())]
+        return "; ".join([*bad, f"nothing new on {silent}"] if silent else bad)
 
     def _silent(self, seconds: float) -> str:
         """Topics on which nothing came for so long, as text; empty if there are none."""
@@ -190,8 +212,13 @@ class Driver:
         silent = self._silent(_SILENT_S)
         warning = f"nobody publishes {missing}" if missing else ""
         warning = warning or (f"nothing arrives on {silent}, though it is published (type or QoS?)" if silent else "")
-        rivals = self._commands.rivals()
-        warning = warning or (f"somebody else publishes on {rivals} too; one of both has to go" if rivals else "")
+        rivals = self._commands.look_for_rivals()
+        warning = warning or (_other_sender(rivals) if rivals else "")
+        idle = time.monotonic() - self._active_since > _SILENT_S and self._commands.guard.state != "moving"
+        if self._active and idle and not warning:
+            warning = self._bad_streams() or (
+                "" if self._streams.frames else "streams do not fit together, see those missing in frames"
+            )
         if warning:
             self._node.get_logger().warning(warning, throttle_duration_sec=5.0)
         guard = self._commands.guard
@@ -224,7 +251,7 @@ class Driver:
             "inference p50/p99/max [ms]": self._inference.text(),
             "missed deadlines": self._missed,
             "stops": sum(guard.stops.values()),
-            "stops by kind": ", ".join(f"{kind} {n}" for kind, n in guard.stops.items()) or "none",
+            "stops by kind": ", ".join(f"{kind} {n}" for kind, n in list(guard.stops.items())) or "none",
             "last stop": guard.reason or "none",
         }
         for stream in self.contract.streams:
@@ -236,3 +263,7 @@ class Driver:
             values[f"{stream} out of order"] = streams.aligner.ignored[stream]
             values[f"{stream} missing in frames"] = streams.aligner.gaps[stream]
         return values
+
+
+def _other_sender(topics: str) -> str:
+    return f"somebody else publishes on {topics} too; one of both has to go"

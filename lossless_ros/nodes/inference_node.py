@@ -40,6 +40,7 @@ PARAMETERS = (
     Parameter("stop_at_switch", True, "Pass through a stop when the task changes."),
     Parameter("resume", "automatic", "After a stop for a fault: the next good frame moves on, or ~/resume.", RESUME),
     Parameter("debug_image", False, "Publish what the policy sees on ~/debug/image."),
+    Parameter("safety.alone", True, "Stop while somebody else publishes commands too."),
     Parameter("safety.deadline", 0.0, "Inference that takes longer twice in a row means stop [s]; 0: one period."),
     Parameter("safety.linear_jerk", float("inf"), "Largest change of linear acceleration [m/s^3]."),
     Parameter("safety.angular_jerk", float("inf"), "Largest change of angular acceleration [rad/s^3]."),
@@ -57,6 +58,7 @@ class InferenceNode(LifecycleNode):
         super().__init__("inference_node")
         self._driver: Driver | None = None
         self._failure: Exception | None = None
+        self._latched = ""  # why nothing moves before ~/resume, also if configured anew; empty: it may
         declare(self, PARAMETERS, declare_robot(self, ROBOT))
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -89,12 +91,15 @@ class InferenceNode(LifecycleNode):
     def stop(self) -> None:
         driver, self._driver = self._driver, None
         if driver:
+            self._latched = driver.latched
             driver.close()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = None
         try:
             self._driver = Driver(self, read(self, PARAMETERS))
+            if self._latched:
+                self._driver.latch(self._latched)
             return TransitionCallbackReturn.SUCCESS
         except LosslessError as error:
             self._failure = error
@@ -142,13 +147,14 @@ class InferenceNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = True
-        response.message = "stopped until ~/resume" if self._driver else "not configured, nothing moves"
+        self._latched = "asked to by ~/stop"
         if self._driver:
-            self._driver.latch("asked to by ~/stop")
+            self._driver.latch(self._latched)
+        response.success, response.message = True, "stopped until ~/resume"
         return response
 
     def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._latched = ""
         return self._ask(Driver.release, "the next frame is answered", response)
 
     def _on_new_episode(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

@@ -118,32 +118,41 @@ class JointVelocities(_Joints):
 
 
 class Trajectories(_Joints):
-    """One point per period: where the joints should be at its end [rad], and how fast [rad/s]."""
+    """One point per period: where the joints should be at its end [rad].
+
+    Points have no velocities: the trajectory controller's default is to refuse what does not end at rest.
+    """
 
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         super().__init__(contract, robot)
         self.publisher = node.create_publisher(JointTrajectory, topic, RELIABLE_NEWEST)
         self._period = 1 / contract.rate_hz
         self._goal: np.ndarray | None = None  # of the last point; none while nothing moves
+        self._angles, self._newest = np.zeros(len(self.arm.joints)), 0  # of the last frame, and its stamp [ns]
 
-    def prepare(self, frame: Frame, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        angles, speeds = self.solve(frame, velocity)
-        followed = self._goal is not None and np.abs(self._goal - angles).max() < _FAR
-        start = self._goal if followed and self._goal is not None else angles
-        return self.arm.clip(start + speeds * self._period), speeds
+    def prepare(self, frame: Frame, velocity: np.ndarray) -> np.ndarray:
+        self._angles, speeds = self.solve(frame, velocity)
+        since, self._newest = 1e-9 * (frame.stamp - self._newest), frame.stamp
+        if self._goal is None or np.abs(self._goal - self._angles).max() >= _FAR:
+            return self.arm.clip(self._angles + speeds * self._period)
+        return self.arm.clip(self._goal + speeds * min(self._period, max(since, 0.0)))
 
-    def send(self, stamp: int, command: tuple[np.ndarray, np.ndarray]) -> None:
-        self._goal, speeds = command
+    def send(self, stamp: int, command: np.ndarray) -> None:
+        self._goal = command
         msg = JointTrajectory(joint_names=list(self.arm.joints))
         msg.header.stamp = Time(nanoseconds=stamp).to_msg()
-        point = JointTrajectoryPoint(positions=self._goal.tolist(), velocities=speeds.tolist())
+        point = JointTrajectoryPoint(positions=command.tolist())
         point.time_from_start = Duration(seconds=self._period).to_msg()
         msg.points = [point]
         self.publisher.publish(msg)
 
     def stop(self, stamp: int) -> None:
-        """Stay at the last point; without one nothing was sent that would have to end."""
+        """Stay at the last point, or as near to it as the joints may come in a period from where they were seen last.
+
+        An arm that was held up must not make up for it now. Without a point nothing was sent that would have to end.
+        """
         self.arm.restart()
         if self._goal is not None:
-            self.send(stamp, (self._goal, np.zeros(len(self.arm.joints))))
+            reach = self.arm.max_speed * self._period
+            self.send(stamp, np.clip(self._goal, self._angles - reach, self._angles + reach))
             self._goal = None

@@ -18,7 +18,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.dds import use_profile
 
 WRONG_USE = 2  # exit code for the user's mistakes
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: a terminal that is closed
 
 
 class Working(Protocol):
@@ -47,7 +47,8 @@ def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads of torch took 20 times as long on busy cores
     done = threading.Event()
     for number in _SIGNALS:
-        signal.signal(number, lambda *_: done.set())
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, lambda *_: done.set())
     try:
         _init(args)
         return _run(make(), done)

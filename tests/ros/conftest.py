@@ -51,8 +51,9 @@ class World:
 
         `before` is Python that its process runs first.
         """
-        if name == "inference_node":  # a slow machine shall not make them stop; nor wait for a graph each time
-            parameters = {"safety__deadline": 10.0, "runtime": "torch"} | parameters
+        if name == "inference_node":
+            # A slow machine shall not make them stop, nor wait for a graph each time; a robot's file says if it is dry.
+            parameters = {"safety__deadline": 10.0, "runtime": "torch", "dry_run": "robot" in parameters} | parameters
         arguments = [
             w for key, value in parameters.items() for w in ("-p", f"{key.replace('__', '.')}:={_text(value)}")
         ]
@@ -81,8 +82,8 @@ class World:
         self._closing.append(made.close)
         return made
 
-    def pilot(self) -> Pilot:
-        pilot = Pilot(self.domain_id, self.namespace)
+    def pilot(self, answering: bool = True) -> Pilot:
+        pilot = Pilot(self.domain_id, self.namespace, answering)
         self._closing.append(pilot.close)
         return pilot
 

@@ -158,6 +158,7 @@ class SimulatedRobot(Robot):
 
     def __init__(self, domain_id: int, namespace: str) -> None:
         self.jump = 1000.0
+        self.ticking = True
         self._begin = time.monotonic()
         self._clock: Any = None
         super().__init__(domain_id, namespace)
@@ -168,23 +169,27 @@ class SimulatedRobot(Robot):
         return Time(nanoseconds=nanoseconds).to_msg()
 
     def _publish(self) -> None:
-        if self._clock:
+        if self._clock and self.ticking:
             self._clock.publish(Clock(clock=self._now()))
             super()._publish()
 
 
 class Pilot(Peer):
-    """Answers every pair of images of a simulated robot with one and the same gripper command and twist."""
+    """Answers every pair of images of a simulated robot with one and the same gripper command and twist.
 
-    def __init__(self, domain_id: int, namespace: str) -> None:
+    With `answering` False it only looks on, and has no publishers that would make it a rival of who drives.
+    """
+
+    def __init__(self, domain_id: int, namespace: str, answering: bool = True) -> None:
         super().__init__("pilot", domain_id, namespace)
         self.images: dict[int, dict[str, Image]] = {}  # by stamp [ns], then camera
         self.joints: dict[int, JointState] = {}
         self.tool: list[tuple[float, float, float]] = []  # positions of the tool centre [m]
         self.clock: list[int] = []
-        self.answering = True
-        self._twists = self.node.create_publisher(TwistStamped, TWISTS, 10)
-        self._grippers = self.node.create_publisher(Float64MultiArray, GRIPPERS, 10)
+        self.answering = answering
+        if answering:
+            self._twists = self.node.create_publisher(TwistStamped, TWISTS, 10)
+            self._grippers = self.node.create_publisher(Float64MultiArray, GRIPPERS, 10)
         for camera in CAMERAS:
             topic = f"{camera}/image_raw"
             self.node.create_subscription(

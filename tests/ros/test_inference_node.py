@@ -48,6 +48,32 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     world.wait_until(lambda: not robot.moving)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT], ids=lambda number: number.name)
+def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any, number: signal.Signals) -> None:
+    robot = world.robot()
+    process = world.start("inference_node", bundles=steady, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    world.wait_until(lambda: not robot.moving)
+
+
+def test_latched_stop_outlives_a_new_configuration(world: Any, steady: Any) -> None:
+    robot = world.robot()
+    world.start("inference_node", bundles=steady, device="cpu")
+    assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success  # before there is anything to stop
+    for _ in range(2):
+        assert robot.change_state("configure") and robot.change_state("activate")
+        world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1]["guard"] == "latched")
+        robot.diagnostics.clear()
+        world.wait_until(lambda: len(robot.diagnostics) >= 2)
+        assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop" and not robot.moving
+        assert robot.change_state("deactivate") and robot.change_state("cleanup")
+    assert robot.change_state("configure") and robot.change_state("activate")
+    assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: robot.moving)
+
+
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
     ({"bundles": "''"}, "parameter bundles is empty"),

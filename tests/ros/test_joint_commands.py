@@ -15,8 +15,7 @@ BEGIN = 15  # by then the limits of acceleration and the arm's own lag are behin
 
 @pytest.mark.parametrize("command", ["joint_velocity", "joint_trajectory"])
 def test_simulated_hand_follows_the_policys_velocity(world: Any, steady: Path, command: str) -> None:
-    pilot = world.pilot()
-    pilot.answering = False
+    pilot = world.pilot(answering=False)
     clock = f"/clock:={world.namespace}/clock"
     world.start(
         *("inference_node", clock), bundles=steady, autostart=True, use_sim_time=True, dry_run=False, command=command
