@@ -94,6 +94,8 @@ def load_policy(
         LosslessError: the file is no whole bundle, is for another backbone, or device or runtime are not there.
     """
     where = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
+    if where.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # float32 means float32; half precision is there for speed
     runtime = find_runtime(runtime, where)
     precision = find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
@@ -120,7 +122,7 @@ def find_device(name: str) -> torch.device:
         return torch.device("cuda" if gpu else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).add_(1)  # a GPU may be there without kernels for it
     except (RuntimeError, AssertionError):
         raise LosslessError(f"no device '{name}' here; there is cpu{', cuda' if gpu else ''}") from None
     return device

@@ -87,7 +87,8 @@ def make_runtime(name: str, precision: str, network: "Network", backbone: "Backb
     import torch
 
     shapes = tuple((key, tuple(tensor.shape)) for key, tensor in network.state_dict().items())
-    shape = (name, precision, torch.get_num_threads(), network.config, network.cameras, shapes)
+    where = str(network.mean.device), torch.get_num_threads()
+    shape = (name, precision, *where, network.config, network.cameras, shapes)
     graphs = _graphs.setdefault(backbone, {})
     if name == "openvino":
         from lossless_ros.models.runtimes_openvino import Worn, compile_graph

@@ -2,12 +2,13 @@
 
 import copy
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.folded import folded
 from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import normalise
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lossless_ros.models.runtimes import Run
 
 _WARM_UPS = 3  # before a capture: libraries choose their kernels and get their memory
+_capturing = threading.Lock()  # a process may capture one graph at a time
 
 
 class CudaGraph:
@@ -25,10 +27,11 @@ class CudaGraph:
 
     def __init__(self, network: Network, backbone: Backbone, precision: torch.dtype) -> None:
         self._network = copy.deepcopy(network)
+        how: dict[str, Any] = {"dtype": precision, "memory_format": torch.channels_last}
         if self._network.own:
-            self._backbone = self._network.own.to(precision).backbone
+            self._backbone = self._network.own.to(**how).backbone
         else:
-            model = copy.deepcopy(backbone.model).to(precision)
+            model = copy.deepcopy(folded(backbone).model).to(**how)
             self._backbone = Backbone(backbone.name, backbone.family, model, backbone.source)
         self._network.adapters.to(precision)
         self._worn: Network | None = None
@@ -37,7 +40,7 @@ class CudaGraph:
         shape = (network.cameras, 3, size, size)
         self._images = torch.zeros(shape, dtype=precision, device=device).to(memory_format=torch.channels_last)
         self._felt = torch.zeros(1, len(network.mean), device=device)
-        with torch.cuda.device(device), torch.inference_mode():
+        with _capturing, torch.cuda.device(device), torch.inference_mode():
             self._graph, self._raw = self._capture()
 
     def wear(self, network: Network) -> "Run":
@@ -66,7 +69,8 @@ class CudaGraph:
                 self._forward()
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # The robot is driven by other threads meanwhile, which may not be kept from what a capture forbids its own.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             raw = self._forward()
         return graph, raw
 

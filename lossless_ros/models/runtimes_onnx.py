@@ -14,6 +14,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.weights_as_inputs import WeightsAsInputs, example
+from lossless_ros.paths import cache_dir
 
 _PROVIDERS = {  # by runtime and device, the wanted one first
     ("onnxruntime", "cpu"): ["CPUExecutionProvider"],
@@ -41,7 +42,10 @@ def make_session(network: Network, backbone: Backbone, runtime: str, half: bool)
     names = _PROVIDERS[runtime, device.type]
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     extra: dict[str, dict[str, Any]] = {
-        "TensorrtExecutionProvider": {"trt_fp16_enable": half},
+        "TensorrtExecutionProvider": {
+            **{"trt_fp16_enable": half, "trt_engine_cache_enable": True, "trt_timing_cache_enable": True},
+            "trt_engine_cache_path": str(cache_dir() / "tensorrt"),  # an engine takes minutes to build
+        },
         "CUDAExecutionProvider": {"use_tf32": "0"},
     }
     settings = [

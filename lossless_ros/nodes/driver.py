@@ -47,7 +47,7 @@ class Driver:
         self._commands = Commands(node, self.contract, robot, guard, parameters["command"], parameters["dry_run"])
         self._debug = DebugImage(node) if parameters["debug_image"] else None
         self._choosing = threading.Lock()  # no action of a task goes out once another one is chosen
-        self._loop = InferenceLoop(self._act)
+        self._loop = InferenceLoop(self._act, self._warm_up)
         self._streams = Streams(node, self.contract, robot, parameters["image_transport"], self._on_frame)
         self._diagnostics = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Also comes when the node's clock stands still or jumps.
@@ -137,6 +137,13 @@ class Driver:
     def _on_frame(self, frame: Frame) -> None:
         if self._active:
             self._loop.offer(frame)
+
+    def _warm_up(self) -> None:
+        try:
+            for policy in self.policies.values():
+                policy.warm_up(1)
+        except Exception as error:  # the first frame will tell it again, and stop
+            self._node.get_logger().error(f"warming up: {type(error).__name__}: {error}")
 
     def _act(self, frame: Frame, offered: float) -> None:
         task = self.task

@@ -10,17 +10,20 @@ from lossless_ros.frames import Frame
 class InferenceLoop:
     """Calls `act` with the newest frame offered, in a thread of its own, one call at a time.
 
-    `act` gets the frame and the time [s, time.monotonic] at which it was offered; what it raises is its own to catch.
+    `act` gets the frame and the time [s, time.monotonic] at which it was offered. `prepare` is called first, in the
+    same thread: libraries for GPUs keep what they warm up by thread. What either raises is its own to catch.
     """
 
-    def __init__(self, act: Callable[[Frame, float], None]) -> None:
+    def __init__(self, act: Callable[[Frame, float], None], prepare: Callable[[], None]) -> None:
         self.skipped = 0  # frames replaced by a newer one before their turn
-        self._act = act
+        self._act, self._prepare = act, prepare
+        self._ready = threading.Event()
         self._condition = threading.Condition()
         self._next: tuple[Frame, float] | None = None
         self._over = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
+        self._ready.wait()
 
     def offer(self, frame: Frame) -> None:
         """Make `frame` the next one, in place of one that still waits."""
@@ -37,6 +40,10 @@ class InferenceLoop:
         self._thread.join(timeout=2.0)
 
     def _run(self) -> None:
+        try:
+            self._prepare()
+        finally:
+            self._ready.set()
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: self._over or self._next is not None)

@@ -78,14 +78,14 @@ def load_new_policies(
     if not folder.is_dir():
         raise LosslessError(f"parameter bundles is {bundles}, not a folder; there is nothing to look through")
     policies: dict[str, Policy] = {}
-    faults = []
+    how, faults = (device, runtime, precision), []
     for file in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             bundle = read_bundle(file)
             if bundle.task in policies:
                 raise LosslessError(f"{file} is for task {bundle.task} as another one is; keep one of them")
             if bundle.task not in known or known[bundle.task].bundle_hash != bundle.hash:
-                policies[bundle.task] = _load(file, list(known.values()), device, runtime, precision)
+                policies[bundle.task] = _load(file, [*known.values(), *policies.values()], *how)
         except LosslessError as error:
             faults.append(str(error))
     return policies, faults
