@@ -23,7 +23,7 @@ lint: setup      ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup     ## measure simulator, latency, adapters, training and replay
+bench: setup     ## measure simulator, adapters, latency and training
 	$(BIN)/lossless bench all
 
 lock: setup      ## pin requirements.in anew in requirements.txt

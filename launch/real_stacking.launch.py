@@ -2,7 +2,8 @@
 
     ros2 launch lossless_ros real_stacking.launch.py robot:=sawyer bundle:=stacking.safetensors
 
-Commands go to ~/would_send until one says dry_run:=false. The robot's drivers and MoveIt Servo are started elsewhere.
+Commands go to ~/would_send until one says dry_run:=false. What is not given is as the robot's file says. The robot's
+drivers and MoveIt Servo are started elsewhere.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -32,14 +33,25 @@ ARGUMENTS = {  # name: (default or None, description)
     "robot": ("sawyer", "name of config/robots or path of a robot's parameter file"),
     "params_file": ("", "more parameters, read after the robot's"),
     "contract": ("", "name of config/contracts or path; default: the bundle's own"),
-    "device": ("auto", "auto, cpu or cuda"),
-    "runtime": ("auto", "what runs the policy: auto, torch, openvino, onnxruntime, cuda_graph or tensorrt"),
-    "command": ("", "twist, joint_velocity or joint_trajectory; default: what the robot's file says, or twist"),
+    "device": ("", "auto (default), cpu or cuda"),
+    "threads": ("", "CPU threads of the policy, 1 by default"),
+    "runtime": ("", "what runs the policy: auto (default), torch, openvino, onnxruntime, cuda_graph or tensorrt"),
+    "precision": ("", "auto (default), float32 or float16"),
+    "command": ("", "twist (default), joint_velocity or joint_trajectory"),
+    "image_transport": ("", "auto (default), raw or compressed"),
+    "stop_at_switch": ("", "true (default): pass through a stop when the task changes"),
+    "resume": ("", "after a stop for a fault: automatic (default), or service: wait for ~/resume"),
+    "debug_image": ("", "true: publish what the policy sees on ~/debug/image; false by default"),
     "dry_run": ("true", "true: commands go to ~/would_send only"),
     "use_sim_time": ("false", "take the time from /clock"),
     "namespace": ("", "namespace of the node and its topics"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
+
+WORDS = ("task", "contract", "device", "runtime", "precision", "command", "image_transport", "resume")
+SWITCHES = ("stop_at_switch", "debug_image")
+# of arguments that are passed on only if given, so that else the robot's file may say them
+TYPES = {**dict.fromkeys(WORDS, str), **dict.fromkeys(SWITCHES, bool), "threads": int}
 
 
 def typed(name: str, kind: type) -> ParameterValue:
@@ -55,22 +67,21 @@ def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
 def inference(context: LaunchContext) -> list:
     """The node, and the events that configure and then activate it."""
     arguments = context.launch_configurations
-    files = [str(find_config("robots", arguments["robot"])), arguments["params_file"]]
-    command = {"command": typed("command", str)} if arguments["command"] else {}
+    find_config("robots", arguments["robot"])  # an unknown robot is a mistake in the launch itself; the node reads it
     node = LifecycleNode(
         package="lossless_ros",
         executable="inference_node",
         name="inference_node",
         namespace=LaunchConfiguration("namespace"),
         parameters=[
-            *filter(None, files),
+            *filter(None, [arguments["params_file"]]),
             {
                 "bundles": typed("bundle", str),
                 "autostart": False,
                 "dry_run": typed("dry_run", bool),
                 "use_sim_time": typed("use_sim_time", bool),
-                **{name: typed(name, str) for name in ("task", "robot", "contract", "device", "runtime")},
-                **command,
+                "robot": typed("robot", str),
+                **{name: typed(name, kind) for name, kind in TYPES.items() if arguments[name]},
             },
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],

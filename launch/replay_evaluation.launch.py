@@ -14,6 +14,7 @@ ARGUMENTS = {  # name: (default or None, description)
     "bag": (None, "rosbag2 folder, or a folder of them"),
     "robot": ("sim", "robot that recorded it: name of config/robots or path"),
     "device": ("auto", "auto, cpu or cuda"),
+    "runtime": ("torch", "what runs the policy: auto, torch, openvino, onnxruntime, cuda_graph or tensorrt"),
     "result": ("", "JSON file for the result"),
 }
 

@@ -9,13 +9,18 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from lossless_ros.episodes.experts import EXPERTS
+
 ARGUMENTS = {  # name: (type, default or None, description)
     "task": (str, "rgb_stacking/triplet1", "suite/name"),
     "out": (str, None, "folder for the episodes"),
     "episodes": (int, "30", "number of episodes"),
     "seed": (int, "0", "first episode's seed"),
     "domain": (str, "randomized", "name of config/domains or path"),
-    "expert": (str, "scripted", "scripted, lenient, reactive, random or specialist:PATH"),
+    "expert": (str, "scripted", EXPERTS),
+    "expert_noise": (float, "0.0", "noise on what the expert's arm does, 0 to 1 of the action limits"),
+    "contract": (str, "rgb_stacking", "name of config/contracts or path"),
+    "max_steps": (int, "400", "longest episode, in control periods"),
     "workers": (int, "1", "number of processes"),
 }
 

@@ -25,7 +25,6 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking has the res
     "robot": ("sim", "name of config/robots or path of a robot's parameter file"),
     "dry_run": ("false", "true: commands go to ~/would_send only"),
     "contract": ("rgb_stacking", "name of config/contracts or path, for both nodes"),
-    "use_sim_time": ("true", "take the time from /clock"),
 }
 WORDS, NUMBERS = (
     ("task", "domain", "contract", "command", "mode", "result"),
@@ -50,11 +49,12 @@ def generate_launch_description() -> LaunchDescription:
         output="both",
         on_exit=end,
     )
+    given = [("bundle", LaunchConfiguration("bundle")), ("use_sim_time", "true")]
     policy = PathJoinSubstitution([FindPackageShare("lossless_ros"), "launch", "real_stacking.launch.py"])
     return LaunchDescription(
         [
             *(DeclareLaunchArgument(name, default_value=d, description=text) for name, (d, text) in ARGUMENTS.items()),
-            IncludeLaunchDescription(policy, launch_arguments=[("bundle", LaunchConfiguration("bundle"))]),
+            IncludeLaunchDescription(policy, launch_arguments=given),
             simulator,
         ]
     )

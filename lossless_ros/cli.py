@@ -23,6 +23,7 @@ from lossless_ros.cli_options import (
     Weights,
     Workers,
 )
+from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, say, write_json
 
@@ -59,7 +60,7 @@ def collect(
     workers: Annotated[
         str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
     ] = "2",
-    expert: Annotated[str, typer.Option(help="scripted, lenient, reactive, random or specialist:PATH.")] = "scripted",
+    expert: Annotated[str, typer.Option(help=f"{EXPERTS}.")] = "scripted",
     expert_noise: ExpertNoise = 0.0,
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
@@ -105,6 +106,7 @@ def train(
     mode: Annotated[Mode, typer.Option(help="What is trained.")] = Mode.adapters,
     config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
     contract: Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")] = "rgb_stacking",
+    robot: Robot = "sim",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     weights: Weights = None,
     allow_hub: Hub = False,
@@ -115,14 +117,17 @@ def train(
     json: Json = None,
 ) -> None:
     """Behaviour cloning: adapters and head for a frozen backbone, into one bundle."""
-    from lossless_ros.contract import load_contract
+    from lossless_ros.contract import load_contract, load_robot
     from lossless_ros.training.behaviour_cloning import train as run
     from lossless_ros.training.config import load_training_config
 
     with Progress("training", None) as progress:
         settings = load_training_config(config)
         how = load_contract(contract)
-        result = run(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin, logs)
+        result = run(
+            *(data, backbone, mode.value, out, settings, how, resume, progress.update, weights, begin, logs),
+            robot=load_robot(robot),
+        )
     if not result:  # one of several processes, and not the first
         return
     say(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
@@ -135,12 +140,12 @@ app.command()(dagger)
 @app.command()
 def evaluate(
     bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
-    expert: Annotated[str | None, typer.Option(help="scripted, lenient, reactive, random or specialist:PATH.")] = None,
+    expert: Annotated[str | None, typer.Option(help=f"{EXPERTS}.")] = None,
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
     seed: Seed = 0,
     domain: Domain = "randomized",
-    workers: Workers = 2,
+    workers: Annotated[int, typer.Option(help="Worker processes; with --over-ros there are none.")] = 2,
     expert_noise: ExpertNoise = 0.0,
     weights: Weights = None,
     allow_hub: Hub = False,
@@ -161,11 +166,16 @@ def evaluate(
     ] = False,
 ) -> None:
     """Closed-loop success rate with its 95 % interval, in simulation."""
-    from lossless_ros.evaluation.rollout import check_driver
+    from lossless_ros.evaluation.rollout import check
     from lossless_ros.evaluation.video import film_paths
 
-    task = check_driver(task, bundle, expert)
     films = film_paths(video, video_seed or [seed])
+    if over_ros and bundle is None:
+        raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
+    if over_ros and films:
+        raise LosslessError("--video films evaluations without --over-ros; --record keeps bags of both")
+    own = "torch" if over_ros else runtime  # the node tells by itself what its device cannot run
+    task = check(task, domain, episodes, seed, bundle, expert, films, own, expert_noise)
     other = None
     if against is not None:
         from lossless_ros.evaluation.compare import opponent
@@ -176,10 +186,7 @@ def evaluate(
         if over_ros:
             from lossless_ros.nodes.over_ros import evaluate_over_ros
 
-            if bundle is None:
-                raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
-            if films:
-                raise LosslessError("--video films evaluations without --over-ros; --record keeps bags of both")
+            assert bundle is not None
             result = evaluate_over_ros(
                 *(task, domain, episodes, seed, bundle),
                 record=record,
@@ -245,6 +252,7 @@ def replay(
 def verify(
     bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
     bag: Annotated[Path | None, typer.Option(help="Compare outputs on its images; else on made-up ones.")] = None,
+    robot: Robot = "sim",
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
@@ -253,7 +261,7 @@ def verify(
     from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.models.verify import verify as run
 
-    result = run(bundle, weights=weights) if bag is None else verify_on_recording(bundle, bag, weights)
+    result = run(bundle, weights=weights) if bag is None else verify_on_recording(bundle, bag, weights, robot)
     for name, value in {"reason": result["reason"]}.items() if "reason" in result else result.items():
         say(f"{name}: {value}")
     write_json(json, result)
@@ -272,6 +280,7 @@ def info(
     ),
     task: Task = "rgb_stacking/triplet1",
     seed: Seed = 0,
+    json: Json = None,
 ) -> None:
     """Say what a bundle, bag, backbone or contract holds, or draw a domain's contact sheet."""
     if (thing is None) == (domain is None):
@@ -281,11 +290,14 @@ def info(
 
         write_sheet(domain, out, task, seed)
         say(str(out))
+        write_json(json, {"domain": domain, "task": task, "seed": seed, "out": str(out)})
         return
     from lossless_ros.info import describe
 
-    for name, value in describe(str(thing), weights).items():
+    result = describe(str(thing), weights)
+    for name, value in result.items():
         say(f"{name}: {value}")
+    write_json(json, result)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.errors import unknown
 from lossless_ros.models.runtimes import RUNTIMES
 
 # what worker processes and nodes must know as well goes to them in the environment
@@ -23,6 +24,12 @@ def _hub(allowed: bool) -> bool:
     return allowed
 
 
+def _runtime(name: str) -> str:
+    if name not in RUNTIMES:
+        raise unknown("runtime", name, RUNTIMES)
+    return name
+
+
 Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
 Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
 Seed = Annotated[int, typer.Option(help="First episode's seed; a seed names an episode.")]
@@ -38,4 +45,6 @@ Weights = Annotated[
 ]
 Hub = Annotated[bool, typer.Option("--allow-hub", help="Download weights that are nowhere else.", callback=_hub)]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-Runtime = Annotated[str, typer.Option(help=f"What runs it, torch is the reference: {', '.join(RUNTIMES)}.")]
+Runtime = Annotated[
+    str, typer.Option(help=f"What runs it, torch is the reference: {', '.join(RUNTIMES)}.", callback=_runtime)
+]

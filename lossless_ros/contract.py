@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
 from lossless_ros.settings import build, load_yaml
 
@@ -17,6 +18,7 @@ TWIST_TOPIC = "servo_node/delta_twist_cmds"
 GRIPPER_TOPIC = "gripper_controller/commands"
 VELOCITY_TOPIC = "velocity_controller/commands"
 TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
+HARDWARE = "hardware"  # key of a robot's file with what is no parameter of the node
 POSE_DIM = 9  # position and the first two columns of the rotation matrix: free of the quaternion's sign
 
 
@@ -189,10 +191,6 @@ class Contract:
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), sort_keys=True)
 
-    @staticmethod
-    def from_json(text: str, where: str = "contract") -> "Contract":
-        return build(Contract, json.loads(text), where)
-
 
 def load_contract(name: str) -> Contract:
     """The contract of that name (config/contracts) or path.
@@ -238,9 +236,19 @@ def load_robot(name: str) -> Robot:
     Raises:
         LosslessError: no such robot, or its file is wrong.
     """
+    return build(Robot, robot_file(name).get(HARDWARE, {}), f"{find_config('robots', name)}: {HARDWARE}")
+
+
+def robot_file(name: str) -> dict[str, Any]:
+    """What stands under `/**: ros__parameters:` in the file of the robot of that name or path.
+
+    Raises:
+        LosslessError: no such robot, or no ROS parameter file.
+    """
     path = find_config("robots", name)
     data: Any = load_yaml(path)
     for key in ("/**", "ros__parameters"):
         data = data.get(key) if isinstance(data, dict) else None
-    hardware = (data or {}).get("hardware", {})
-    return build(Robot, hardware, f"{path}: hardware")
+    if not isinstance(data, dict):
+        raise LosslessError(f"{path}: expected a ROS parameter file with /**: ros__parameters:")
+    return data

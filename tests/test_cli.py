@@ -1,5 +1,6 @@
 """The command line as a user types it: help is quick to list, mistakes are one line and exit code 2."""
 
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,11 @@ def test_help_imports_nothing_heavy():
     code = f"import sys, lossless_ros.cli; print([m for m in '{heavy}'.split() if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_info_writes_json():
+    result = lossless("info", "rgb_stacking", "--json", "-")
+    assert json.loads(result.stdout)["contract"] == "rgb_stacking"
 
 
 EXPERT = ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1"]
@@ -55,7 +61,16 @@ def collect(folder, **changes):
             lambda t: ["dagger", "--bundle", t / "no.safetensors", "--data", t, "--folder", t, "--out", t / "b"],
             "no.safetensors",
         ),
+        (lambda t: ["train", "--data", t, "--out", t / "b.txt"], "b.txt: expected a name that ends in .safetensors"),
+        (
+            lambda t: ["train", "--data", t, "--out", t / "b.safetensors", "--robot", "r2d2"],
+            "unknown robot 'r2d2'; known: .*sawyer",
+        ),
         (lambda t: ["evaluate"], "--bundle FILE or --expert"),
+        (lambda t: [*EXPERT, "--against", "random", "--runtime", "abacus"], "unknown runtime 'abacus'; known: .*torch"),
+        (lambda t: [*EXPERT, "--against", "random", "--over-ros"], "--over-ros runs the inference node"),
+        (lambda t: [*EXPERT, "--against", "random", "--video", t / "a.mp4", "--video-seed", "99"], "seed 99 to film"),
+        (lambda t: [*EXPERT, "--against", "random", "--expert-noise", "2"], "expert noise is 2"),
         (lambda t: ["evaluate", "--expert", "scripted"], "--task"),
         (
             lambda t: [*EXPERT, "--against", t / "none.json"],

@@ -1,6 +1,7 @@
 """The contract: loading, round trip, and one clear line for each mistake."""
 
 import dataclasses
+import json
 
 import pytest
 import yaml
@@ -27,13 +28,19 @@ def test_the_shipped_contract_says_what_the_robot_says():
 
 def test_json_round_trip_gives_the_same_contract():
     contract = load_contract("rgb_stacking")
-    assert Contract.from_json(contract.to_json()) == contract
+    assert build(Contract, json.loads(contract.to_json()), "here") == contract
 
 
 def test_every_shipped_robot_loads():
     names = [path.stem for path in (share_dir() / "config/robots").glob("*.yaml")]
     assert "sim" in names and "sawyer" in names
     assert all(isinstance(load_robot(name), Robot) for name in names)
+
+
+def test_robot_in_no_parameter_file_is_refused(tmp_path):
+    (tmp_path / "arm.yaml").write_text("hardware: {frame_id: base}")
+    with pytest.raises(LosslessError, match="arm.yaml: expected a ROS parameter file"):
+        load_robot(str(tmp_path / "arm.yaml"))
 
 
 def test_unknown_name_lists_the_known_ones():

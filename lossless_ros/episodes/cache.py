@@ -90,7 +90,8 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
 
 def _key(path: Path, contract: Contract, robot: Robot) -> str:
     """Hash of every byte of the bag and of how it is read."""
-    digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(robot)}\n".encode())
+    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # the rest does not change a reading
+    digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(names)}\n".encode())
     try:
         for file in sorted(p for p in path.iterdir() if p.is_file()):
             digest.update(f"{file.suffix} {file.stat().st_size}\n".encode())

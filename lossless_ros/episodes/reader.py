@@ -80,13 +80,14 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
     """The episode in the rosbag2 folder `path` as the contract sees it.
 
     A frame's action is the first twist stamped within one period from the frame on; frames without one (after the
-    last command) are left out. The gripper's command has no stamp: the newest one logged by then holds.
+    last command) are left out. The gripper's command has no stamp: the newest one logged by then holds. A camera of
+    which only the compressed topic was recorded is read from that.
 
     Raises:
         LosslessError: missing topic, unusable message, or a bag that cannot be read.
     """
     robot = robot or Robot()
-    streams = {robot.topic(contract.topic(s)).removeprefix("/"): s for s in contract.streams}
+    streams = _streams(path, contract, robot)
     twist_topic, gripper_topic = (robot.topic(t).removeprefix("/") for t in (TWIST_TOPIC, GRIPPER_TOPIC))
     aligner = Aligner(contract)
     frames: list[Frame] = []
@@ -108,6 +109,17 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
     pairs = list(_answered(frames, sorted(twists), sorted(grippers), contract.period_ns))
     actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
     return Episode(path, read_info(path), [frame for frame, _ in pairs], actions, timing_fault(contract, stamps))
+
+
+def _streams(path: Path, contract: Contract, robot: Robot) -> dict[str, str]:
+    """The contract's streams by the bag's topic."""
+    present = {topic.removeprefix("/") for topic in topic_counts(path)}
+    streams = {}
+    for stream in contract.streams:
+        topic = robot.topic(contract.topic(stream)).removeprefix("/")
+        compressed = f"{topic}/compressed"
+        streams[compressed if topic not in present and compressed in present else topic] = stream
+    return streams
 
 
 def _answered(

@@ -3,6 +3,7 @@
 Everything that is compared runs in turn in the same process, in random order, so that a busy machine touches all alike.
 """
 
+import contextlib
 import os
 import random
 import statistics
@@ -16,8 +17,9 @@ from torch import Tensor
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters, count, default_rank
-from lossless_ros.models.backbones import REGISTRY, Backbone, load_backbone
+from lossless_ros.models.backbones import REGISTRY, Backbone, check_pieces, find_entry, load_backbone
 from lossless_ros.models.families import find_family
+from lossless_ros.models.network_config import RANDOM
 from lossless_ros.models.weights import create
 from lossless_ros.training.config import load_training_config
 
@@ -58,7 +60,7 @@ def bench_adapters(
     rows = []
     try:
         for name in backbones:
-            backbone = _load(name)
+            backbone = load_with_any_weights(name)
             for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
                 rows += _measure(backbone.to(device), rounds)
                 on_progress(f"{name} on {device}")
@@ -74,14 +76,20 @@ def bench_adapters(
     }
 
 
-def _load(name: str) -> Backbone:
-    try:
+def load_with_any_weights(name: str) -> Backbone:
+    """The backbone with its own weights or, if they are not on this machine, with random ones.
+
+    Raises:
+        LosslessError: unknown backbone, or a variant that is not supported.
+    """
+    find_entry(name)
+    with contextlib.suppress(LosslessError):
         return load_backbone(name)
-    except LosslessError:
-        if name not in REGISTRY and f"{name}." not in " ".join(REGISTRY):
-            raise
     model = create(name)
-    return Backbone(name, find_family(name, model), model, "random")
+    backbone = Backbone(name, find_family(name, model), model, RANDOM)
+    if name not in REGISTRY:
+        check_pieces(backbone)
+    return backbone
 
 
 def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ import numpy as np
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.collect import MAX_STEPS, START_NS, check_numbers, episode_name, simulated_image_size
+from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
@@ -20,6 +21,7 @@ from lossless_ros.evaluation.outcome import Outcome, count_phases
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
 from lossless_ros.evaluation.video import Film
 from lossless_ros.models.bundle import read_bundle
+from lossless_ros.models.runtimes import find_runtime
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,11 @@ def evaluate(
     Raises:
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
-    task = check_driver(task, bundle, expert)
+    films = films or {}
+    task = check(task, domain, episodes, seed, bundle, expert, films, runtime, expert_noise)
     check_numbers(episodes, seed, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, films or {}, record, max_steps, runtime, expert_noise)
-    check_films(trial.films, seed, episodes)
-    check_world(task, domain)
-    if expert is not None:
-        from lossless_sim.experts import Noise, make_expert
-
-        make_expert(expert, task, seed)
-        Noise(expert_noise, seed)
-    elif expert_noise:
-        raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
+    trial = Trial(task, domain, contract, bundle, expert, films, record, max_steps, runtime, expert_noise)
     seeds = list(range(seed, seed + episodes))
     results = []
     for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
@@ -111,14 +105,47 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
     }
 
 
-def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> str:
-    """The task to evaluate: the given one, else the bundle's own.
+def check(
+    task: str | None,
+    domain: str,
+    episodes: int,
+    seed: int,
+    bundle: Path | None,
+    expert: str | None,
+    films: dict[int, Path],
+    runtime: str,
+    expert_noise: float,
+) -> str:
+    """Tell mistakes in the arguments of `evaluate` before anything starts; returns the task.
 
     Raises:
-        LosslessError: not exactly one of bundle and expert, one of them cannot be used, or no task.
+        LosslessError: with the one line that says what is wrong (SimError for names that only the simulator knows).
     """
+    task = _check_driver(task, bundle, expert)
+    check_numbers(episodes, seed)
+    _check_films(films, seed, episodes)
+    check_world(task, domain)
+    if expert is not None:
+        from lossless_sim.experts import Noise, make_expert
+
+        make_expert(expert, task, seed)
+        Noise(expert_noise, seed)
+    elif expert_noise:
+        raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
+    elif runtime != "torch":
+        import torch
+
+        try:
+            find_runtime(runtime, torch.device("cpu"))
+        except LosslessError as error:
+            raise LosslessError(f"without --over-ros policies are evaluated on the CPU: {error}") from None
+    return task
+
+
+def _check_driver(task: str | None, bundle: Path | None, expert: str | None) -> str:
+    """The task to evaluate: the given one, else the bundle's own."""
     if (bundle is None) == (expert is None):
-        raise LosslessError("give either --bundle FILE or --expert scripted|lenient|reactive|random|specialist:PATH")
+        raise LosslessError(f"give either --bundle FILE or --expert NAME ({EXPERTS})")
     if bundle is not None:
         return task or read_bundle(bundle).task
     if task is None:
@@ -126,7 +153,7 @@ def check_driver(task: str | None, bundle: Path | None, expert: str | None) -> s
     return task
 
 
-def check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
+def _check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
     """LosslessError for a film of an episode that is not evaluated, or in no film's file."""
     for chosen, path in films.items():
         if not seed <= chosen < seed + episodes:

@@ -31,7 +31,8 @@ def bench_latency(
 ) -> dict[str, Any]:
     """Latency of policies with adapters, each beside the same one without, in real time at the contract's rate.
 
-    The simulated robot renders its two cameras in the other process. Weights are random: they do not matter here.
+    The simulated robot renders its two cameras in the other process. Adapters and head are random, and so is a
+    backbone whose weights are not on this machine: it takes as long.
 
     Returns:
         rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
@@ -102,15 +103,21 @@ def _inference(bundle: Path, contract: Contract, device: str, runtime: str) -> d
 
 
 def _write_bundle(path: Path, name: str, contract: Contract, mode: str) -> None:
-    """A policy of the training's default sizes, at the cameras' size, with random weights."""
+    """A policy of the training's default sizes, at the cameras' size, with random adapters and head."""
     import torch
 
+    from lossless_ros.evaluation.bench_adapters import load_with_any_weights
     from lossless_ros.models.backbones import load_backbone
     from lossless_ros.models.bundle import Bundle, save_bundle
     from lossless_ros.models.network import Network
+    from lossless_ros.models.network_config import RANDOM
     from lossless_ros.training.config import load_training_config, network_config
 
-    backbone = load_backbone(name)
+    backbone = load_with_any_weights(name)
+    if backbone.source == RANDOM:  # the node has to load the same
+        weights = path.with_suffix(".pt")
+        torch.save(backbone.model.state_dict(), weights)
+        backbone = load_backbone(name, weights)
     settings = replace(load_training_config("default"), image_size=contract.cameras[0].width)
     config = network_config(settings, mode, backbone)
     with torch.random.fork_rng():

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from lossless_ros.episodes.collect import MAX_STEPS, collect
+from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run
@@ -14,9 +16,11 @@ from lossless_ros.nodes.simulator import simulator_errors
 PARAMETERS = (
     Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     Parameter("domain", "randomized", "How the world looks and behaves: a name from config/domains or a path."),
-    Parameter("expert", "scripted", "Who drives: scripted, random or specialist:PATH."),
+    Parameter("expert", "scripted", f"Who drives: {EXPERTS}."),
+    Parameter("expert_noise", 0.0, "Noise on what the expert's arm does, 0 to 1 of the action limits."),
     Parameter("contract", "rgb_stacking", "Contract, a name from config/contracts or a path."),
     Parameter("episodes", 1, "Number of episodes."),
+    Parameter("max_steps", MAX_STEPS, "Longest episode, in control periods."),
     Parameter("seed", 0, "Seed of the first episode; each next one has the next seed."),
     Parameter("out", "", "Folder for the episodes, one rosbag2 folder each; those that are there are kept."),
     Parameter("workers", 1, "Number of processes."),
@@ -39,8 +43,6 @@ class CollectionNode(Node):
             raise LosslessError("parameter out is empty; give the folder for the episodes: -p out:=FOLDER")
 
     def work(self, done: threading.Event) -> int:
-        from lossless_ros.episodes.collect import collect
-
         parameters = read(self, PARAMETERS)
         out = Path(parameters.pop("out"))
         with simulator_errors():
@@ -53,8 +55,10 @@ class CollectionNode(Node):
         """Nothing to do: whole episodes stay, half ones are never at their final place."""
 
     def _tell(self, info: dict, done: threading.Event) -> None:
-        verdict = "success" if info["success"] else "no success"
-        self.get_logger().info(f"seed {info['seed']}: {verdict} after {info['steps']} steps")
+        verdict = f"{'success' if info['success'] else 'no success'} after {info['steps']} steps"
+        if "unstable" in info:
+            verdict = f"not recorded: {info['unstable']}"
+        self.get_logger().info(f"seed {info['seed']}: {verdict}")
         if done.is_set():
             raise LosslessError("interrupted; start it again to go on with the next episode")
 

@@ -8,11 +8,8 @@ from typing import Any
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
+from lossless_ros.contract import HARDWARE, robot_file
 from lossless_ros.errors import LosslessError
-from lossless_ros.paths import find_config
-from lossless_ros.settings import load_yaml
-
-HARDWARE = "hardware"  # key of a robot's file that is not a parameter: topics, joints, gripper (contract.Robot)
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ def declare(node: Node, table: tuple[Parameter, ...], defaults: Mapping[str, Any
     """Declare the parameters of a table; `defaults` go before the table's own.
 
     Raises:
-        LosslessError: a default or an override is no parameter of this node.
+        LosslessError: a default or an override is no parameter of this node, or a default is of another type.
     """
     known = {parameter.name for parameter in table}
     for name in defaults:
@@ -47,7 +44,7 @@ def declare(node: Node, table: tuple[Parameter, ...], defaults: Mapping[str, Any
             raise LosslessError(f"unknown parameter '{name}' in the robot's file; known: {', '.join(sorted(known))}")
     for parameter in table:
         if not node.has_parameter(parameter.name):
-            _declare(node, parameter, defaults.get(parameter.name, parameter.default))
+            _declare(node, parameter, _typed(parameter, defaults.get(parameter.name, parameter.default)))
     declared = set(node.get_parameters_by_prefix(""))
     for name in node._parameter_overrides:
         if name not in declared and name.split(".")[0] not in (HARDWARE, "qos_overrides"):
@@ -75,13 +72,21 @@ def robot_defaults(robot: str) -> dict[str, Any]:
     Raises:
         LosslessError: no such robot, or no parameter file.
     """
-    path = find_config("robots", robot)
-    data: Any = load_yaml(path)
-    for key in ("/**", "ros__parameters"):
-        data = data.get(key) if isinstance(data, dict) else None
-    if not isinstance(data, dict):
-        raise LosslessError(f"{path}: expected a ROS parameter file with /**: ros__parameters:")
-    return _flat({key: value for key, value in data.items() if key != HARDWARE})
+    return _flat({key: value for key, value in robot_file(robot).items() if key != HARDWARE})
+
+
+def _typed(parameter: Parameter, value: Any) -> Any:
+    """The value with the type of the parameter's own default: in YAML a whole number is no float."""
+    default = parameter.default
+    many = isinstance(default, list)
+    kind = type(default[0] if many else default)
+    values = value if many and isinstance(value, list) else [value]
+    if kind is float:
+        values = [float(one) if type(one) is int else one for one in values]
+    if isinstance(value, list) != many or not values or any(type(one) is not kind for one in values):
+        expected = f"a list of {kind.__name__}" if many else kind.__name__
+        raise LosslessError(f"parameter {parameter.name} in the robot's file is {value!r}, expected {expected}")
+    return values if many else values[0]
 
 
 def _declare(node: Node, parameter: Parameter, value: Any) -> None:

@@ -1,10 +1,10 @@
 """The simulated robot as a ROS 2 node: the same topics as the real one, a clock, and a score for every episode."""
 
 import json
-import os
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.outcome import Outcome
 from lossless_ros.evaluation.statistics import percentiles
+from lossless_ros.models.bundle import write_atomically
+from lossless_ros.nodes.inference_node import COMMANDS
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run
 from lossless_ros.nodes.robot_topics import Command, RobotTopics
 from lossless_ros.nodes.simulator import simulator_errors
 
-COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 PARAMETERS = (
     Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     Parameter("domain", "nominal", "How the world looks and behaves: a name from config/domains or a path."),
@@ -91,7 +92,7 @@ class SimRobotNode(Node):
                 if episode:
                     self._episodes.append(episode)
                     self._write(finished=len(self._episodes) == number)
-                    verdict = "success" if episode["success"] else "no success"
+                    verdict = episode.get("unstable") or ("success" if episode["success"] else "no success")
                     self.get_logger().info(f"seed {seed}: {verdict} after {episode['steps']} steps")
                 seed += 1
         finally:
@@ -113,39 +114,48 @@ class SimRobotNode(Node):
                 )
 
     def _episode(self, env: Any, seed: int, done: threading.Event) -> dict[str, Any] | None:
-        """One whole episode; None if the process was asked to end before."""
+        """Score of a whole episode, `unstable` if the simulation was lost; None if the process was asked to end."""
+        from lossless_sim.errors import UnstableError
+
+        outcome = Outcome(seed, self._contract.period_ns / 1e9)
+        try:
+            rewards = self._run(env, seed, outcome, done)
+        except UnstableError as error:
+            return {**outcome.result(), "success": False, "unstable": str(error)}
+        return None if rewards is None else {**outcome.result(), "return": rewards}
+
+    def _run(self, env: Any, seed: int, outcome: Outcome, done: threading.Event) -> float | None:
+        """Run an episode, which `outcome` sees; its return, None if the process was asked to end before."""
         observation, info = env.reset(seed=seed)
         self._goal = None
         draw, recorder = info["draw"], self._recorder(seed)
         period = self._contract.period_ns
         rewards, steps, over = 0.0, 0, False
-        outcome = Outcome(seed, period / 1e9)
         answer = self._answer if self._parameters["mode"] == "lock_step" else self._hold
         next_step = time.monotonic()
-        while not over:
-            next_step = max(next_step + period / 1e9, time.monotonic())
-            command = answer(observation, next_step, done)
-            if done.is_set() or command is None:
+        with recorder or nullcontext():  # of an episode that does not come to its end nothing is left
+            while not over:
+                next_step = max(next_step + period / 1e9, time.monotonic())
+                command = answer(observation, next_step, done)
+                if done.is_set() or command is None:
+                    return None
+                # as a servo does with a command
+                command = replace(command, action=command.action.clip(env.action_space.low, env.action_space.high))
                 if recorder:
-                    recorder.abort()
-                return None
-            # as a servo does with a command
-            command = replace(command, action=command.action.clip(env.action_space.low, env.action_space.high))
+                    stamp = START_NS + steps * period
+                    recorder.observe(stamp, observation)
+                    recorder.act(stamp, command.action)
+                self._stamp += period
+                observation, reward, _, truncated, info = self._obey(env, observation, command)
+                steps += 1
+                rewards += float(reward)
+                outcome.see(observation, info)
+                over = truncated or steps == self._parameters["steps"]
             if recorder:
-                stamp = START_NS + steps * period
-                recorder.observe(stamp, observation)
-                recorder.act(stamp, command.action)
-            observation, reward, _, truncated, info = self._obey(env, observation, command)
-            self._stamp += period
-            steps += 1
-            rewards += float(reward)
-            outcome.see(observation, info)
-            over = truncated or steps == self._parameters["steps"]
-        if recorder:
-            names = {key: self._parameters[key] for key in ("task", "domain", "mode")}
-            about = {"contract": self._contract.name, "draw": draw, "version": __version__}
-            recorder.close({**names, **about, **outcome.result()})
-        return {**outcome.result(), "return": rewards}
+                names = {key: self._parameters[key] for key in ("task", "domain", "mode")}
+                about = {"contract": self._contract.name, "draw": draw, "version": __version__}
+                recorder.close({**names, **about, **outcome.result()})
+        return rewards
 
     def _announce(self, done: threading.Event) -> None:
         """Tell the inference node that a new episode begins; another driver than that need not know."""
@@ -206,13 +216,7 @@ class SimRobotNode(Node):
             "latency_ms": percentiles(self._latencies) if self._latencies else None,
         }
         if self._parameters["result"]:
-            path = Path(self._parameters["result"])
-            part = path.with_name(f".{path.name}.part")
-            try:
-                part.write_text(json.dumps(document, indent=1) + "\n")
-                os.replace(part, path)
-            except OSError as error:
-                raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+            write_atomically(Path(self._parameters["result"]), (json.dumps(document, indent=1) + "\n").encode())
 
 
 def main(args: list[str] | None = None) -> int:

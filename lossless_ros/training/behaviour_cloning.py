@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lossless_ros.contract import Contract
+from lossless_ros.contract import Contract, Robot
 from lossless_ros.episodes.cache import Decoded, decode_episodes
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes
@@ -44,11 +44,13 @@ def train(
     weights: Path | None = None,
     begin: Path | None = None,
     logs: Path | None = None,
+    robot: Robot | None = None,
 ) -> dict[str, Any]:
     """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
 
-    `begin` is a bundle of the same mode to begin with; its statistics of the proprioception are kept. `logs` is a
-    folder for TensorBoard and a picture of the learning curve.
+    `robot` is the one that recorded them, if it has other names than the contract. `begin` is a bundle of the same mode
+    to begin with; its statistics of the proprioception are kept. `logs` is a folder for TensorBoard and a picture of
+    the learning curve.
 
     Started by torchrun, each process takes its part of every batch, and the result is the same up to rounding.
 
@@ -62,7 +64,8 @@ def train(
     """
     with joined(find_device(config.device)) as (group, device):
         tell = on_progress if group.first else lambda done, total, note: None
-        return _train(data, backbone, mode, out, config, contract, resume, tell, weights, begin, logs, group, device)
+        options = (resume, tell, weights, begin, logs, robot)
+        return _train(data, backbone, mode, out, config, contract, *options, group, device)
 
 
 def _train(
@@ -77,11 +80,12 @@ def _train(
     weights: Path | None,
     begin: Path | None,
     logs: Path | None,
+    robot: Robot | None,
     group: Group,
     device: torch.device,
 ) -> dict[str, Any]:
     began = time.monotonic()
-    _check_writable(out)
+    check_out(out)
     if group.size > 1 and config.max_minutes is not None:
         raise LosslessError("max_minutes is for one process, whose clock it is; give steps to several")
     frozen = load_backbone(backbone, weights)
@@ -92,7 +96,7 @@ def _train(
         config = dataclasses.replace(config, head_start=0)  # it would train the head without the adapters it is used to
     paths = find_episodes(data)
     with group.in_turn():
-        episodes = decode_episodes(paths, contract, None, lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
+        episodes = decode_episodes(paths, contract, robot, lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
     task = _task(episodes, out)
     training, held_out = split(episodes, config.held_out, config.only_successful)
     fingerprint = frozen.fingerprint
@@ -243,8 +247,14 @@ def _thread_count(config: TrainingConfig, backbone: Backbone, size: int) -> int 
         return quickest(lambda: backbone.features(images))
 
 
-def _check_writable(out: Path) -> None:
-    """Find out before hours of training, not after."""
+def check_out(out: Path) -> None:
+    """Find out before hours of training, not after, that no bundle can be written.
+
+    Raises:
+        LosslessError: not a bundle's name, or the file cannot be written.
+    """
+    if out.suffix != ".safetensors":
+        raise LosslessError(f"cannot write {out}: expected a name that ends in .safetensors")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         probe = out.with_name(f".{out.name}.{os.getpid()}.probe")

@@ -18,8 +18,8 @@ from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.cache import Decoded
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.bench_adapters import load_with_any_weights
 from lossless_ros.models.adapters import count
-from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.policy import find_device
 from lossless_ros.training.config import TrainingConfig, load_training_config, network_config
@@ -48,6 +48,8 @@ def bench_training(
     on_progress: Callable[[str], object] = lambda figure: None,
 ) -> dict[str, Any]:
     """The fastest of `rounds` steps of each mode, with `batch` frames at the contract's own image size.
+
+    A backbone whose weights are not on this machine has random ones, which are as fast.
 
     Returns:
         JSON-able: adapters_over_full (step time), memory_adapters_over_full (gradients and AdamW's two moments of
@@ -110,7 +112,7 @@ def _run(
 ) -> Run:
     """A run that is ready for its first step."""
     config = dataclasses.replace(settings, cached=cached)
-    frozen = load_backbone(backbone).to(device)
+    frozen = load_with_any_weights(backbone).to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Network(network_config(config, mode, frozen), frozen, contract).to(device)

@@ -1,6 +1,9 @@
 """Settings of a training run: config/training/*.yaml, unknown keys are errors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
+from typing import Any
 
 from lossless_ros.errors import unknown
 from lossless_ros.models.adapters import default_rank
@@ -19,6 +22,20 @@ MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
     "scratch": ("top",),
 }
 OWN_BACKBONE = {"full": PRETRAINED, "scratch": RANDOM}  # modes that train a copy of the backbone, and how it begins
+_AT_LEAST_1 = (
+    *("steps", "batch", "warm_up", "looks", "look_frames", "feature_views", "feature_stride", "chunk"),
+    *("top_size", "top_grid", "rank", "image_size", "threads"),
+)
+_EXPECTED: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # of what is not null
+    (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
+    (("head_start", "mixture", "seed"), lambda value: value >= 0, "at least 0"),
+    (("learning_rate", "full_rate", "clip", "max_minutes"), lambda value: 0 < value < inf, "more than 0"),
+    (("weight_decay", "gripper_weight"), lambda value: 0 <= value < inf, "0 or more"),
+    (("held_out", "shift", "colour", "ema"), lambda value: 0 <= value < 1, "0 or more and less than 1"),
+    (("idle",), lambda value: 0 <= value <= 1, "0 to 1"),
+    (("kernel",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
+    (("hidden",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,30 +65,24 @@ class TrainingConfig:
     hidden: tuple[int, ...]
     kernel: int
     seed: int
-    rank: int | None = None
-    image_size: int | None = None
-    max_minutes: float | None = None
-    chunk: int = 1
-    mixture: int = 0
-    ema: float = 0.0
-    amp: bool = False
-    cached: bool = True
-    checkpointing: bool = False
-    threads: int | None = None
-    device: str = "auto"
+    rank: int | None
+    image_size: int | None
+    max_minutes: float | None
+    chunk: int
+    mixture: int
+    ema: float
+    amp: bool
+    cached: bool
+    checkpointing: bool
+    threads: int | None
+    device: str
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "warm_up", "looks", "look_frames", "feature_views", "feature_stride", "chunk"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
-        for name in ("learning_rate", "full_rate", "clip"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected more than 0")
-        for name in ("held_out", "shift", "colour", "ema"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected 0 or more and less than 1")
-        if self.max_minutes is not None and self.max_minutes <= 0:
-            raise ValueError(f"max_minutes is {self.max_minutes}, expected more than 0")
+        for names, holds, expected in _EXPECTED:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise ValueError(f"{name} is {value}, expected {expected}")
 
 
 def load_training_config(name: str) -> TrainingConfig:

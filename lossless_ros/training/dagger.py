@@ -11,7 +11,7 @@ from typing import Any
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import read_bundle, write_atomically
-from lossless_ros.training.behaviour_cloning import train
+from lossless_ros.training.behaviour_cloning import check_out, train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import TrainingConfig
 from lossless_ros.training.rollouts import Rollouts, roll_out
@@ -71,6 +71,7 @@ def dagger(
     if rounds < 1:
         raise LosslessError(f"rounds is {rounds}, expected at least 1")
     student = read_bundle(plan.bundle)
+    check_out(out)
     demonstrations = find_episodes(list(plan.data))
     _check_world(plan, student.task)
     _claim(plan, student.hash)
@@ -95,13 +96,13 @@ def dagger(
                 "round": number,
                 "beta": rollouts.beta,
                 "episodes": len(infos),
+                "unstable": len(seeds) - len(infos),  # left out: their simulation was lost
                 "frames": sum(info["steps"] for info in infos),
                 "successes": sum(info["success"] for info in infos),
                 "phases": [info["phase"] for info in infos],
                 "training": training,
             }
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(plan.bundle_after(rounds), out)
     return {"bundle": str(out), "task": student.task, "mode": student.mode, "rounds": results, "plan": _as_json(plan)}
 

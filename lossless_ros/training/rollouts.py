@@ -45,7 +45,10 @@ class Rollouts:
 def roll_out(
     plan: Rollouts, seeds: list[int], workers: int, on_progress: Callable[[dict[str, Any]], object]
 ) -> list[dict[str, Any]]:
-    """Collect the episodes with these seeds; those that are there are kept. Returns their stored information.
+    """Collect the episodes with these seeds; those that are there are kept.
+
+    Returns:
+        Their stored information. Seeds whose simulation goes unstable are left out.
 
     Raises:
         LosslessError: folder not writable or full, a worker died, or episodes of something else in the folder.
@@ -62,9 +65,10 @@ def roll_out(
     todo = [seed for seed in seeds if seed not in done]
     if todo:
         for info in run_parallel(_episode, todo, min(workers, len(todo)), _setup, (plan,)):
-            done[info["seed"]] = info
+            if "unstable" not in info:
+                done[info["seed"]] = info
             on_progress(info)
-    return [done[seed] for seed in seeds]
+    return [done[seed] for seed in seeds if seed in done]
 
 
 _worker: dict[str, Any] = {}  # this process's plan, environment and student
@@ -83,7 +87,17 @@ def _setup(plan: Rollouts) -> None:
 
 
 def _episode(seed: int) -> dict[str, Any]:
-    """One episode: what was seen, with the expert's answers to it, whoever drove."""
+    """One episode's stored information; with `unstable`, and nothing recorded, if the simulation was lost."""
+    from lossless_sim.errors import UnstableError
+
+    try:
+        return _recorded(seed)
+    except UnstableError as error:
+        return {"seed": seed, "unstable": str(error)}
+
+
+def _recorded(seed: int) -> dict[str, Any]:
+    """What was seen, with the expert's answers to it, whoever drove."""
     from lossless_sim.experts import make_expert
 
     plan, env, student = _worker["plan"], _worker["env"], _worker["student"]

@@ -4,10 +4,11 @@ import hashlib
 import json
 import os
 
+import cv2
 import numpy as np
 import pytest
 import yaml
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import Robot, load_contract
@@ -15,6 +16,7 @@ from lossless_ros.episodes.reader import find_episodes, read_episode, read_info
 from lossless_ros.episodes.robot_messages import JOINT_NAMES, observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
+from lossless_ros.images import image_to_rgb
 
 CONTRACT = load_contract("rgb_stacking")
 STEPS = 12
@@ -134,6 +136,29 @@ def test_a_missing_topic_is_named_with_those_that_are_there(tmp_path):
     record(tmp_path / "bag")
     with pytest.raises(LosslessError, match="no topic /arm/joint_states; the bag has .*/joint_states"):
         read_episode(tmp_path / "bag", CONTRACT, Robot(topics={"joint_states": "/arm/joint_states"}))
+
+
+def test_a_camera_of_which_only_the_compressed_topic_was_recorded_is_read(tmp_path):
+    observations, actions = record(tmp_path / "bag")
+    types = get_typestore(Stores.ROS2_JAZZY)
+    kind = "sensor_msgs/msg/CompressedImage"
+    with (
+        Reader(tmp_path / "bag") as reader,
+        Writer(tmp_path / "small", version=9, storage_plugin=StoragePlugin.MCAP) as writer,
+    ):
+        topics = {c.topic: (c.topic, c.msgtype) for c in reader.connections}
+        topics |= {t: (f"{t}/compressed", kind) for t in topics if t.endswith("image_raw")}
+        out = {topic: writer.add_connection(*how, typestore=types) for topic, how in topics.items()}
+        for connection, time, data in reader.messages():
+            if connection.topic.endswith("image_raw"):
+                msg = types.deserialize_cdr(data, connection.msgtype)
+                _, png = cv2.imencode(".png", image_to_rgb(msg)[..., ::-1])
+                data = types.serialize_cdr(types.types[kind](msg.header, "png", png), kind)
+            writer.write(out[connection.topic], time, data)
+    episode = read_episode(tmp_path / "small", CONTRACT)
+    np.testing.assert_array_equal(episode.actions, actions)
+    for frame, seen in zip(episode.frames, observations, strict=True):
+        np.testing.assert_array_equal(frame.images, [seen[c.name] for c in CONTRACT.cameras])
 
 
 def test_episodes_are_found_one_level_down(tmp_path):

@@ -13,6 +13,7 @@ from rosbags.rosbag2 import Reader
 
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect
+from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.episodes.reader import read_episode, read_info
 from lossless_ros.errors import LosslessError
 
@@ -76,6 +77,12 @@ def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
     assert abs(last[0] - last[1]).max() > 1e-3  # and yet the arm went elsewhere
     with pytest.raises(LosslessError, match="has expert_noise 0.5, not 0.0"):
         run(tmp_path / "noisy", **options)
+
+
+def test_experts_of_the_help_are_the_simulators():
+    from lossless_sim.experts.expert import EXPERTS as known
+
+    assert EXPERTS.replace(" or ", ", ").split(", ") == list(known)
 
 
 def test_an_unstable_simulation_is_told_and_not_recorded(tmp_path, monkeypatch):

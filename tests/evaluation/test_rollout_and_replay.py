@@ -12,6 +12,7 @@ from lossless_ros.episodes.collect import collect
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.outcome import PHASES
+from lossless_ros.evaluation.proof import verify_on_recording
 from lossless_ros.evaluation.replay import replay
 from lossless_ros.evaluation.report import write_replay_report
 from lossless_ros.evaluation.rollout import evaluate
@@ -112,6 +113,12 @@ def test_an_unstable_simulation_is_a_failed_episode_and_not_recorded(tmp_path, m
     assert not list(bags.glob("*"))
 
 
+def test_runtime_of_another_device_is_told_before_any_episode(bundle):
+    line = "evaluated on the CPU: runtime cuda_graph runs on cuda"
+    with pytest.raises(LosslessError, match=line):
+        evaluate(TASK, "nominal", 1, 0, bundle=bundle, runtime="cuda_graph")
+
+
 def test_exactly_one_driver(bundle):
     with pytest.raises(LosslessError, match="either --bundle FILE or --expert"):
         evaluate(TASK, "nominal", 1, 0, bundle=bundle, expert="random")
@@ -153,6 +160,11 @@ def test_a_recording_without_commands_is_refused(bundle, recording, tmp_path):
         writer.close({})
     with pytest.raises(LosslessError, match="silent: no frame of contract 'rgb_stacking'"):
         replay(bundle, [tmp_path / "silent"], device="cpu")
+    with pytest.raises(LosslessError, match="silent: no frame of contract 'rgb_stacking'"):
+        verify_on_recording(bundle, tmp_path / "silent")
+    (tmp_path / "arm.yaml").write_text("/**: {ros__parameters: {hardware: {topics: {tcp_pose: /arm/tool}}}}")
+    with pytest.raises(LosslessError, match="no topic /arm/tool; the bag has"):
+        verify_on_recording(bundle, recording, robot=str(tmp_path / "arm.yaml"))
     with pytest.raises(LosslessError, match="bundle"):
         shutil.copy(bundle, tmp_path / "cut.safetensors")
         (tmp_path / "cut.safetensors").write_bytes(bundle.read_bytes()[:100])

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -79,6 +80,15 @@ def launched() -> Iterator[list[Launched]]:
         one.process.communicate()
 
 
+def load(file: str) -> ModuleType:
+    """A launch file as a module."""
+    spec = importlib.util.spec_from_file_location(file, ROOT / "launch" / f"{file}.launch.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
 def test_file_is_python_and_says_how_it_is_used(file: Path) -> None:
     tree = ast.parse(file.read_text(), str(file))
@@ -143,12 +153,37 @@ def test_arguments_that_the_simulated_robot_knows_reach_it() -> None:
     """The contract is one: both nodes have to follow the same."""
     from lossless_ros.nodes.sim_robot_node import PARAMETERS
 
-    spec = importlib.util.spec_from_file_location("sim_stacking", ROOT / "launch" / "sim_stacking.launch.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("sim_stacking")
     known = {parameter.name for parameter in PARAMETERS}
     assert "contract" in module.SIMULATOR and set(module.SIMULATOR) == known & set(module.ARGUMENTS)
+
+
+@needs_launch
+@pytest.mark.parametrize(("file", "node"), [("sim_collection", "collection"), ("replay_evaluation", "replay")])
+def test_every_parameter_of_a_batch_node_can_be_given(file: str, node: str) -> None:
+    parameters = importlib.import_module(f"lossless_ros.nodes.{node}_node").PARAMETERS
+    assert {parameter.name for parameter in parameters} == set(load(file).ARGUMENTS)
+
+
+@needs_launch
+@pytest.mark.parametrize("file", ["real_stacking", "sim_stacking"])
+def test_every_parameter_of_the_inference_node_can_be_given(file: str, launched: list[Launched]) -> None:
+    from lossless_ros.nodes.inference_node import PARAMETERS
+
+    module = load("real_stacking")
+    known = {parameter.name for parameter in PARAMETERS if not parameter.name.startswith("safety.")}
+    assert known - {"bundles", "autostart"} == {"robot", "dry_run", *module.TYPES} <= set(module.ARGUMENTS)
+    assert all(type(p.default) is module.TYPES[p.name] for p in PARAMETERS if p.name in module.TYPES)
+    launched.append(Launched(file, "bundle:=none.safetensors", "resume:=never"))
+    assert "parameter resume is 'never', expected" in launched[0].read_to_end()
+
+
+@needs_launch
+def test_whole_numbers_in_a_robots_file_are_floats(launched: list[Launched], tmp_path: Path) -> None:
+    text = "/**: {ros__parameters: {safety: {workspace: [0, -0.2, 0, 1, 0.2, 1], linear_acceleration: 1}}}"
+    (tmp_path / "arm.yaml").write_text(text)
+    launched.append(Launched("real_stacking", "bundle:=none.safetensors", f"robot:={tmp_path / 'arm.yaml'}"))
+    assert "no such file: none.safetensors" in launched[0].read_to_end()
 
 
 @needs_launch

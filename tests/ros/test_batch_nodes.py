@@ -58,6 +58,20 @@ def test_collection_node_keeps_what_is_there(world: Any, episode: Path) -> None:
     assert "seed 4: no success after 6 steps" in log and "1 episodes in" in log
 
 
+def test_collection_node_says_why_an_episode_is_not_recorded(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("lossless_sim", reason="the simulator is not installed")
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain = tmp_path / "explosive.yaml"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    given = {"domain": domain, "expert": "random", "expert_noise": 0.1, "max_steps": 6}
+    process = world.start("collection_node", out=tmp_path / "out", **given)
+    _, log = process.communicate(timeout=300)
+    assert process.returncode == 0, log
+    assert "seed 0: not recorded: the simulation went unstable at step" in log
+
+
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("collection_node", {}, "parameter out is empty"),
     ("collection_node", {"out": "/proc/nowhere"}, "/proc/nowhere"),

@@ -65,7 +65,7 @@ class Declared:
     [
         ("safety.workspace", [0, -0.2, 0, 1, 0.2, 1], [0.0, -0.2, 0.0, 1.0, 0.2, 1.0]),
         ("safety.linear_acceleration", 1, 1.0),
-        ("safety.workspace", [0, "low"], r"safety.workspace in the robot's file is \[0, 'low'\], expected a list of float"),
+        ("safety.workspace", [0, "low"], r"workspace in the robot's file is \[0, 'low'\], expected a list of float"),
         ("safety.workspace", 1.0, "is 1.0, expected a list of float"),
         ("dry_run", 1, "dry_run in the robot's file is 1, expected bool"),
         ("threads", 1.5, "threads in the robot's file is 1.5, expected int"),

@@ -86,6 +86,18 @@ def test_evaluation_over_ros_scores_every_episode(bundle: Path) -> None:
     assert document["over_ros"]
 
 
+def test_an_unstable_simulation_scores_as_without_ros(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain, bags = tmp_path / "explosive.yaml", tmp_path / "bags"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    document = evaluate_over_ros(None, str(domain), 2, 0, bundle, device="cpu", steps=6, record=bags)
+    assert all("went unstable at step" in episode["unstable"] for episode in document["episodes"])
+    assert document["episodes"] == evaluate(None, str(domain), 2, 0, bundle, max_steps=6)["episodes"]
+    assert not list(bags.glob("*"))
+
+
 def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
     with pytest.raises(LosslessError, match="inference_node ended before the last episode: no device 'abacus' here"):
         evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")

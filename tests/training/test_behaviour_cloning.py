@@ -7,6 +7,7 @@ import time
 import pytest
 import torch
 
+from lossless_ros.contract import Robot
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import load_backbone
@@ -235,6 +236,8 @@ def test_wrong_arguments_are_one_line_before_any_work(episodes, contract, config
         train([episodes], LITE0, "all", out, config, contract)
     with pytest.raises(LosslessError, match="cannot write"):
         train([episodes], LITE0, "top", tmp_path / "file" / "b.safetensors", config, contract)
+    with pytest.raises(LosslessError, match="no topic /arm/tool; the bag has"):
+        train([episodes], LITE0, "top", out, config, contract, robot=Robot(topics={"tcp_pose": "/arm/tool"}))
     with pytest.raises(LosslessError, match="no such folder"):
         train([tmp_path / "none"], LITE0, "top", out, config, contract)
 

@@ -1,9 +1,12 @@
 import json
 
 import pytest
+import torch
 
+from lossless_ros.contract import load_contract
 from lossless_ros.errors import LosslessError
-from lossless_ros.training.bench import bench_training
+from lossless_ros.training.bench import _run, bench_training
+from lossless_ros.training.config import load_training_config
 
 
 def test_figures_are_there_and_fit_together():
@@ -14,6 +17,13 @@ def test_figures_are_there_and_fit_together():
     assert result["cached_speedup_top"] == step["top_images"] / step["top_cached"]
     assert 0 < result["memory_adapters_over_full"] < 0.6
     assert result["trained"]["frozen_images"] == result["trained"]["frozen_cached"] < result["trained"]["adapters"]
+
+
+def test_backbone_without_its_weights_gets_random_ones(tmp_path, monkeypatch):
+    monkeypatch.delenv("LOSSLESS_ALLOW_HUB", raising=False)
+    settings, contract = load_training_config("default"), load_contract("rgb_stacking")
+    run = _run("frozen", False, settings, contract, "resnet18", torch.device("cpu"), str(tmp_path))
+    assert run.backbone.source == "random"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,16 @@ def test_file_of_the_users_says_only_what_it_changes(tmp_path):
         ("steps: many", "steps: expected int, got 'many'"),
         ("max_minutes: -1", "max_minutes is -1.0, expected more than 0"),
         ("held_out: 1.5", "held_out is 1.5, expected 0 or more and less than 1"),
+        ("kernel: 2", "kernel is 2, expected an odd number"),
+        ("hidden: [64, 0]", r"hidden is \(64, 0\), expected at least 1 each"),
+        ("mixture: -1", "mixture is -1, expected at least 0"),
+        ("top_grid: 0", "top_grid is 0, expected at least 1"),
+        ("weight_decay: -1", "weight_decay is -1.0, expected 0 or more"),
+        ("gripper_weight: -3", "gripper_weight is -3.0, expected 0 or more"),
+        ("head_start: -5", "head_start is -5, expected at least 0"),
+        ("idle: 7", "idle is 7.0, expected 0 to 1"),
+        ("rank: 0", "rank is 0, expected at least 1"),
+        ("learning_rate: .nan", "learning_rate is nan, expected more than 0"),
     ],
 )
 def test_wrong_setting_is_one_line(tmp_path, text, message):

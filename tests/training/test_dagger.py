@@ -69,6 +69,16 @@ def test_rollouts_hold_the_experts_answers_to_what_the_student_met(student, tmp_
     np.testing.assert_array_equal(guided.actions, shown.actions)
 
 
+def test_an_episode_whose_simulation_is_lost_is_left_out(student, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain = tmp_path / "explosive.yaml"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    told = []
+    plan = plan_of(student, tmp_path / "own", domain=str(domain), expert="random")
+    assert roll_out(plan, [5], 1, told.append) == []
+    assert "went unstable at step" in told[0]["unstable"] and not list(plan.out.glob("*"))
+
+
 def test_rounds_collect_train_and_go_on_where_they_were(student, demonstrations, config, tmp_path, short):
     settings = dataclasses.replace(config, steps=3, only_successful=False)
     plan = Plan(student, (demonstrations,), tmp_path / "rounds", settings, episodes=1, domain="nominal", seed=50)

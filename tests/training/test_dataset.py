@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from lossless_ros.contract import Camera
+from lossless_ros.contract import Camera, Gripper, Robot, load_robot
 from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.dataset import Dataset, split
 from lossless_ros.episodes.reader import find_episodes, read_episode
@@ -42,6 +42,13 @@ def test_changed_content_or_contract_is_another_key(contract, decoded, tmp_path)
     thinned = decode_episodes([tmp_path / "other"], slower)[0]
     assert len({other.key, thinned.key, *(d.key for d in decoded)}) == 6
     assert len(thinned) < len(other)
+
+
+def test_robot_is_part_of_the_key_as_far_as_it_changes_what_is_read(contract, decoded):
+    path = decoded[0].path
+    assert decode_episodes([path], contract, load_robot("sim"))[0].key == decoded[0].key
+    half = Robot(gripper=Gripper(open=0.0, closed=0.4))
+    assert decode_episodes([path], contract, half)[0].key != decoded[0].key
 
 
 def test_cache_may_be_deleted_and_a_damaged_entry_is_one_line(episodes, contract, decoded):

@@ -27,8 +27,8 @@ from lossless_ros.training.config import TrainingConfig
 
 folder, out, job = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
 torch.set_num_threads(1)
-config = build(TrainingConfig, job["config"], "config")
-result = train([folder], "tf_efficientnet_lite0", "adapters", out, config, Contract.from_json(job["contract"]))
+config, contract = build(TrainingConfig, job["config"], "config"), build(Contract, job["contract"], "contract")
+result = train([folder], "tf_efficientnet_lite0", "adapters", out, config, contract)
 out.with_suffix(f".{'first' if result else 'other'}").write_text(json.dumps(result))
 """
 
@@ -40,7 +40,7 @@ def test_two_processes_train_the_policy_of_one(episodes, contract, config, tmp_p
     expected = train([episodes], LITE0, "adapters", alone, config, contract)
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "job.json").write_text(
-        json.dumps({"config": dataclasses.asdict(config), "contract": contract.to_json()})
+        json.dumps({"config": dataclasses.asdict(config), "contract": dataclasses.asdict(contract)})
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
