@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import textwrap
+from pathlib import Path
 
 import pytest
 import yaml
@@ -85,3 +87,11 @@ def test_gripper_takes_the_nearer_end():
 def test_contracts_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         load_contract("rgb_stacking").rate_hz = 1
+
+
+def test_the_contract_in_the_docs_is_one(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "recordings.md").read_text()
+    block = page[page.index("    name: ur5e_table") : page.index("\nNobody publishes")]
+    path = tmp_path / "ur5e_table.yaml"
+    path.write_text(textwrap.dedent(block))
+    assert load_contract(str(path)).proprioception_dim == 6 + 9

@@ -184,6 +184,7 @@ def _times(backbone: Backbone, runs: dict[str, Run], rounds: int) -> dict[str, f
 def _captured(run: Run) -> Run:
     """The same work as a CUDA graph, without what Python costs to launch it."""
     side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
             run()

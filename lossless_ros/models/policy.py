@@ -11,6 +11,7 @@ from lossless_ros.frames import Frame
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
 from lossless_ros.models.ensemble import Ensemble
+from lossless_ros.models.memory import enough_memory
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime, takes_batches
@@ -108,7 +109,8 @@ def load_policy(
         if got != expected:
             raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
     network.load(tensors)
-    return Policy(description, network, backbone, where, runtime, precision)
+    with enough_memory(f"for {bundle} on {where}", "try another device or a smaller backbone"):
+        return Policy(description, network, backbone, where, runtime, precision)
 
 
 def find_device(name: str) -> torch.device:

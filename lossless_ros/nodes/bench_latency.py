@@ -120,7 +120,7 @@ def _write_bundle(path: Path, name: str, contract: Contract, mode: str) -> None:
         backbone = load_backbone(name, weights)
     settings = replace(load_training_config("default"), image_size=contract.cameras[0].width)
     config = network_config(settings, mode, backbone)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = Network(config, backbone, contract)
     fingerprint = backbone.fingerprint

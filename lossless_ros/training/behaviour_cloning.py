@@ -19,6 +19,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapters import count
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
+from lossless_ros.models.memory import enough_memory
 from lossless_ros.models.network import Network
 from lossless_ros.models.policy import find_device
 from lossless_ros.provenance import versions
@@ -100,15 +101,16 @@ def _train(
     task = _task(episodes, out)
     training, held_out = split(episodes, config.held_out, config.only_successful)
     fingerprint = frozen.fingerprint
-    with threads(_thread_count(config, frozen, sizes.image_size)), torch.random.fork_rng(devices=[]):
+    with threads(_thread_count(config, device, frozen, sizes.image_size)), torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = Network(sizes, frozen, contract)
         network.fit_statistics(training.proprioception)
         if student:
             network.load(student[1])
-        frozen.to(device)
-        network.to(device)
-        run = Run(config, contract, frozen, network, training, held_out, device, began, group)
+        with enough_memory(f"on {device}", "try a smaller backbone"):
+            frozen.to(device)
+            network.to(device)
+            run = Run(config, contract, frozen, network, training, held_out, device, began, group)
         parts = (mode, backbone, fingerprint, training.key, held_out.key, contract.to_json())
         identity = _identity((*parts, student[0].hash if student else ""), config)
         if resume:
@@ -158,21 +160,17 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress, log: L
     """Go through all steps that are left; returns the last look."""
     looks = run.config.looks
     due = int(looks * run.progress) + 1  # number of the next look
-    point = run.look() if run.step == 0 else run.curve[-1]
+    with enough_memory("before the first step", "try a smaller batch"):
+        point = run.look() if run.step == 0 else run.curve[-1]
     if run.step == 0:
         log.add(point)
     while run.step == 0 or run.progress < 1:
         try:
-            value = run.advance()
+            with enough_memory(f"in step {run.step}", f"{_kept(out)}; try a smaller batch or checkpointing: true"):
+                value = run.advance()
         except NotFiniteError:
             raise LosslessError(
                 f"loss is not finite in step {run.step}; {_kept(out)}; try a lower learning_rate or clip"
-            ) from None
-        except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            raise LosslessError(
-                f"out of memory in step {run.step}; {_kept(out)}; try a smaller batch or checkpointing: true"
             ) from None
         on_progress(int(100 * run.progress), 100, f"step {run.step}, loss {value:.4f}")
         if looks * run.progress >= due and run.progress < 1 and run.can_look:
@@ -192,11 +190,6 @@ def _kept(out: Path) -> str:
     """What is there of a run that has to stop."""
     path = checkpoint_path(out)
     return f"{path} holds the last good state" if path.is_file() else "there is no checkpoint yet"
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python or torch, on GPU or processor, could not get memory."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _task(episodes: list[Decoded], out: Path) -> str:
@@ -238,9 +231,9 @@ def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
     }
 
 
-def _thread_count(config: TrainingConfig, backbone: Backbone, size: int) -> int | None:
+def _thread_count(config: TrainingConfig, device: torch.device, backbone: Backbone, size: int) -> int | None:
     """The settings' threads; for a run against time the quickest, else torch's own, which makes runs comparable."""
-    if config.threads is not None or config.max_minutes is None:
+    if config.threads is not None or config.max_minutes is None or device.type != "cpu":
         return config.threads
     images = torch.zeros(16, 3, size, size).to(memory_format=torch.channels_last)
     with torch.inference_mode():

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import distributed
 
+from lossless_ros.errors import LosslessError
+
 _PATIENCE = timedelta(days=1)  # the others wait while the first one computes features
 
 
@@ -48,15 +50,23 @@ class Group:
 
 @contextlib.contextmanager
 def joined(device: torch.device) -> Iterator[tuple[Group, torch.device]]:
-    """The group that torchrun's environment describes (else this process alone), and the device of this process."""
+    """The group that torchrun's environment describes (else this process alone), and the device of this process.
+
+    Raises:
+        LosslessError: more processes on this machine than it has GPUs.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield Group(), device
         return
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        here, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if here >= there:
+            raise LosslessError(f"process {here + 1} on this machine has no GPU: it has {there}; give --nproc-per-node")
+        device = torch.device("cuda", here)
         torch.cuda.set_device(device)
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
+    own = device if device.type == "cuda" else None
+    distributed.init_process_group("nccl" if own else "gloo", timeout=_PATIENCE, device_id=own)
     try:
         yield Group(distributed.get_rank(), size), device
     finally:

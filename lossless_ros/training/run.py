@@ -71,7 +71,7 @@ class Run:
             self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
         self._decide: nn.Module = _Decide(network, self.backbone)
         if group.size > 1:
-            sometimes = 0 < self._head_start < config.steps  # adapters and copy take no part in the head start
+            sometimes = self._head_start > 0 and not network.feature_is_plain  # adapters and copy take no part in it
             self._decide = DistributedDataParallel(self._decide, find_unused_parameters=sometimes)
         self._optimiser = torch.optim.AdamW(_groups(network, config), fused=True)
 

@@ -51,7 +51,7 @@ def test_modes_that_change_the_backbone_change_a_copy_that_travels_in_the_bundle
     before = shared.model.state_dict()
     out = tmp_path / "b.safetensors"
     train([episodes], LITE0, mode, out, config, contract)
-    policy, second = load_policy(out, backbone=shared), load_policy(out, backbone=shared)
+    policy, second = load_policy(out, "cpu", shared), load_policy(out, "cpu", shared)
     own = policy.network.own.model.state_dict()
     assert all(torch.equal(before[n], t) for n, t in shared.model.state_dict().items())
     assert not {t.data_ptr() for t in own.values()} & {t.data_ptr() for t in second.network.own.parameters()}

@@ -33,9 +33,10 @@ out.with_suffix(f".{'first' if result else 'other'}").write_text(json.dumps(resu
 """
 
 
-def test_two_processes_train_the_policy_of_one(episodes, contract, config, tmp_path):
-    """Both phases, a last instant that not every part has, and a batch that does not divide evenly."""
-    config = dataclasses.replace(config, steps=4, head_start=2, batch=5, chunk=3)
+@pytest.mark.parametrize("head_start", [2, 4], ids=["both phases", "features alone"])
+def test_two_processes_train_the_policy_of_one(episodes, contract, config, tmp_path, head_start):
+    """With a last instant that not every part has, and a batch that does not divide evenly."""
+    config = dataclasses.replace(config, steps=4, head_start=head_start, batch=5, chunk=3)
     alone, together = tmp_path / "alone.safetensors", tmp_path / "together.safetensors"
     expected = train([episodes], LITE0, "adapters", alone, config, contract)
     (tmp_path / "script.py").write_text(SCRIPT)

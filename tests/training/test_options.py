@@ -27,11 +27,11 @@ def test_every_option_learns_and_its_bundle_acts(episodes, contract, config, tmp
     result = train([episodes], LITE0, "top", out, config, contract)
     first, last = result["curve"][0], result["curve"][-1]
     assert last["train_loss"] < first["held_out_loss"] - 0.05
-    policy = load_policy(out)
+    policy = load_policy(out, "cpu")
     assert policy.bundle.network.chunk == config.chunk and policy.bundle.network.mixture == config.mixture
     frames = read_episode(episodes / "episode_0", contract).frames
     actions = np.stack([policy.act(frame) for frame in frames])
-    again = np.stack([load_policy(out).act(frames[0]), policy.act(frames[0])])
+    again = np.stack([load_policy(out, "cpu").act(frames[0]), policy.act(frames[0])])
     assert np.isfinite(actions).all() and (np.abs(actions) <= np.float32(contract.action.limits)).all()
     np.testing.assert_array_equal(again, [actions[0]] * 2)  # a stamp that goes back begins anew
     by_itself = policy.act_batch(frames)
