@@ -22,18 +22,21 @@ _TRIES, _AGAIN_S = 25, 0.02  # a last stop that cannot be published is tried so 
 class Commands:
     """Publishes commands to arm and gripper while open. Closing sends the stop, and nothing comes after it.
 
-    Any thread may call it. `dry_run` publishes beside the robot's topics, where no robot listens. What really went
-    out to a robot, in whatever kind of command, is on ~/sent as the twist that it means.
+    Any thread may call it. `dry_run` publishes beside the robot's topics, where no robot listens. With `alone` nothing
+    is sent while somebody else publishes commands. What really went out to a robot, in whatever kind of command, is on
+    ~/sent as the twist that it means.
     """
 
-    def __init__(self, node: Node, contract: Contract, robot: Robot, guard: Guard, command: str, dry_run: bool) -> None:
+    def __init__(
+        self, node: Node, contract: Contract, robot: Robot, guard: Guard, command: str, dry_run: bool, alone: bool
+    ) -> None:
         self.guard = guard
         self.sent = 0
         self.newest = 0  # stamp of the frame that the last command answers [ns]
         self._sent_at = 0  # when it was sent, by the node's clock [ns]
         self._node = node
         self._lock = threading.Lock()
-        self._open = False
+        self._open, self._alone = False, alone
         self._owed = False  # a stop that the robot has not been sent yet
         self._latest = 0  # newest time that the node's clock has shown [ns]
         self._latest_since = time.monotonic()  # and when it did first [s]
@@ -133,10 +136,11 @@ class Commands:
                 return f"clock has stood still for {still:.0f} s"
             return None
 
-    def look_for_rivals(self) -> str:
-        """Topics of commands on which this node is not alone; empty if there are none."""
+    def rival(self) -> str | None:
+        """That somebody else publishes commands too, None if nobody does."""
         topics = [publisher.topic_name for publisher in (self._output.publisher, self._grippers)]
-        return ", ".join(topic for topic in topics if self._node.count_publishers(topic) > 1)
+        shared = ", ".join(topic for topic in topics if self._node.count_publishers(topic) > 1)
+        return f"somebody else publishes on {shared} too; one of both has to go" if shared else None
 
     def close(self, reason: str) -> None:
         """Close and send the stop, moving or not; returns when the robot's side has it (at most 0.5 s).
@@ -190,6 +194,9 @@ class Commands:
             fault = age_fault(stamp, now, self._max_age)
             if fault:
                 return "data age", f"{stream}: {fault}"
+        rival = self.rival() if self._alone else None
+        if rival:
+            return "rival", rival
         names, at, limits = self._joints
         return "joints", joint_fault(frame.proprioception[at], limits, names) if names else None
 

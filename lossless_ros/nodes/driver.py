@@ -44,7 +44,8 @@ class Driver:
         self._deadline = round(1e9 * (parameters["safety.deadline"] or 1 / self.contract.rate_hz))
         self._late, self._missed = 0, 0  # inferences past the deadline: in a row, and all
         guard = Guard(limits_of(self.contract, parameters), 1 / self.contract.rate_hz, parameters["resume"])
-        self._commands = Commands(node, self.contract, robot, guard, parameters["command"], parameters["dry_run"])
+        how = (parameters[name] for name in ("command", "dry_run", "safety.alone"))
+        self._commands = Commands(node, self.contract, robot, guard, *how)
         self._debug = DebugImage(node) if parameters["debug_image"] else None
         self._choosing = threading.Lock()  # no action of a task goes out once another one is chosen
         self._loop = InferenceLoop(self._act, self._warm_up)
@@ -195,10 +196,6 @@ class Driver:
             self._commands.stop("clock", jump)
             self._streams.restart()
             return
-        rivals = self._commands.look_for_rivals() if self._parameters["safety.alone"] else ""
-        if rivals:
-            self._commands.stop("rival", _other_sender(rivals))
-            return
         fault = self._commands.overdue()
         if fault:
             self._commands.stop("watchdog", self._bad_streams() or f"no new command: {fault}")
@@ -219,8 +216,7 @@ class Driver:
         silent = self._silent(_SILENT_S)
         warning = f"nobody publishes {missing}" if missing else ""
         warning = warning or (f"nothing arrives on {silent}, though it is published (type or QoS?)" if silent else "")
-        rivals = self._commands.look_for_rivals()
-        warning = warning or (_other_sender(rivals) if rivals else "")
+        warning = warning or self._commands.rival() or ""
         idle = time.monotonic() - self._active_since > _SILENT_S and self._commands.guard.state != "moving"
         if self._active and idle and not warning:
             warning = self._bad_streams() or (
@@ -270,7 +266,3 @@ class Driver:
             values[f"{stream} out of order"] = streams.aligner.ignored[stream]
             values[f"{stream} missing in frames"] = streams.aligner.gaps[stream]
         return values
-
-
-def _other_sender(topics: str) -> str:
-    return f"somebody else publishes on {topics} too; one of both has to go"

@@ -101,7 +101,9 @@ def check_limits(commands: list[TwistStamped]) -> None:
     assert (changes <= most + 1e-6).all()
 
 
-def broken_until_stopped(running: Any, reason: str, undo: Callable[[], None]) -> None:
+def broken_until_stopped(
+    running: Any, reason: str, undo: Callable[[], None], meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """The robot gets its stop in time and the reason is told; then all is well again and it moves on."""
     world, robot = running.world, running.robot
     begin, before = time.monotonic(), int(robot.diagnostics[-1]["stops"])
@@ -109,6 +111,7 @@ def broken_until_stopped(running: Any, reason: str, undo: Callable[[], None]) ->
         world.wait_until(lambda: not robot.moving)
         assert time.monotonic() - begin < IN_TIME_S
         world.wait_until(lambda: told(robot.diagnostics[-1], reason, before))
+        meanwhile()
     finally:
         undo()
     world.wait_until(lambda: robot.moving)
@@ -269,7 +272,16 @@ def test_clock_that_stands_still_together_with_the_cameras_stops_the_robot(runni
 def test_second_sender_of_commands_stops_the_robot(running: Any) -> None:
     robot = running.robot
     rivals: list[Any] = [robot.node.create_publisher(TwistStamped, TWISTS, 1)]
-    broken_until_stopped(running, "somebody else publishes on", lambda: robot.node.destroy_publisher(rivals.pop()))
+
+    def still_stopped() -> None:
+        first = len(robot.commands)
+        time.sleep(0.5)
+        assert not any(any(robot.velocity(msg)) for msg in robot.commands[first:])
+
+    def undo() -> None:
+        robot.node.destroy_publisher(rivals.pop())
+
+    broken_until_stopped(running, "somebody else publishes on", undo, still_stopped)
 
 
 def test_rescan_takes_what_is_new_and_tells_what_is_damaged(running: Any, make_bundle: Any) -> None:
