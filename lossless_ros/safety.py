@@ -12,8 +12,8 @@ NO_BOX = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
 RESUME = ("automatic", "service")  # what ends a stop: the next good action, or only `release`
 _TOLERANCE = 1e-3  # an action may exceed its limit by this part of it: rounding
 _ROUNDING = 1e-9  # of a way [m]
-_SHARES = (1.0, 0.75, 0.5, 0.25)  # of a wanted velocity, tried near a wall
-_LONGEST_BRAKING = 1000  # periods; what needs longer does not fit
+_SHARES = np.array([[1.0], [0.75], [0.5], [0.25], [0.0]])  # of a wanted velocity: the first that fits is taken
+_LONGEST_BRAKING = 200  # periods; what needs longer does not fit
 
 
 @dataclass(frozen=True)
@@ -166,24 +166,24 @@ def fits(
     limits: Limits,
     period: float,
 ) -> np.ndarray:
-    """Whether each axis (A,) bool can still brake before a wall if its next velocity is this one (A,).
+    """Whether each axis can still brake before a wall, (..., A) bool, if its next velocity is one of these (..., A).
 
-    The velocity `before` changes to it with an `acceleration` (A,); `position` is the tool centre (3,) [m], measured
-    before or after the period of the velocity before: both are allowed for.
+    The velocity `before` (A,) changes to them with an `acceleration` (..., A); `position` is the tool centre (3,) [m],
+    measured before or after the period of the velocity before: both are allowed for.
     """
-    low, high = np.full(len(velocity), -np.inf), np.full(len(velocity), np.inf)
+    low, high = np.full(len(before), -np.inf), np.full(len(before), np.inf)
     for axis, way_down, way_up in _ways(position, limits):
         low[axis], high[axis] = -way_down, way_up
     low, high = low - np.minimum(before * period, 0) - _ROUNDING, high - np.maximum(before * period, 0) + _ROUNDING
-    way, inside = velocity * period, np.ones(len(velocity), bool)
+    way, inside = velocity * period, np.ones(velocity.shape, bool)
     for _ in range(_LONGEST_BRAKING):
         inside &= (low <= way) & (way <= high)
-        if not (velocity.any() and inside.any()):
-            return inside
+        if not velocity.any():
+            break
         slower = approach(np.zeros_like(velocity), velocity, acceleration, limits, period)
         acceleration, velocity = (slower - velocity) / period, slower
         way = way + velocity * period
-    return np.zeros(len(velocity), bool)
+    return inside & (velocity == 0)
 
 
 def _ways(position: np.ndarray, limits: Limits) -> list[tuple[int, float, float]]:
@@ -273,14 +273,10 @@ class Guard:
         if position is None:
             return approach(wanted, *now)
         wanted = brake_before_walls(wanted, position, self.limits, self._period)
-        found, settled = approach(np.zeros_like(wanted), *now), np.zeros(len(wanted), bool)
-        for share in _SHARES:
-            tried = approach(share * wanted, *now)
-            good = fits(tried, self._sent, (tried - self._sent) / period, position, self.limits, self._period)
-            found, settled = np.where(good & ~settled, tried, found), settled | good
-            if settled.all():
-                break
-        return found
+        tried = approach(_SHARES * wanted, *now)
+        good = fits(tried, self._sent, (tried - self._sent) / period, position, self.limits, self._period)
+        good[-1] = True  # braking is what is left
+        return tried[good.argmax(0), np.arange(len(wanted))]
 
     def _grip(self, wanted: float, period: float) -> float:
         """Where the gripper may be told to go next; before the first command it may be anywhere."""

@@ -11,6 +11,7 @@ from lossless_ros.safety import (
     approach,
     brake_before_walls,
     fault_of,
+    fits,
     joint_fault,
     keep_inside,
     largest_first,
@@ -161,6 +162,12 @@ def test_wall_that_is_too_near_to_brake_before_it_throws_the_tool_back_no_faster
         assert (np.abs(velocity) <= VELOCITY[:3] + 1e-9).all()
         position = position + PERIOD * velocity
     assert 0.69 < position[0] <= max(x, 0.7)
+
+
+def test_what_takes_too_long_to_brake_does_not_fit() -> None:
+    limits, still = Limits.of(ACTION, linear_acceleration=0.001, workspace=BOX), np.zeros(4)
+    fast, middle = np.array([0.07, 0.0, 0.0, 0.0]), np.array([0.6, 0.0, 0.2])
+    assert fits(fast, still, still, middle, limits, PERIOD).tolist() == [False, True, True, True]
 
 
 def test_commands_that_follow_each_other_sooner_change_less() -> None:
