@@ -56,10 +56,9 @@ class Recipe:
 ON: dict[str, Any] = {"steps": 700, "learning_rate": 0.0005, "warm_up": 20, "looks": 2}  # a round, and what matches it
 BOTH = {"threads": 2}  # nothing else trains beside it
 LESS_SHIFT = {**BOTH, "shift": 0.016}  # 2 px; the domain moves the cameras by as much
-LAB = Demonstrations("rgb_stacking/triplet1", "lab", "scripted", 160, 20_000, 0.2)
-RANDOMIZED = Demonstrations("rgb_stacking/triplet1", "randomized", "scripted", 400, 10_000, 0.3)
-EASIER = Demonstrations("rgb_stacking/triplet5", "randomized", "lenient", 240, 30_000, 0.3)
-REACTIVE = Demonstrations("rgb_stacking/triplet5", "randomized", "reactive", 400, 40_000, 0.3)
+LAB, RANDOMIZED = Demonstrations("lab", 160, 20_000, 0.2), Demonstrations("randomized", 400, 10_000, 0.3)
+EASIER = Demonstrations("randomized", 240, 30_000, 0.3, "rgb_stacking/triplet5", "lenient")
+REACTIVE = Demonstrations("randomized", 400, 40_000, 0.3, "rgb_stacking/triplet5", "reactive")
 BETA = 0.3
 RECIPES = {
     "top_lab": Recipe("top", LAB, {"steps": 4000, "batch": 64, "looks": 10, "look_frames": 512}),
