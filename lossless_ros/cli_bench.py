@@ -136,10 +136,13 @@ def _latency(backbones: list[str], periods: int, device: str, runtime: str) -> d
     result = bench_latency(backbones, periods, device, runtime, on_progress=lambda figure: say(f"measured {figure}"))
     for row in result["rows"]:
         for what, figures in (("adapted", row), ("bare", row["bare"])):
-            ends = "/".join(f"{figures['end_to_end_ms'][name]:.1f}" for name in ("p50", "p99", "max"))
+            ends, inference = (
+                "/".join(f"{figures[key][name]:.1f}" for name in ("p50", "p99", "max"))
+                for key in ("end_to_end_ms", "inference_ms")
+            )
             say(
                 f"{row['backbone']} {what} on {row['device']} ({row['runtime']}): p50/p99/max {ends} ms end to end, "
-                f"inference p50 {figures['inference_ms']['p50']:.1f} ms, "
+                f"{inference} ms inference, "
                 f"{figures['missed']} of {figures['periods']} periods missed"
             )
     return result
