@@ -47,7 +47,7 @@ def run(make: Callable[[], Working], args: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads of torch took 20 times as long on busy cores
     done = threading.Event()
     for number in _SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
             signal.signal(number, lambda *_: done.set())
     try:
         _init(args)
