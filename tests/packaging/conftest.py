@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("lossless_ros", "sim", "config", "launch", "resource", "scripts", "tests")
+PARTS = ("lossless_ros", "sim", "config", "docs", "launch", "resource", "scripts", "tests")
 FILES = (
     "share/ament_index/resource_index/packages/lossless_ros",
     "share/lossless_ros/package.xml",
