@@ -18,7 +18,6 @@ from lossless_ros.nodes.over_ros import evaluate_over_ros
 
 TASK = "rgb_stacking/triplet1"
 _EPISODE = 400  # steps of an episode of the simulated robot
-_ACTS = 300  # inferences measured alone
 _MODES = {"adapted": "adapters", "bare": "frozen"}
 
 
@@ -37,9 +36,10 @@ def bench_latency(
     Returns:
         rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
         images to the arrival of the command, seen from the robot, of the commands that came within their period;
-        inference_ms, of `Policy.act` alone, without the simulator; periods; missed: those that ended without their
-        command, of which the simulator's own step takes its part; `bare` with the same of the policy without; load,
-        the machine's mean of the last minute: figures of a machine that does other things too say little.
+        inference_ms, of `Policy.act` alone, as often, without the simulator; periods; missed: those that ended
+        without their command, of which the simulator's own step takes its part; `bare` with the same of the policy
+        without; gpu, its name; load, the machine's mean of the last minute: figures of a machine that does other
+        things too say little.
 
     Raises:
         LosslessError: unknown backbone, runtime or device, or not at least one period.
@@ -50,19 +50,21 @@ def bench_latency(
     rows = []
     for name in backbones:
         with tempfile.TemporaryDirectory(prefix="lossless_bench_") as folder:
-            figures = {}
-            for what, mode in _MODES.items():
-                bundle = Path(folder, f"{what}.safetensors")
-                _write_bundle(bundle, name, contract, mode)
-                figures[what] = _measure(bundle, contract, periods, device, runtime)
+            bundles = {what: Path(folder, f"{what}.safetensors") for what in _MODES}
+            _write_bundles(bundles, name, contract)
+            figures = _inference(bundles, contract, periods, device, runtime)
+            on_progress(f"{name} alone")
+            for what, bundle in bundles.items():
+                figures[what] |= _end_to_end(bundle, contract, periods, device, runtime)
                 on_progress(f"{name} {what}")
         rows.append({"backbone": name, **figures["adapted"], "bare": figures["bare"]})
-    about = {"rate_hz": contract.rate_hz, "cores": os.cpu_count(), "load": os.getloadavg()[0], "rows": rows}
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gpu": _gpu(rows[0]["device"])}
+    about = {"rate_hz": contract.rate_hz, **machine, "rows": rows}
     return about | {key: rows[0][key] for key in ("end_to_end_ms", "inference_ms", "periods", "missed")}
 
 
-def _measure(bundle: Path, contract: Contract, periods: int, device: str, runtime: str) -> dict[str, Any]:
-    alone = _inference(bundle, contract, device, runtime)
+def _end_to_end(bundle: Path, contract: Contract, periods: int, device: str, runtime: str) -> dict[str, Any]:
+    """Time from image to command, over ROS 2 between two processes."""
     times: list[float] = []
     done = 0
     while done < periods:
@@ -75,35 +77,58 @@ def _measure(bundle: Path, contract: Contract, periods: int, device: str, runtim
         done += sum(episode["steps"] for episode in document["episodes"])
     if not times:
         raise LosslessError(f"no command came within its period of {1e3 / contract.rate_hz:g} ms; nothing to measure")
-    return alone | {"end_to_end_ms": percentiles(times), "periods": done, "missed": done - len(times)}
+    return {"end_to_end_ms": percentiles(times), "periods": done, "missed": done - len(times)}
 
 
-def _inference(bundle: Path, contract: Contract, device: str, runtime: str) -> dict[str, Any]:
-    """Time of the policy alone on one thread, and what it runs on."""
+def _inference(
+    bundles: dict[str, Path], contract: Contract, periods: int, device: str, runtime: str
+) -> dict[str, dict[str, Any]]:
+    """Time of each policy alone, in turn in every period, on one thread, and what they run on.
+
+    Between two of a robot's frames a GPU lowers its clock and caches forget, so one after the other would be too fast.
+    """
     import torch
 
+    from lossless_ros.models.backbones import load_backbone
+    from lossless_ros.models.bundle import read_bundle
     from lossless_ros.models.policy import load_policy
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the node's default
     try:
-        policy = load_policy(bundle, device, runtime=runtime)
-        policy.warm_up()
+        known = read_bundle(next(iter(bundles.values())))
+        backbone = load_backbone(known.backbone, remembered=known.source)
+        policies = {what: load_policy(bundle, device, backbone, runtime=runtime) for what, bundle in bundles.items()}
+        for policy in policies.values():
+            policy.warm_up()
         rng = np.random.default_rng(0)
         images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras)
         frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
-        times = []
-        for _ in range(_ACTS):
-            begin = time.perf_counter()
-            policy.act(frame)
-            times.append(1e3 * (time.perf_counter() - begin))
+        times: dict[str, list[float]] = {what: [] for what in policies}
+        due = time.perf_counter()
+        for _ in range(periods):
+            due += 1 / contract.rate_hz
+            for what, policy in policies.items():
+                begin = time.perf_counter()
+                policy.act(frame)
+                times[what].append(1e3 * (time.perf_counter() - begin))
+            time.sleep(max(0.0, due - time.perf_counter()))
     finally:
         torch.set_num_threads(threads)
-    return {"device": policy.device, "runtime": policy.runtime, "inference_ms": percentiles(times)}
+    return {
+        what: {"device": policy.device, "runtime": policy.runtime, "inference_ms": percentiles(times[what])}
+        for what, policy in policies.items()
+    }
 
 
-def _write_bundle(path: Path, name: str, contract: Contract, mode: str) -> None:
-    """A policy of the training's default sizes, at the cameras' size, with random adapters and head."""
+def _gpu(device: str) -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+
+
+def _write_bundles(bundles: dict[str, Path], name: str, contract: Contract) -> None:
+    """Policies of the training's default sizes, at the cameras' size, with random adapters and head."""
     import torch
 
     from lossless_ros.evaluation.bench_adapters import load_with_any_weights
@@ -115,14 +140,16 @@ def _write_bundle(path: Path, name: str, contract: Contract, mode: str) -> None:
 
     backbone = load_with_any_weights(name)
     if backbone.source == RANDOM:  # the node has to load the same
-        weights = path.with_suffix(".pt")
+        weights = next(iter(bundles.values())).with_suffix(".pt")
         torch.save(backbone.model.state_dict(), weights)
         backbone = load_backbone(name, weights)
     settings = replace(load_training_config("default"), image_size=contract.cameras[0].width)
-    config = network_config(settings, mode, backbone)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = Network(config, backbone, contract)
     fingerprint = backbone.fingerprint
-    bundle = Bundle(TASK, mode, contract, name, fingerprint, config, source=backbone.source)
-    save_bundle(path, bundle, network.state_dict())
+    for what, path in bundles.items():
+        mode = _MODES[what]
+        config = network_config(settings, mode, backbone)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            network = Network(config, backbone, contract)
+        bundle = Bundle(TASK, mode, contract, name, fingerprint, config, source=backbone.source)
+        save_bundle(path, bundle, network.state_dict())

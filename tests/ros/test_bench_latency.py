@@ -9,16 +9,17 @@ pytest.importorskip("lossless_sim", reason="the simulator is not installed")
 from lossless_ros.contract import load_contract  # noqa: E402
 from lossless_ros.errors import LosslessError  # noqa: E402
 from lossless_ros.models.policy import load_policy  # noqa: E402
-from lossless_ros.nodes.bench_latency import _write_bundle, bench_latency  # noqa: E402
+from lossless_ros.nodes.bench_latency import _write_bundles, bench_latency  # noqa: E402
 
 
 def test_backbone_without_its_weights_gets_random_ones_that_the_node_finds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LOSSLESS_ALLOW_HUB", raising=False)
-    bundle = tmp_path / "policy.safetensors"
-    _write_bundle(bundle, "resnet18", load_contract("rgb_stacking"), "adapters")
-    assert load_policy(bundle, "cpu").backbone.source == f"file {tmp_path / 'policy.pt'}"
+    bundles = {what: tmp_path / f"{what}.safetensors" for what in ("adapted", "bare")}
+    _write_bundles(bundles, "resnet18", load_contract("rgb_stacking"))
+    for bundle in bundles.values():
+        assert load_policy(bundle, "cpu").backbone.source == f"file {tmp_path / 'adapted.pt'}"
 
 
 def test_no_period_is_nothing_to_measure() -> None:

@@ -26,6 +26,7 @@ CONTRACT = load_contract("rgb_stacking")
 TOPICS = {CONTRACT.topic(stream): stream for stream in CONTRACT.streams}
 KINDS = {"joint_states": JointState, "tcp_pose": PoseStamped}
 STEPS = 8
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 AGAIN_S = 2.0  # images are best effort: on a busy machine one may be lost
 
 
@@ -76,19 +77,23 @@ def bag(tmp_path: Path) -> Path:
     return path
 
 
-def test_live_frames_and_commands_are_those_of_the_bag(world: Any, bundle: Path, bag: Path) -> None:
+@pytest.mark.parametrize(("device", "runtime"), [("cpu", "torch"), pytest.param("cuda", "cuda_graph", marks=NEEDS_GPU)])
+def test_live_frames_and_commands_are_those_of_the_bag(
+    world: Any, bundle: Path, bag: Path, device: str, runtime: str
+) -> None:
     episode = read_episode(bag, CONTRACT, Robot())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the node
     try:
-        policy = load_policy(bundle, "cpu")
+        policy = load_policy(bundle, device, runtime=runtime)
         expected = [policy.act(frame) for frame in episode.frames]
     finally:
         torch.set_num_threads(threads)
     player = world.peer(Player)
     world.start(
         *("inference_node", f"/clock:={world.namespace}/clock"),
-        **{"bundles": bundle, "autostart": True, "dry_run": False, "use_sim_time": True, "device": "cpu"},
+        **{"bundles": bundle, "autostart": True, "dry_run": False, "use_sim_time": True},
+        **{"device": device, "runtime": runtime},
     )
     world.wait_until(lambda: player.heard)
     instants: dict[int, dict[str, Any]] = {}
