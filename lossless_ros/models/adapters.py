@@ -101,12 +101,19 @@ class Top(nn.Module):
 
     def reduce(self, features: Tensor) -> Tensor:
         """What `forward` needs of the features, and no more: (B, C, grid, grid)."""
-        if features.shape[2:] == (self.grid, self.grid):
-            return features  # pooling would only copy them
-        return functional.adaptive_avg_pool2d(features, self.grid)
+        return _cells(_cells(features, 2, self.grid), 3, self.grid)
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.gelu(self.mix(self.reduce(features)).flatten(1))
+
+
+def _cells(x: Tensor, dim: int, count: int) -> Tensor:
+    """Means of `count` parts of a dimension: adaptive average pooling, whose own gradient on a GPU is not repeatable."""
+    size = x.shape[dim]
+    if size == count:
+        return x
+    edges = [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    return torch.cat([x.narrow(dim, a, b - a).mean(dim, keepdim=True) for a, b in edges], dim)
 
 
 def default_rank(sites: Sequence[Site], kernel: int, parameters: int) -> int:

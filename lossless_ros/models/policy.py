@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,11 @@ from lossless_ros.models.memory import enough_memory
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime, takes_batches
+
+if TYPE_CHECKING:
+    from lossless_ros.models.runtimes import Run
+
+FARTHEST = 0.05  # from the reference, in parts of an action's limit, that another runtime may take a policy
 
 
 class Policy:
@@ -40,7 +46,7 @@ class Policy:
         self.device = str(device)
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
-        self.runtime = runtime
+        self.runtime, self.precision = runtime, precision
         self.forget()
         self._run = make_runtime(runtime, precision, self.network, self.backbone)
 
@@ -58,8 +64,23 @@ class Policy:
         """Actions (B, dim) float32 for frames of any instants, each by itself, all cameras in one pass."""
         return self._predict(frames)[:, 0]
 
-    def _predict(self, frames: Sequence[Frame]) -> np.ndarray:
+    def deviation(self) -> float:
+        """Largest difference to what torch says to a picture of noise, in parts of the limits.
+
+        Infinite if only torch's numbers are finite; half precision may overflow.
+        """
+        rng = np.random.default_rng(0)
+        images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
+        frame = Frame(0, images, self.network.mean.cpu().numpy(), {})
+        expected = self._predict([frame], make_runtime("torch", "float32", self.network, self.backbone))
+        if not np.isfinite(expected).all():
+            return 0.0
+        off = np.abs(self._predict([frame]) - expected) / np.array(self.contract.action.limits)
+        return float(off.max()) if np.isfinite(off).all() else np.inf
+
+    def _predict(self, frames: Sequence[Frame], run: "Run | None" = None) -> np.ndarray:
         """Actions (B, T, dim) for the frames' instants and the next ones."""
+        run = run or self._run
         if len(frames) > 1 and not takes_batches(self.runtime):
             return np.concatenate([self._predict([frame]) for frame in frames])
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
@@ -67,7 +88,7 @@ class Policy:
         size = self.network.config.image_size
         with torch.inference_mode():
             images = to_batch(cameras, size, self.backbone.preprocessing, self.device)
-            return to_action(self.network.point(self._run(images, proprioception)), self.contract).cpu().numpy()
+            return to_action(self.network.point(run(images, proprioception)), self.contract).cpu().numpy()
 
     def warm_up(self, times: int = 3) -> None:
         """Act on black frames, so that the first real one is not slower than the rest."""
@@ -88,17 +109,18 @@ def load_policy(
     """The policy in a bundle file, on its own backbone or on one that is loaded already.
 
     `weights` is a local file with the backbone's weights; without it they come from where the bundle says. `runtime`
-    is one of `runtimes.RUNTIMES`; those but torch make a graph for the first network of a shape, which takes seconds.
-    `precision` is one of `runtimes.PRECISIONS`.
+    is one of `runtimes.RUNTIMES`; those but torch make a graph for the first network of a shape, which takes seconds,
+    and are compared with torch. `precision` is one of `runtimes.PRECISIONS`; auto is float32 where half is not enough.
 
     Raises:
-        LosslessError: the file is no whole bundle, is for another backbone, or device or runtime are not there.
+        LosslessError: the file is no whole bundle, is for another backbone, device or runtime are not there, or the
+            runtime's actions are not torch's.
     """
     where = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
     if where.type == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # float32 means float32; half precision is there for speed
     runtime = find_runtime(runtime, where)
-    precision = find_precision(precision, runtime)
+    asked, precision = precision, find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
     backbone = backbone or load_backbone(description.backbone, weights, remembered=description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
@@ -110,7 +132,16 @@ def load_policy(
             raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
     network.load(tensors)
     with enough_memory(f"for {bundle} on {where}", "try another device or a smaller backbone"):
-        return Policy(description, network, backbone, where, runtime, precision)
+        policy = Policy(description, network, backbone, where, runtime, precision)
+        off = 0.0 if runtime == "torch" else policy.deviation()
+        if off > FARTHEST and (asked, precision) == ("auto", "float16"):
+            policy = Policy(description, network, backbone, where, runtime, "float32")
+            off = policy.deviation()
+    if off > FARTHEST:
+        what = f"off by {off:.2g} of their limits, allowed are {FARTHEST:g}" if np.isfinite(off) else "not finite"
+        instead = "precision float32" if policy.precision == "float16" else "runtime torch"
+        raise LosslessError(f"{bundle}: with runtime {runtime} in {policy.precision} actions are {what}; use {instead}")
+    return policy
 
 
 def find_device(name: str) -> torch.device:

@@ -245,6 +245,7 @@ class Driver:
             "bundle": self._policy.bundle_hash,
             "device": self._policy.device,
             "runtime": self._policy.runtime,
+            "precision": self._policy.precision,
             "dry_run": self._parameters["dry_run"],
             "frames per second": frames,
             "frames skipped": self._loop.skipped,

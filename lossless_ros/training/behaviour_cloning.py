@@ -27,6 +27,7 @@ from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, w
 from lossless_ros.training.config import TrainingConfig, network_config
 from lossless_ros.training.distributed import Group, joined
 from lossless_ros.training.logs import Logs
+from lossless_ros.training.repeatable import repeatable
 from lossless_ros.training.run import NotFiniteError, Run
 from lossless_ros.training.threads import quickest, threads
 
@@ -63,7 +64,7 @@ def train(
         LosslessError: data, backbone, mode or folder cannot be used, or the loss is not finite (then the last good
             checkpoint is kept).
     """
-    with joined(find_device(config.device)) as (group, device):
+    with joined(find_device(config.device)) as (group, device), repeatable(device):
         tell = on_progress if group.first else lambda done, total, note: None
         options = (resume, tell, weights, begin, logs, robot)
         return _train(data, backbone, mode, out, config, contract, *options, group, device)

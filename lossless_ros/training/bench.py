@@ -24,6 +24,7 @@ from lossless_ros.models.network import Network
 from lossless_ros.models.policy import find_device
 from lossless_ros.training.config import TrainingConfig, load_training_config, network_config
 from lossless_ros.training.distributed import Group
+from lossless_ros.training.repeatable import repeatable
 from lossless_ros.training.run import Run
 from lossless_ros.training.threads import threads as using
 
@@ -68,7 +69,7 @@ def bench_training(
     settings = dataclasses.replace(
         load_training_config("default"), steps=10**6, batch=batch, image_size=size, feature_views=1, device=device
     )
-    with using(threads), tempfile.TemporaryDirectory() as folder:
+    with using(threads), repeatable(where), tempfile.TemporaryDirectory() as folder:
         runs = {name: _run(*how, settings, contract, backbone, where, folder) for name, how in _RUNS.items()}
         times: dict[str, list[float]] = {name: [] for name in runs}
         names = list(runs)

@@ -11,12 +11,12 @@ import torch
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.frames import Frame
-from lossless_ros.models import runtimes_onnx, runtimes_openvino
+from lossless_ros.models import policy, runtimes_onnx, runtimes_openvino
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.families import find_family
 from lossless_ros.models.policy import load_policy
-from lossless_ros.models.runtimes import find_precision, find_runtime
+from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime
 from tests.models.conftest import awake, write_bundle
 
 
@@ -132,9 +132,9 @@ def test_actions_agree_with_torch_also_after_switches_of_task(
     ],
 )
 def test_batch_is_its_frames_one_by_one(bundle_path, frames, runtime):
-    policy = load_policy(bundle_path, "cuda" if runtime == "cuda_graph" else "cpu", runtime=runtime)
-    assert policy.runtime == runtime
-    np.testing.assert_array_equal(policy.act_batch(frames), [policy.act(f) for f in frames])
+    fast = load_policy(bundle_path, "cuda" if runtime == "cuda_graph" else "cpu", runtime=runtime)
+    assert fast.runtime == runtime
+    np.testing.assert_array_equal(fast.act_batch(frames), [fast.act(f) for f in frames])
 
 
 @needs_openvino
@@ -143,9 +143,9 @@ def test_backbone_and_its_graphs_are_let_go_of_together(bundle_path):
 
     gc.collect()
     before = len(runtimes._graphs)
-    policy = load_policy(bundle_path, "cpu", runtime="openvino")
+    fast = load_policy(bundle_path, "cpu", runtime="openvino")
     assert len(runtimes._graphs) == before + 1
-    del policy
+    del fast
     gc.collect()
     assert len(runtimes._graphs) == before
 
@@ -190,6 +190,45 @@ def test_half_precision_is_for_gpus():
         find_precision("float16", "openvino")
     with pytest.raises(LosslessError, match="unknown precision 'float7'"):
         find_precision("float7", "torch")
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [(lambda raw: raw + 0.2, "off by 0.2 of their limits"), (lambda raw: raw * np.nan, "not finite")],
+)
+def test_runtime_whose_actions_are_not_torchs_is_refused(tmp_path, lite0, contract, config, monkeypatch, change, what):
+    (path,) = write_tasks(tmp_path, lite0, contract, config, 1)
+    made = []
+
+    def make(name, precision, network, backbone):
+        run = make_runtime("torch", "float32", network, backbone)
+        if name == "torch":
+            return run
+        made.append(precision)
+        return lambda images, felt: change(run(images, felt)) if precision == "float16" else run(images, felt)
+
+    monkeypatch.setattr(policy, "make_runtime", make)
+    monkeypatch.setattr(policy, "find_runtime", lambda name, device: name)
+    with pytest.raises(
+        LosslessError, match=f"with runtime cuda_graph in float16 actions are {what}.*; use precision fl"
+    ):
+        load_policy(path, "cpu", lite0, runtime="cuda_graph", precision="float16")
+    assert load_policy(path, "cpu", lite0, runtime="cuda_graph").precision == "float32"
+    assert made == ["float16", "float16", "float32"]
+
+
+@needs_gpu
+def test_half_precision_that_overflows_gives_way_to_single(tmp_path, contract, config, frames):
+    backbone = small("test_resnet")
+    (path,) = write_tasks(tmp_path, backbone, contract, config, 1)
+    bundle, tensors = load_bundle(path)
+    loudest = [name for name in tensors if name.startswith("adapters.") and name.endswith("up.weight")][-1]
+    save_bundle(path, bundle, tensors | {loudest: 1e6 * tensors[loudest]})
+    with pytest.raises(LosslessError, match="cuda_graph in float16 actions are not finite; use precision float32"):
+        load_policy(path, "cuda", backbone, runtime="cuda_graph", precision="float16")
+    fast = load_policy(path, "cuda", backbone, runtime="cuda_graph")
+    assert fast.precision == "float32"
+    np.testing.assert_allclose(fast.act(frames[0]), load_policy(path, "cuda", backbone).act(frames[0]), atol=1e-4)
 
 
 @needs_onnx

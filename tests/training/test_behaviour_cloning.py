@@ -22,6 +22,7 @@ from lossless_ros.training.config import MODES, OWN_BACKBONE
 from tests.training.conftest import record
 
 LITE0 = "tf_efficientnet_lite0"
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -97,8 +98,10 @@ def test_curve_has_what_a_picture_needs(episodes, contract, config, tmp_path):
     assert set(curve[-1]["mae"]) == {"linear.x", "linear.y", "linear.z", "angular.z"}
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
 @pytest.mark.parametrize("mode", ["top", "adapters", "scratch"])
-def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode):
+def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode, device):
+    config = dataclasses.replace(config, device=device)
     results = [
         train([episodes], LITE0, mode, tmp_path / f"{i}.safetensors", dataclasses.replace(config, seed=s), contract)
         for i, s in enumerate((0, 0, 1))
@@ -111,13 +114,14 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
 @pytest.mark.parametrize(
     ("mode", "head_start"), [("adapters", 0), ("adapters", 3), ("top", 0), ("full", 3), ("scratch", 3)]
 )
 def test_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
-    episodes, contract, config, tmp_path, mode, head_start
+    episodes, contract, config, tmp_path, mode, head_start, device
 ):
-    config = dataclasses.replace(config, head_start=head_start)
+    config = dataclasses.replace(config, head_start=head_start, device=device)
     whole = train([episodes], LITE0, mode, tmp_path / "whole.safetensors", config, contract)
     out = tmp_path / "killed.safetensors"
 
