@@ -108,7 +108,7 @@ class Top(nn.Module):
 
 
 def _cells(x: Tensor, dim: int, count: int) -> Tensor:
-    """Means of `count` parts of a dimension: adaptive average pooling, whose own gradient on a GPU is not repeatable."""
+    """Means of `count` parts of a dimension: adaptive pooling, whose gradient in torch is not repeatable on a GPU."""
     size = x.shape[dim]
     if size == count:
         return x

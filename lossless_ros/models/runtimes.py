@@ -35,7 +35,7 @@ _graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()  # by what fi
 
 
 def find_runtime(name: str, device: "torch.device") -> str:
-    """The runtime of that name; `auto` is torch on a GPU, and openvino on a CPU where it is installed.
+    """The runtime of that name; `auto` is cuda_graph on a GPU, and on a CPU openvino where it is installed, else torch.
 
     Raises:
         LosslessError: no such runtime, not installed, or not for this device.
@@ -43,6 +43,8 @@ def find_runtime(name: str, device: "torch.device") -> str:
     if name not in RUNTIMES:
         raise unknown("runtime", name, RUNTIMES)
     if name == "auto":
+        if device.type == "cuda":
+            return "cuda_graph"
         return "openvino" if device.type == "cpu" and importlib.util.find_spec("openvino") else "torch"
     needed = _NEEDS.get(name, {})
     missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]

@@ -22,6 +22,7 @@ from lossless_ros.nodes.stderr import unblock_stderr
 from lossless_ros.nodes.streams import TRANSPORTS
 from lossless_ros.safety import NO_BOX, RESUME
 
+_HEED_S = 0.1  # a signal is heeded this late where a library, as CUDA's do, made it interrupt no wait
 COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
 PARAMETERS = (
@@ -31,8 +32,10 @@ PARAMETERS = (
     Parameter("contract", "", "Contract, a name from config/contracts or a path; empty: the bundle's own."),
     Parameter("device", "auto", "Where the policy runs: auto (CUDA if there is one), cpu, cuda, cuda:1, ..."),
     Parameter("threads", 1, "CPU threads of the policy; with 1 it gives the same numbers as lossless evaluate."),
-    Parameter("runtime", "auto", "What runs the policy; auto: torch on a GPU, openvino on a CPU if there.", RUNTIMES),
-    Parameter("precision", "auto", "Arithmetic; auto: float16 with runtime cuda_graph, else float32.", PRECISIONS),
+    Parameter("runtime", "auto", "What runs the policy; auto: cuda_graph or, on a CPU, openvino if there.", RUNTIMES),
+    Parameter(
+        "precision", "auto", "Arithmetic; auto: float16 for cuda_graph if that is enough, or float32.", PRECISIONS
+    ),
     Parameter("command", "twist", "Kind of command: twist for MoveIt Servo, the others for ros2_control.", COMMANDS),
     Parameter("dry_run", True, "Everything runs, but commands go to ~/would_send only."),
     Parameter("autostart", False, "Configure and activate by itself, for use without launch."),
@@ -85,7 +88,8 @@ class InferenceNode(LifecycleNode):
             self.trigger_activate()
 
     def work(self, done: threading.Event) -> int:
-        done.wait()
+        while not done.wait(_HEED_S):
+            pass
         return 0
 
     def stop(self) -> None:

@@ -151,8 +151,8 @@ def test_backbone_and_its_graphs_are_let_go_of_together(bundle_path):
 
 
 @needs_openvino
-def test_auto_is_torch_on_a_gpu_and_openvino_on_a_cpu():
-    assert find_runtime("auto", GPU) == "torch"
+def test_auto_is_a_cuda_graph_on_a_gpu_and_openvino_on_a_cpu():
+    assert find_runtime("auto", GPU) == "cuda_graph"
     assert find_runtime("auto", CPU) == "openvino"
 
 

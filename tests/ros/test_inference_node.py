@@ -48,6 +48,27 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     world.wait_until(lambda: not robot.moving)
 
 
+RESTARTS_WAITS = """
+import ctypes, signal
+import lossless_ros.nodes.inference_node as module
+class Driver(module.Driver):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        ctypes.CDLL(None).siginterrupt(signal.SIGTERM, 0)
+module.Driver = Driver
+"""
+
+
+def test_signal_ends_it_though_a_library_has_changed_what_signals_do(world: Any, steady: Any) -> None:
+    """As CUDA's do: the handler is Python's still, but no wait is interrupted by it."""
+    robot = world.robot()
+    process = world.start("inference_node", before=RESTARTS_WAITS, bundles=steady, autostart=True, device="cpu")
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(signal.SIGTERM)
+    world.wait_until(lambda: not robot.moving)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+
+
 def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
     robot = world.robot()
     heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # also where these tests run under nohup
