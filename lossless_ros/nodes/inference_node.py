@@ -22,7 +22,7 @@ from lossless_ros.nodes.stderr import unblock_stderr
 from lossless_ros.nodes.streams import TRANSPORTS
 from lossless_ros.safety import NO_BOX, RESUME
 
-_HEED_S = 0.1  # a signal is heeded this late where a library, as CUDA's do, made it interrupt no wait
+_HEED_S = 0.1  # with a policy on a GPU, SIGINT and SIGTERM interrupt no wait: they are heeded when one ends
 COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
 PARAMETERS = (

@@ -59,8 +59,8 @@ module.Driver = Driver
 """
 
 
-def test_signal_ends_it_though_a_library_has_changed_what_signals_do(world: Any, steady: Any) -> None:
-    """As CUDA's do: the handler is Python's still, but no wait is interrupted by it."""
+def test_signal_that_interrupts_no_wait_ends_it(world: Any, steady: Any) -> None:
+    """As it is with a policy on a GPU; here it is made so."""
     robot = world.robot()
     process = world.start("inference_node", before=RESTARTS_WAITS, bundles=steady, autostart=True, device="cpu")
     world.wait_until(lambda: robot.moving)
