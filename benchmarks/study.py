@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.collect import collect, episode_name
+from lossless_ros.episodes.collect import collect
+from lossless_ros.episodes.simulated import episode_name
 from lossless_ros.evaluation.compare import compare
 from lossless_ros.evaluation.outcome import PHASES
 from lossless_ros.evaluation.rollout import evaluate, summarize

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from benchmarks.study import SHOWN, rate
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import MAX_STEPS, STEPS_AFTER_SUCCESS
 from lossless_ros.episodes.pool import run_parallel
+from lossless_ros.episodes.simulated import STEPS_AFTER_SUCCESS, Observation, make_simulator, run_episode
 from lossless_ros.evaluation.outcome import Outcome
 from lossless_ros.evaluation.rollout import summarize
 from lossless_ros.models.bundle import write_atomically
@@ -102,11 +102,10 @@ def learn(episodes: list[dict[str, np.ndarray]], contract: Contract) -> Student:
 
 def setup(expert: str, folder: Path, domain: str) -> None:
     """Of a worker process."""
-    from lossless_sim.tasks import make_env
-
     torch.set_num_threads(1)
-    env = make_env(TASK, domain, cameras=())
-    _worker.update(expert=expert, folder=folder, contract=load_contract("rgb_stacking"), env=env)
+    contract = load_contract("rgb_stacking")
+    env = make_simulator(TASK, domain, contract, images=False)
+    _worker.update(expert=expert, folder=folder, contract=contract, env=env)
 
 
 def demonstrate(seed: int) -> Path:
@@ -115,19 +114,19 @@ def demonstrate(seed: int) -> Path:
 
     path = _worker["folder"] / f"{_worker['expert']}_{seed}.npz"
     if not path.exists():
-        env, noise = _worker["env"], Noise(NOISE, seed)
-        expert = make_expert(_worker["expert"], TASK, seed)
+        expert, noise = make_expert(_worker["expert"], TASK, seed), Noise(NOISE, seed)
         expert.reset()
-        observation, info = env.reset(seed=seed)
-        seen, done, successes = [], [], 0
-        while len(done) < MAX_STEPS and successes < STEPS_AFTER_SUCCESS:
+        seen, done = [], []
+
+        def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
             action = expert.act(observation, info)
             seen.append(see(observation, info))
             done.append(action)
-            observation, _, _, _, info = env.step(noise(action))
-            successes = successes + 1 if info["success"] else 0
+            return action, noise(action)
+
+        result = run_episode(_worker["env"], seed, _worker["contract"], choose, after_success=STEPS_AFTER_SUCCESS)
         whole = path.with_suffix(".part.npz")
-        np.savez_compressed(whole, seen=np.stack(seen), done=np.stack(done), success=bool(info["success"]))
+        np.savez_compressed(whole, seen=np.stack(seen), done=np.stack(done), success=result["success"])
         whole.rename(path)
     return Path(path)
 
@@ -140,14 +139,16 @@ def attempt(seed: int) -> dict[str, Any]:
         student = Student(len(tensors["mean"]), contract.action.dim)
         student.load_state_dict(tensors)
         _worker["student"] = student.eval()
-    env, ensemble, outcome = _worker["env"], Ensemble(contract.period_ns), Outcome(seed, contract.period_ns / 1e9)
-    observation, info = env.reset(seed=seed)
-    for step in range(MAX_STEPS):
+    ensemble, outcome = Ensemble(contract.period_ns), Outcome(seed, contract.period_ns / 1e9)
+
+    def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         with torch.inference_mode():
             raw = _worker["student"](torch.from_numpy(see(observation, info))[None])
             predicted = to_action(raw, contract)[0].numpy()
-        observation, _, _, _, info = env.step(ensemble(step * contract.period_ns, predicted))
-        outcome.see(observation, info)
+        action = ensemble(step * contract.period_ns, predicted)
+        return action, action
+
+    run_episode(_worker["env"], seed, contract, choose, look=outcome.see)
     return outcome.result()
 
 

@@ -30,8 +30,9 @@ class Scale:
 
 def run(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: B008  frozen
     """Run everything into `out` (what an earlier demo left there is replaced) and return the report's path."""
-    from lossless_ros.episodes.collect import collect, episode_name
+    from lossless_ros.episodes.collect import collect
     from lossless_ros.episodes.reader import find_episodes, read_episode
+    from lossless_ros.episodes.simulated import episode_name
     from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.evaluation.replay import replay
     from lossless_ros.evaluation.report import write_demo_report

@@ -9,22 +9,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.pool import check_workers, run_parallel
 from lossless_ros.episodes.ray_pool import run_on_ray
 from lossless_ros.episodes.reader import read_info
+from lossless_ros.episodes.simulated import (
+    MAX_STEPS,
+    STEPS_AFTER_SUCCESS,
+    Observation,
+    check_numbers,
+    episode_name,
+    make_simulator,
+    run_episode,
+)
 from lossless_ros.episodes.writer import EpisodeWriter, write_whole
 from lossless_ros.errors import LosslessError
-
-START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
-MAX_STEPS = 400  # of an episode: 20 s at 20 Hz, as in the released environment
-STEPS_AFTER_SUCCESS = 20  # an episode ends when it has been a success for this long [control steps]
-
-
-def episode_name(seed: int) -> str:
-    """Name of an episode's folder."""
-    return f"episode_{seed:06d}"
 
 
 @dataclass(frozen=True)
@@ -111,25 +113,6 @@ def _collected(plan: Collection, seeds: list[int], workers: int | str) -> Iterat
         yield info
 
 
-def check_numbers(episodes: int, seed: int, max_steps: int = 1) -> None:
-    """LosslessError for numbers that make no sense."""
-    for name, value, least in (("episodes", episodes, 1), ("seed", seed, 0), ("max-steps", max_steps, 1)):
-        if value < least:
-            raise LosslessError(f"{name} is {value}, expected at least {least}")
-
-
-def simulated_image_size(contract: Contract) -> int:
-    """Side of the simulator's square images [px].
-
-    Raises:
-        LosslessError: the contract's cameras are not square or not of one size.
-    """
-    sizes = {size for camera in contract.cameras for size in (camera.height, camera.width)}
-    if len(sizes) > 1:
-        raise LosslessError(f"contract {contract.name}: the simulator's images are square and all of one size")
-    return sizes.pop()
-
-
 def _check_names(plan: Collection) -> None:
     """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.domains import load_domain
@@ -169,11 +152,7 @@ _worker: dict[str, Any] = {}  # this process's plan, environment and expert
 
 
 def _setup(plan: Collection) -> None:
-    from lossless_sim.tasks import make_env
-
-    cameras = tuple(camera.name for camera in plan.contract.cameras)
-    size = simulated_image_size(plan.contract)
-    _worker.update(plan=plan, env=make_env(plan.task, plan.domain, cameras=cameras, image_size=size))
+    _worker.update(plan=plan, env=make_simulator(plan.task, plan.domain, plan.contract))
 
 
 def _record(seed: int) -> dict[str, Any]:
@@ -189,30 +168,18 @@ def _record(seed: int) -> dict[str, Any]:
 def _recorded(seed: int) -> dict[str, Any]:
     from lossless_sim.experts import Noise, make_expert
 
-    plan, env = _worker["plan"], _worker["env"]
+    plan = _worker["plan"]
     expert, noise = make_expert(plan.expert, plan.task, seed), Noise(plan.expert_noise, seed)
     expert.reset()
-    observation, info = env.reset(seed=seed)
-    draw = info["draw"]
-    steps = successes = 0
-    truncated = False
+
+    def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        action = expert.act(observation, info)
+        return action, noise(action)
+
+    limits = {"max_steps": plan.max_steps, "after_success": STEPS_AFTER_SUCCESS}
     with EpisodeWriter(plan.folder(seed), plan.contract) as writer:
-        while not truncated and steps < plan.max_steps and successes < STEPS_AFTER_SUCCESS:
-            stamp = START_NS + steps * plan.contract.period_ns
-            action = expert.act(observation, info)
-            writer.observe(stamp, observation)
-            writer.act(stamp, action)
-            observation, _, _, truncated, info = env.step(noise(action))
-            steps += 1
-            successes = successes + 1 if info["success"] else 0
-        summary = {
-            **plan.key,
-            "seed": seed,
-            "steps": steps,
-            "success": bool(info["success"]),
-            "draw": draw,
-            "version": __version__,
-        }
+        result = run_episode(_worker["env"], seed, plan.contract, choose, writer, **limits)
+        summary = {**plan.key, "seed": seed, **result, "version": __version__}
         writer.close(summary)
     return summary
 

@@ -11,10 +11,18 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.collect import MAX_STEPS, START_NS, check_numbers, episode_name, simulated_image_size
 from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.robot_messages import observation_frame
+from lossless_ros.episodes.simulated import (
+    MAX_STEPS,
+    Observation,
+    check_numbers,
+    episode_name,
+    make_simulator,
+    run_episode,
+    stamp_of,
+)
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.outcome import Outcome, count_phases
@@ -68,8 +76,7 @@ def evaluate(
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
     films = films or {}
-    task = check(task, domain, episodes, seed, bundle, expert, films, runtime, expert_noise)
-    check_numbers(episodes, seed, max_steps)
+    task = check(task, domain, episodes, seed, bundle, expert, films, runtime, expert_noise, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
     trial = Trial(task, domain, contract, bundle, expert, films, record, max_steps, runtime, expert_noise)
     seeds = list(range(seed, seed + episodes))
@@ -115,6 +122,7 @@ def check(
     films: dict[int, Path],
     runtime: str,
     expert_noise: float,
+    max_steps: int = MAX_STEPS,
 ) -> str:
     """Tell mistakes in the arguments of `evaluate` before anything starts; returns the task.
 
@@ -122,7 +130,7 @@ def check(
         LosslessError: with the one line that says what is wrong (SimError for names that only the simulator knows).
     """
     task = _check_driver(task, bundle, expert)
-    check_numbers(episodes, seed)
+    check_numbers(episodes, seed, max_steps)
     _check_films(films, seed, episodes)
     check_world(task, domain)
     if expert is not None:
@@ -177,16 +185,12 @@ _worker: dict[str, Any] = {}  # this process's trial, environment and driver
 
 
 def _setup(trial: Trial) -> None:
-    from lossless_sim.tasks import make_env
-
-    cameras = tuple(camera.name for camera in trial.contract.cameras)
-    size = simulated_image_size(trial.contract)
-    looks = trial.bundle is not None or trial.films or trial.record
-    env = make_env(trial.task, trial.domain, cameras=cameras if looks else (), image_size=size)
+    looks = trial.bundle is not None or bool(trial.films) or trial.record is not None
+    env = make_simulator(trial.task, trial.domain, trial.contract, images=looks)
     _worker.update(trial=trial, env=env, drive=_driver(trial))
 
 
-def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str, Any]], np.ndarray]:
+def _driver(trial: Trial) -> Callable[[int, int, Observation, dict[str, Any]], np.ndarray]:
     """A function (seed, step, observation, info) -> action (dim,)."""
     if trial.bundle is not None:
         import torch
@@ -195,10 +199,9 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
 
         torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
         policy = load_policy(trial.bundle, device="cpu", runtime=trial.runtime)
-        period = trial.contract.period_ns
 
-        def drive_policy(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
-            return policy.act(observation_frame(trial.contract, START_NS + step * period, observation))
+        def drive_policy(seed: int, step: int, observation: Observation, info: dict[str, Any]) -> np.ndarray:
+            return policy.act(observation_frame(trial.contract, stamp_of(step, trial.contract), observation))
 
         return drive_policy
 
@@ -208,7 +211,7 @@ def _driver(trial: Trial) -> Callable[[int, int, dict[str, np.ndarray], dict[str
     assert spec is not None
     drivers: dict[int, tuple[Expert, Noise]] = {}
 
-    def drive_expert(seed: int, step: int, observation: dict[str, np.ndarray], info: dict) -> np.ndarray:
+    def drive_expert(seed: int, step: int, observation: Observation, info: dict[str, Any]) -> np.ndarray:
         if step == 0:
             drivers.clear()
             drivers[seed] = make_expert(spec, trial.task, seed), Noise(trial.expert_noise, seed)
@@ -234,31 +237,24 @@ def _episode(seed: int) -> dict[str, Any]:
 
 def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
     """Drive the episode; `outcome` and `times` [ms] fill as it goes. What is recorded of a lost one is discarded."""
-    trial, env, drive = _worker["trial"], _worker["env"], _worker["drive"]
+    trial, drive = _worker["trial"], _worker["drive"]
     period_s = trial.contract.period_ns / 1e9
-    observation, info = env.reset(seed=seed)
-    draw = info["draw"]
     film = Film(trial.films[seed], trial.contract, 1 / period_s) if seed in trial.films else None
     bag = EpisodeWriter(trial.record / episode_name(seed), trial.contract) if trial.record else None
-    truncated = False
+
+    def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        begin = time.perf_counter()
+        action = drive(seed, step, observation, info)
+        times.append(1e3 * (time.perf_counter() - begin))
+        if film:
+            images = [observation[camera.name] for camera in trial.contract.cameras]
+            film.add(images, action, f"seed {seed}  {step * period_s:5.2f} s  {outcome.phase}")
+        return action, action
+
     with bag or contextlib.nullcontext():
-        for step in range(trial.max_steps):
-            begin = time.perf_counter()
-            action = drive(seed, step, observation, info)
-            times.append(1e3 * (time.perf_counter() - begin))
-            if bag:
-                stamp = START_NS + step * trial.contract.period_ns
-                bag.observe(stamp, observation)
-                bag.act(stamp, action)
-            if film:
-                images = [observation[camera.name] for camera in trial.contract.cameras]
-                film.add(images, action, f"seed {seed}  {step * period_s:5.2f} s  {outcome.phase}")
-            observation, _, _, truncated, info = env.step(action)
-            outcome.see(observation, info)
-            if truncated:
-                break
+        result = run_episode(_worker["env"], seed, trial.contract, choose, bag, outcome.see, trial.max_steps)
         if bag:
-            about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name, "draw": draw}
-            bag.close({**about, "version": __version__, **outcome.result()})
+            about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name}
+            bag.close({**about, "draw": result["draw"], "version": __version__, **outcome.result()})
     if film:
         film.close()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.contract import Contract
-from lossless_ros.episodes.collect import episode_name
+from lossless_ros.episodes.simulated import episode_name
 from lossless_ros.errors import LosslessError
 
 _SCALE = 2  # of the cameras' pictures

@@ -15,7 +15,7 @@ _SAID = (  # by torch and CUDA's libraries, which have no common type of error; 
 )
 
 
-def is_out_of_memory(error: BaseException) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """Whether Python, torch or a library of CUDA could not get memory."""
     kinds = (MemoryError, torch.OutOfMemoryError)
     return isinstance(error, kinds) or any(text in str(error) for text in _SAID)
@@ -31,6 +31,6 @@ def enough_memory(what: str, advice: str) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+        if not _is_out_of_memory(error):
             raise
         raise LosslessError(f"out of memory {what}; {advice}") from None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from lossless_ros.episodes.collect import MAX_STEPS, collect
+from lossless_ros.episodes.collect import collect
 from lossless_ros.episodes.experts import EXPERTS
+from lossless_ros.episodes.simulated import MAX_STEPS
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.parameters import Parameter, declare, read
 from lossless_ros.nodes.process import run

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lossless_ros import __version__
-from lossless_ros.episodes.collect import check_numbers
+from lossless_ros.episodes.simulated import check_numbers
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.rollout import check_world, summarize
 from lossless_ros.models.bundle import read_bundle

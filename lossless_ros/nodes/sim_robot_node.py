@@ -15,7 +15,7 @@ from std_srvs.srv import Trigger
 
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.collect import START_NS, episode_name, simulated_image_size
+from lossless_ros.episodes.simulated import START_NS, episode_name, make_simulator, stamp_of
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.outcome import Outcome
@@ -76,13 +76,9 @@ class SimRobotNode(Node):
             check_world(self._parameters["task"], self._parameters["domain"])
 
     def work(self, done: threading.Event) -> int:
-        from lossless_sim.tasks import make_env
-
         first, number = self._parameters["seed"], self._parameters["episodes"]
-        names = tuple(camera.name for camera in self._contract.cameras)
-        size = simulated_image_size(self._contract)
         with simulator_errors():
-            env = make_env(self._parameters["task"], self._parameters["domain"], cameras=names, image_size=size)
+            env = make_simulator(self._parameters["task"], self._parameters["domain"], self._contract)
         try:
             self._wait_for_driver(done)
             seed = first
@@ -142,7 +138,7 @@ class SimRobotNode(Node):
                 # as a servo does with a command
                 command = replace(command, action=command.action.clip(env.action_space.low, env.action_space.high))
                 if recorder:
-                    stamp = START_NS + steps * period
+                    stamp = stamp_of(steps, self._contract)
                     recorder.observe(stamp, observation)
                     recorder.act(stamp, command.action)
                 self._stamp += period

@@ -9,10 +9,18 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract
-from lossless_ros.episodes.collect import MAX_STEPS, START_NS, STEPS_AFTER_SUCCESS, episode_name, simulated_image_size
 from lossless_ros.episodes.pool import run_parallel
 from lossless_ros.episodes.reader import read_info
 from lossless_ros.episodes.robot_messages import observation_frame
+from lossless_ros.episodes.simulated import (
+    MAX_STEPS,
+    STEPS_AFTER_SUCCESS,
+    Observation,
+    episode_name,
+    make_simulator,
+    run_episode,
+    stamp_of,
+)
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.outcome import Outcome
@@ -76,13 +84,11 @@ _worker: dict[str, Any] = {}  # this process's plan, environment and student
 
 def _setup(plan: Rollouts) -> None:
     import torch
-    from lossless_sim.tasks import make_env
 
     from lossless_ros.models.policy import load_policy
 
     torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
-    cameras = tuple(camera.name for camera in plan.contract.cameras)
-    env = make_env(plan.task, plan.domain, cameras=cameras, image_size=simulated_image_size(plan.contract))
+    env = make_simulator(plan.task, plan.domain, plan.contract)
     _worker.update(plan=plan, env=env, student=load_policy(plan.student, "cpu", runtime=plan.runtime))
 
 
@@ -100,25 +106,21 @@ def _recorded(seed: int) -> dict[str, Any]:
     """What was seen, with the expert's answers to it, whoever drove."""
     from lossless_sim.experts import make_expert
 
-    plan, env, student = _worker["plan"], _worker["env"], _worker["student"]
+    plan, student = _worker["plan"], _worker["student"]
     expert = make_expert(plan.expert, plan.task, seed)
     expert.reset()
     turns = np.random.default_rng(seed).random(-(-plan.max_steps // STRETCH)) < plan.beta
+
+    def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        label = expert.act(observation, info)
+        if turns[step // STRETCH]:
+            return label, label
+        return label, student.act(observation_frame(plan.contract, stamp_of(step, plan.contract), observation))
+
     outcome = Outcome(seed, plan.contract.period_ns / 1e9)
-    observation, info = env.reset(seed=seed)
-    draw, successes, truncated, step = info["draw"], 0, False, 0
+    limits = {"max_steps": plan.max_steps, "after_success": STEPS_AFTER_SUCCESS}
     with EpisodeWriter(plan.out / episode_name(seed), plan.contract) as writer:
-        while not truncated and step < plan.max_steps and successes < STEPS_AFTER_SUCCESS:
-            stamp = START_NS + step * plan.contract.period_ns
-            label = expert.act(observation, info)
-            writer.observe(stamp, observation)
-            writer.act(stamp, label)
-            frame = observation_frame(plan.contract, stamp, observation)
-            action = label if turns[step // STRETCH] else student.act(frame)
-            observation, _, _, truncated, info = env.step(action)
-            outcome.see(observation, info)
-            successes = successes + 1 if info["success"] else 0
-            step += 1
-        summary = {**plan.key, **outcome.result(), "draw": draw, "version": __version__}
+        result = run_episode(_worker["env"], seed, plan.contract, choose, writer, outcome.see, **limits)
+        summary = {**plan.key, **outcome.result(), "draw": result["draw"], "version": __version__}
         writer.close(summary)
     return summary

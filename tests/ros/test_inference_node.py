@@ -48,35 +48,26 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     world.wait_until(lambda: not robot.moving)
 
 
-RESTARTS_WAITS = """
+CLOSED_TERMINAL = """
 import ctypes, signal
 import lossless_ros.nodes.inference_node as module
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests run under nohup
 class Driver(module.Driver):
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        ctypes.CDLL(None).siginterrupt(signal.SIGTERM, 0)
+        ctypes.CDLL(None).siginterrupt(signal.SIGHUP, 0)
 module.Driver = Driver
 """
 
 
-def test_signal_that_interrupts_no_wait_ends_it(world: Any, steady: Any) -> None:
-    """As it is with a policy on a GPU; here it is made so."""
-    robot = world.robot()
-    process = world.start("inference_node", before=RESTARTS_WAITS, bundles=steady, autostart=True, device="cpu")
-    world.wait_until(lambda: robot.moving)
-    process.send_signal(signal.SIGTERM)
-    world.wait_until(lambda: not robot.moving)
-    assert process.wait(timeout=60) == 0, process.stderr.read()
-
-
 def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
+    """And a signal that interrupts no wait, as some do with a policy on a GPU; here it is made so."""
     robot = world.robot()
-    heard = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"  # also where these tests run under nohup
-    process = world.start("inference_node", before=heard, bundles=steady, autostart=True, device="cpu")
+    process = world.start("inference_node", before=CLOSED_TERMINAL, bundles=steady, autostart=True, device="cpu")
     world.wait_until(lambda: robot.moving)
     process.send_signal(signal.SIGHUP)
-    assert process.wait(timeout=60) == 0, process.stderr.read()
     world.wait_until(lambda: not robot.moving)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
 
 
 def test_latched_stop_outlives_a_new_configuration(world: Any, steady: Any) -> None:
