@@ -70,11 +70,12 @@ RECIPES = {
     "adapters_randomized": Recipe("adapters", RANDOMIZED, {"steps": 4000, "head_start": 1200, "feature_stride": 4}),
     "triplet5_randomized": Recipe("adapters", EASIER, {**BOTH, "steps": 2500, "warm_up": 50}, "adapters_randomized"),
     "triplet5_dagger": Recipe("adapters", EASIER, {**ON, **BOTH}, "triplet5_randomized", 5),
-    # their figures here are by the expert before it was mended; the next two's by the mended one
+    # their figures here are by the expert before it was mended; the next ones' by the mended one
     "reactive": Recipe("adapters", REACTIVE, {**LESS_SHIFT, "steps": 5000, "warm_up": 50}, "triplet5_randomized"),
     "reactive_dagger": Recipe("adapters", REACTIVE, {**LESS_SHIFT, **ON, "steps": 1500}, "reactive", 1, 60),
     "mended": Recipe("adapters", REACTIVE, settings="stacking"),
     "mended_frozen": Recipe("frozen", REACTIVE, settings="stacking"),
+    "mended_full": Recipe("full", REACTIVE, settings="stacking"),
 }
 
 
@@ -137,9 +138,13 @@ class Limits:
         return path
 
     def write(self) -> None:
-        """limits.json and limits.md of what there is so far."""
+        """limits.json and limits.md of what there is so far, with the recipes of other folders as they were."""
+        path = self.options.json
+        before = json.loads(path.read_text())["recipes"] if path.exists() else {}
         document: dict[str, Any] = {"backbone": BACKBONE, "recipes": {}}
         for name, recipe in RECIPES.items():
+            if name in before:
+                document["recipes"][name] = before[name]
             training = self.bundle(name).with_suffix(".training.json")
             parts = [json.loads(path.read_text()) for path in sorted(self.folder.glob(f"{name}.lab.*.json"))]
             if parts and training.exists():
