@@ -74,6 +74,7 @@ RECIPES = {
     "reactive": Recipe("adapters", REACTIVE, {**LESS_SHIFT, "steps": 5000, "warm_up": 50}, "triplet5_randomized"),
     "reactive_dagger": Recipe("adapters", REACTIVE, {**LESS_SHIFT, **ON, "steps": 1500}, "reactive", 1, 60),
     "mended": Recipe("adapters", REACTIVE, settings="stacking"),
+    "mended_again": Recipe("adapters", REACTIVE, {"seed": 1}, settings="stacking"),
     "mended_frozen": Recipe("frozen", REACTIVE, settings="stacking"),
     "mended_full": Recipe("full", REACTIVE, settings="stacking"),
 }
