@@ -140,16 +140,12 @@ class Limits:
 
     def write(self) -> None:
         """limits.json and limits.md of what there is so far, with the recipes of other folders as they were."""
-        path = self.options.json
-        before = json.loads(path.read_text())["recipes"] if path.exists() else {}
-        document: dict[str, Any] = {"backbone": BACKBONE, "recipes": {}}
+        path, made = self.options.json, {}
         for name, recipe in RECIPES.items():
-            if name in before:
-                document["recipes"][name] = before[name]
             training = self.bundle(name).with_suffix(".training.json")
-            parts = [json.loads(path.read_text()) for path in sorted(self.folder.glob(f"{name}.lab.*.json"))]
+            parts = [json.loads(part.read_text()) for part in sorted(self.folder.glob(f"{name}.lab.*.json"))]
             if parts and training.exists():
-                document["recipes"][name] = {
+                made[name] = {
                     "demonstrations": dataclasses.asdict(recipe.data),
                     "mode": recipe.mode,
                     "config": read_bundle(self.bundle(name)).provenance["config"],  # of the last training
@@ -159,8 +155,10 @@ class Limits:
                         recipe.data.task, "lab", [episode for part in parts for episode in part["episodes"]]
                     ),
                 }
-        write_atomically(self.options.json, (json.dumps(document, indent=1) + "\n").encode())
-        write_atomically(self.options.json.with_suffix(".md"), table(document).encode())
+        made = (json.loads(path.read_text())["recipes"] if path.exists() else {}) | made
+        document = {"backbone": BACKBONE, "recipes": {name: made[name] for name in RECIPES if name in made}}
+        write_atomically(path, (json.dumps(document, indent=1) + "\n").encode())
+        write_atomically(path.with_suffix(".md"), table(document).encode())
 
 
 def table(document: dict[str, Any]) -> str:

@@ -176,9 +176,12 @@ def _recorded(seed: int) -> dict[str, Any]:
         action = expert.act(observation, info)
         return action, noise(action)
 
-    limits = {"max_steps": plan.max_steps, "after_success": STEPS_AFTER_SUCCESS}
     with EpisodeWriter(plan.folder(seed), plan.contract) as writer:
-        result = run_episode(_worker["env"], seed, plan.contract, choose, writer, **limits)
+        result = run_episode(
+            *(_worker["env"], seed, plan.contract, choose, writer),
+            max_steps=plan.max_steps,
+            after_success=STEPS_AFTER_SUCCESS,
+        )
         summary = {**plan.key, "seed": seed, **result, "version": __version__}
         writer.close(summary)
     return summary

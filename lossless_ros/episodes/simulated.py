@@ -81,5 +81,5 @@ def run_episode(
         look(observation, info)
         steps += 1
         successes = successes + 1 if info["success"] else 0
-        over = truncated or steps == max_steps or successes == after_success
+        over = truncated or steps >= max_steps or successes == after_success
     return {"steps": steps, "success": bool(info["success"]), "draw": draw}

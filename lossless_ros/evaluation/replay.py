@@ -85,6 +85,7 @@ def replay(
         "inference_ms": percentiles(times),
         "device": str(policy.device),
         "runtime": policy.runtime,
+        "precision": policy.precision,
         "episodes": episodes,
         "example": example,
     }

@@ -20,7 +20,7 @@ from lossless_ros.models.runtimes import find_precision, find_runtime, make_runt
 if TYPE_CHECKING:
     from lossless_ros.models.runtimes import Run
 
-FARTHEST = 0.05  # from the reference, in parts of an action's limit, that another runtime may take a policy
+FARTHEST = 0.05  # that another runtime may be from torch in the head's numbers: velocities are 1 at their limits
 
 
 class Policy:
@@ -65,30 +65,35 @@ class Policy:
         return self._predict(frames)[:, 0]
 
     def deviation(self) -> float:
-        """Largest difference to what torch says to a picture of noise, in parts of the limits.
+        """Largest difference of the head's numbers to torch's, for a picture of noise; beyond 1 in parts of the number.
 
-        Infinite if only torch's numbers are finite; half precision may overflow.
+        Infinite if only torch's are finite: half precision may overflow.
         """
         rng = np.random.default_rng(0)
         images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
-        frame = Frame(0, images, self.network.mean.cpu().numpy(), {})
-        expected = self._predict([frame], make_runtime("torch", "float32", self.network, self.backbone))
+        mean, std = self.network.mean.cpu().numpy(), self.network.std.cpu().numpy()
+        frame = Frame(0, images, (mean + std * rng.normal(size=mean.shape)).astype(np.float32), {})
+        torchs = make_runtime("torch", "float32", self.network, self.backbone)
+        expected, found = (self._raw([frame], run).cpu().numpy() for run in (torchs, self._run))
         if not np.isfinite(expected).all():
             return 0.0
-        off = np.abs(self._predict([frame]) - expected) / np.array(self.contract.action.limits)
+        off = np.abs(found - expected) / np.maximum(np.abs(expected), 1)
         return float(off.max()) if np.isfinite(off).all() else np.inf
 
-    def _predict(self, frames: Sequence[Frame], run: "Run | None" = None) -> np.ndarray:
+    def _predict(self, frames: Sequence[Frame]) -> np.ndarray:
         """Actions (B, T, dim) for the frames' instants and the next ones."""
-        run = run or self._run
         if len(frames) > 1 and not takes_batches(self.runtime):
             return np.concatenate([self._predict([frame]) for frame in frames])
+        with torch.inference_mode():
+            return to_action(self.network.point(self._raw(frames, self._run)), self.contract).cpu().numpy()
+
+    def _raw(self, frames: Sequence[Frame], run: "Run") -> torch.Tensor:
+        """The head's numbers, see `Network`."""
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
         proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
-        size = self.network.config.image_size
         with torch.inference_mode():
-            images = to_batch(cameras, size, self.backbone.preprocessing, self.device)
-            return to_action(self.network.point(run(images, proprioception)), self.contract).cpu().numpy()
+            images = to_batch(cameras, self.network.config.image_size, self.backbone.preprocessing, self.device)
+            return run(images, proprioception)
 
     def warm_up(self, times: int = 3) -> None:
         """Act on black frames, so that the first real one is not slower than the rest."""
@@ -131,14 +136,14 @@ def load_policy(
         if got != expected:
             raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
     network.load(tensors)
-    with enough_memory(f"for {bundle} on {where}", "try another device or a smaller backbone"):
+    with enough_memory(f"for {bundle} on {where}", "try another device, runtime torch or a smaller backbone"):
         policy = Policy(description, network, backbone, where, runtime, precision)
         off = 0.0 if runtime == "torch" else policy.deviation()
         if off > FARTHEST and (asked, precision) == ("auto", "float16"):
             policy = Policy(description, network, backbone, where, runtime, "float32")
             off = policy.deviation()
     if off > FARTHEST:
-        what = f"off by {off:.2g} of their limits, allowed are {FARTHEST:g}" if np.isfinite(off) else "not finite"
+        what = f"off by {off:.2g} of their limits, allowed is {FARTHEST:g}" if np.isfinite(off) else "not finite"
         instead = "precision float32" if policy.precision == "float16" else "runtime torch"
         raise LosslessError(f"{bundle}: with runtime {runtime} in {policy.precision} actions are {what}; use {instead}")
     return policy

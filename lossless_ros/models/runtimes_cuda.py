@@ -52,6 +52,7 @@ class CudaGraph:
         def run(images: Tensor, proprioception: Tensor) -> Tensor:
             with self._lock, torch.inference_mode(), torch.cuda.device(self._felt.device):
                 if self._worn is not network:
+                    self._worn = None  # should copying fail half-way
                     torch._foreach_copy_(places, weights)
                     self._worn = network
                 self._images.copy_(normalise(images, self._backbone.preprocessing))

@@ -83,22 +83,21 @@ def _end_to_end(bundle: Path, contract: Contract, periods: int, device: str, run
 def _inference(
     bundles: dict[str, Path], contract: Contract, periods: int, device: str, runtime: str
 ) -> dict[str, dict[str, Any]]:
-    """Time of each policy alone, in turn in every period, on one thread, and what they run on.
+    """Time of each policy alone on one thread, one of them every period, in turn; and what they run on.
 
-    Between two of a robot's frames a GPU lowers its clock and caches forget, so one after the other would be too fast.
+    Between two of a robot's frames a GPU lowers its clock and caches forget, so without pauses it would be too fast.
     """
     import torch
 
-    from lossless_ros.models.backbones import load_backbone
-    from lossless_ros.models.bundle import read_bundle
-    from lossless_ros.models.policy import load_policy
+    from lossless_ros.models.policy import Policy, load_policy
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the node's default
     try:
-        known = read_bundle(next(iter(bundles.values())))
-        backbone = load_backbone(known.backbone, remembered=known.source)
-        policies = {what: load_policy(bundle, device, backbone, runtime=runtime) for what, bundle in bundles.items()}
+        policies: dict[str, Policy] = {}
+        for what, bundle in bundles.items():
+            backbone = next((policy.backbone for policy in policies.values()), None)
+            policies[what] = load_policy(bundle, device, backbone, runtime=runtime)
         for policy in policies.values():
             policy.warm_up()
         rng = np.random.default_rng(0)
@@ -106,19 +105,20 @@ def _inference(
         frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
         times: dict[str, list[float]] = {what: [] for what in policies}
         due = time.perf_counter()
-        order = list(policies)
         for _ in range(periods):
-            due += 1 / contract.rate_hz
-            order.reverse()  # the first one after a pause is slower
-            for what in order:
+            for what, policy in policies.items():
+                time.sleep(max(0.0, due - time.perf_counter()))
                 begin = time.perf_counter()
-                policies[what].act(frame)
+                policy.act(frame)
                 times[what].append(1e3 * (time.perf_counter() - begin))
-            time.sleep(max(0.0, due - time.perf_counter()))
+                due = max(due + 1 / contract.rate_hz, begin)
     finally:
         torch.set_num_threads(threads)
     return {
-        what: {"device": policy.device, "runtime": policy.runtime, "inference_ms": percentiles(times[what])}
+        what: {
+            **{"device": policy.device, "runtime": policy.runtime, "precision": policy.precision},
+            "inference_ms": percentiles(times[what]),
+        }
         for what, policy in policies.items()
     }
 

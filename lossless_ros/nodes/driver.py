@@ -70,7 +70,7 @@ class Driver:
         self._active, self._active_since = True, time.monotonic()
         where = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
         self._node.get_logger().info(
-            f"active: task {self.task} on {self._policy.device} ({self._policy.runtime}) at "
+            f"active: task {self.task} on {self._policy.device} ({self._policy.runtime}, {self._policy.precision}) at "
             f"{self.contract.rate_hz:g} Hz, commands go to {where}"
         )
 

@@ -17,12 +17,11 @@ from lossless_ros.models.runtimes import PRECISIONS, RUNTIMES
 from lossless_ros.nodes.checks import check
 from lossless_ros.nodes.driver import Driver
 from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
-from lossless_ros.nodes.process import run
+from lossless_ros.nodes.process import run, wait_for
 from lossless_ros.nodes.stderr import unblock_stderr
 from lossless_ros.nodes.streams import TRANSPORTS
 from lossless_ros.safety import NO_BOX, RESUME
 
-_HEED_S = 0.1  # with a policy on a GPU, SIGINT and SIGTERM interrupt no wait: they are heeded when one ends
 COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
 PARAMETERS = (
@@ -88,8 +87,7 @@ class InferenceNode(LifecycleNode):
             self.trigger_activate()
 
     def work(self, done: threading.Event) -> int:
-        while not done.wait(_HEED_S):
-            pass
+        wait_for(done)
         return 0
 
     def stop(self) -> None:

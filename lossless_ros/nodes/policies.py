@@ -104,7 +104,7 @@ def _load(file: Path, others: list["Policy"], device: str, runtime: str, precisi
         raise LosslessError(f"{file} has another contract than that of {others[0].task}; use separate folders")
     backbone = next((p.backbone for p in others if p.bundle.fingerprint == bundle.fingerprint), None)
     policy = load_policy(file, device, backbone, runtime=runtime, precision=precision)
-    policy.warm_up(1)
+    policy.warm_up(1)  # the comparison with torch was one, and the thread that drives has one more
     return policy
 
 

@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.dds import use_profile
 
+_HEED_S = 0.1  # until a signal is heeded, at most
 WRONG_USE = 2  # exit code for the user's mistakes
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: a terminal that is closed
 
@@ -31,10 +32,19 @@ class Working(Protocol):
         """Called first, while callbacks are not served yet."""
 
     def work(self, done: threading.Event) -> int:
-        """What the main thread does while another one serves callbacks, until `done`; returns the exit code."""
+        """What the main thread does while another one serves callbacks, until `done`; returns the exit code.
+
+        It must not wait without an end: see `wait_for`.
+        """
 
     def stop(self) -> None:
         """The one way down: called whatever ended the work, while publishers still publish."""
+
+
+def wait_for(done: threading.Event) -> None:
+    """Until `done`, in turns: with a policy on a GPU, SIGINT and SIGTERM interrupt no wait and are heeded after it."""
+    while not done.wait(_HEED_S):
+        pass
 
 
 def run(make: Callable[[], Working], args: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 
 import torch
+from torch.utils import deterministic
 
 
 @contextlib.contextmanager
@@ -14,9 +15,11 @@ def repeatable(device: torch.device) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may choose anew
-    before = torch.get_deterministic_debug_mode()
+    before = torch.get_deterministic_debug_mode(), deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=True)
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # takes time, and is for finding bugs
     try:
         yield
     finally:
-        torch.set_deterministic_debug_mode(before)
+        torch.set_deterministic_debug_mode(before[0])
+        deterministic.fill_uninitialized_memory = before[1]  # type: ignore[attr-defined]

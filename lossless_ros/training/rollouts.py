@@ -118,9 +118,12 @@ def _recorded(seed: int) -> dict[str, Any]:
         return label, student.act(observation_frame(plan.contract, stamp_of(step, plan.contract), observation))
 
     outcome = Outcome(seed, plan.contract.period_ns / 1e9)
-    limits = {"max_steps": plan.max_steps, "after_success": STEPS_AFTER_SUCCESS}
     with EpisodeWriter(plan.out / episode_name(seed), plan.contract) as writer:
-        result = run_episode(_worker["env"], seed, plan.contract, choose, writer, outcome.see, **limits)
+        result = run_episode(
+            *(_worker["env"], seed, plan.contract, choose, writer, outcome.see),
+            max_steps=plan.max_steps,
+            after_success=STEPS_AFTER_SUCCESS,
+        )
         summary = {**plan.key, **outcome.result(), "draw": result["draw"], "version": __version__}
         writer.close(summary)
     return summary

@@ -193,28 +193,43 @@ def test_half_precision_is_for_gpus():
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
-    [(lambda raw: raw + 0.2, "off by 0.2 of their limits"), (lambda raw: raw * np.nan, "not finite")],
+    ("wrong", "what"),
+    [
+        (lambda run, images, felt: 1.2 * run(images, felt).abs().clamp(min=1), "off by"),
+        (lambda run, images, felt: run(images, felt) * np.nan, "not finite"),
+        (lambda run, images, felt: run(images, felt + 5), "off by"),
+        (lambda run, images, felt: run(1 - images, felt), "off by"),
+    ],
 )
-def test_runtime_whose_actions_are_not_torchs_is_refused(tmp_path, lite0, contract, config, monkeypatch, change, what):
+@pytest.mark.parametrize("loud", [False, True])
+def test_runtime_whose_actions_are_not_torchs_is_refused(
+    tmp_path, lite0, contract, config, monkeypatch, wrong, what, loud
+):
     (path,) = write_tasks(tmp_path, lite0, contract, config, 1)
-    made = []
+    if loud:  # all actions are at their limits
+        bundle, tensors = load_bundle(path)
+        save_bundle(path, bundle, {n: 50 * t if n.startswith("head.") else t for n, t in tensors.items()})
+    precisions = []
 
     def make(name, precision, network, backbone):
         run = make_runtime("torch", "float32", network, backbone)
         if name == "torch":
             return run
-        made.append(precision)
-        return lambda images, felt: change(run(images, felt)) if precision == "float16" else run(images, felt)
+        precisions.append(precision)
+        off = name == "openvino" or precision == "float16"
+        return (lambda images, felt: wrong(run, images, felt)) if off else run
 
     monkeypatch.setattr(policy, "make_runtime", make)
     monkeypatch.setattr(policy, "find_runtime", lambda name, device: name)
-    with pytest.raises(
-        LosslessError, match=f"with runtime cuda_graph in float16 actions are {what}.*; use precision fl"
-    ):
+    line = f"with runtime cuda_graph in float16 actions are {what}.*; use precision float32"
+    with pytest.raises(LosslessError, match=line):
         load_policy(path, "cpu", lite0, runtime="cuda_graph", precision="float16")
     assert load_policy(path, "cpu", lite0, runtime="cuda_graph").precision == "float32"
-    assert made == ["float16", "float16", "float32"]
+    assert precisions == ["float16", "float16", "float32"]
+    with pytest.raises(
+        LosslessError, match=f"with runtime openvino in float32 actions are {what}.*; use runtime torch"
+    ):
+        load_policy(path, "cpu", lite0, runtime="openvino")
 
 
 @needs_gpu

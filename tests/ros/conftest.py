@@ -53,7 +53,7 @@ class World:
         """
         if name == "inference_node":
             # A slow machine shall not make them stop, nor wait for a graph each time; a robot's file says if it is dry.
-            parameters = {"safety__deadline": 10.0, "runtime": "torch", "dry_run": "robot" in parameters} | parameters
+            parameters = {"safety__deadline": 10.0, **self.where(), "dry_run": "robot" in parameters} | parameters
         arguments = [
             w for key, value in parameters.items() for w in ("-p", f"{key.replace('__', '.')}:={_text(value)}")
         ]
@@ -70,6 +70,14 @@ class World:
         )
         self._processes.append(process)
         return process
+
+    @staticmethod
+    def where() -> dict[str, str]:
+        """What the inference node runs on where a test does not say it: a GPU if there is one."""
+        import torch
+
+        gpu = torch.cuda.is_available()
+        return {"device": "cuda" if gpu else "cpu", "runtime": "cuda_graph" if gpu else "torch"}
 
     def robot(self, **options: Any) -> Robot:
         robot = Robot(self.domain_id, self.namespace, **options)

@@ -82,7 +82,7 @@ def running(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPath
         *("inference_node", f"/clock:={world.namespace}/clock"),
         before=BROKEN_MODELS,
         **{"bundles": folder, "task": f"{TASK}1", "autostart": True, "dry_run": False, "use_sim_time": True},
-        **{"device": "cpu", "safety__deadline": 0.5, **LIMITS},
+        **{"safety__deadline": 0.5, **LIMITS},
     )
     world.wait_until(lambda: robot.moving and robot.diagnostics)
     yield SimpleNamespace(world=world, robot=robot, folder=folder, node=node)
@@ -310,7 +310,7 @@ def test_killed_node_says_nothing_more(running: Any) -> None:
 
 def test_log_that_nobody_reads_holds_up_nothing(world: Any, steady: Path) -> None:
     robot = world.robot()
-    node = world.start("inference_node", before=NOBODY_READS, bundles=steady, autostart=True, device="cpu")
+    node = world.start("inference_node", before=NOBODY_READS, bundles=steady, autostart=True)
     world.wait_until(lambda: robot.moving)
     for _ in range(2):
         robot.cameras = False
@@ -327,7 +327,7 @@ def test_log_that_nobody_reads_holds_up_nothing(world: Any, steady: Path) -> Non
 @pytest.mark.parametrize("end", ["fault", "signal"])
 def test_stop_that_could_not_be_sent_is_tried_again(world: Any, steady: Path, end: str) -> None:
     robot = world.robot()
-    parameters = {"bundles": steady, "autostart": True, "device": "cpu"}
+    parameters = {"bundles": steady, "autostart": True}
     node = world.start("inference_node", before=STOP_IS_NOT_SENT_AT_FIRST, **parameters)
     world.wait_until(lambda: robot.moving)
     if end == "fault":
@@ -340,7 +340,7 @@ def test_stop_that_could_not_be_sent_is_tried_again(world: Any, steady: Path, en
 def test_pictures_that_are_garbage_stop_the_robot(world: Any, steady: Path) -> None:
     robot = world.robot(compressed=True)
     robot.spoil = garbage = changed("basket_front_left", data=lambda d: d[:20] + d[:20])
-    world.start("inference_node", bundles=steady, autostart=True, device="cpu")
+    world.start("inference_node", bundles=steady, autostart=True)
     reason = "basket_front_left/image_raw/compressed: "
     world.wait_until(lambda: robot.diagnostics and reason in robot.diagnostics[-1]["message"])  # before it ever moved
     assert robot.diagnostics[-1]["message"].startswith("idle; ") and robot.diagnostics[-1]["level"] > 0
@@ -353,7 +353,7 @@ def test_pictures_that_are_garbage_stop_the_robot(world: Any, steady: Path) -> N
 
 def test_callback_that_never_returns_does_not_hold_up_the_stop(world: Any, steady: Path) -> None:
     robot = world.robot()
-    node = world.start("inference_node", before=NO_MORE_CALLBACKS, bundles=steady, autostart=True, device="cpu")
+    node = world.start("inference_node", before=NO_MORE_CALLBACKS, bundles=steady, autostart=True)
     world.wait_until(lambda: robot.moving)
     world.wait_until(lambda: not robot.moving)  # the callback hangs within a second: no more frames
     node.send_signal(signal.SIGTERM)

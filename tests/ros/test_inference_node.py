@@ -18,9 +18,7 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
     """With compressed images and reliable publishers, as real cameras may have them."""
     robot = world.robot(compressed=True, reliable=True)
     joints = f"/joint_states:={world.namespace}/joint_states"
-    process = world.start(
-        "inference_node", joints, bundles=bundle, autostart=True, device="cpu", runtime="auto", robot="sawyer"
-    )
+    process = world.start("inference_node", joints, bundles=bundle, autostart=True, runtime="auto", robot="sawyer")
     world.wait_until(lambda: len(robot.would) > 5)
     assert any(any(robot.velocity(msg)) for msg in robot.would)
     process.send_signal(signal.SIGINT)
@@ -31,7 +29,7 @@ def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) ->
 
 def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     robot = world.robot()
-    process = world.start("inference_node", bundles=bundle, device="cpu")
+    process = world.start("inference_node", bundles=bundle)
     assert robot.change_state("configure")
     for _ in range(2):  # deactivate, and come back
         n = len(robot.commands)
@@ -63,7 +61,7 @@ module.Driver = Driver
 def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
     """And a signal that interrupts no wait, as some do with a policy on a GPU; here it is made so."""
     robot = world.robot()
-    process = world.start("inference_node", before=CLOSED_TERMINAL, bundles=steady, autostart=True, device="cpu")
+    process = world.start("inference_node", before=CLOSED_TERMINAL, bundles=steady, autostart=True)
     world.wait_until(lambda: robot.moving)
     process.send_signal(signal.SIGHUP)
     world.wait_until(lambda: not robot.moving)
@@ -72,7 +70,7 @@ def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
 
 def test_latched_stop_outlives_a_new_configuration(world: Any, steady: Any) -> None:
     robot = world.robot()
-    world.start("inference_node", bundles=steady, device="cpu")
+    world.start("inference_node", bundles=steady)
     assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success  # before there is anything to stop
     for _ in range(2):
         assert robot.change_state("configure") and robot.change_state("activate")
@@ -121,7 +119,7 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
     world = make_world()
     robot = world.robot()
     task = "rgb_stacking/triplet1"
-    world.start("inference_node", bundles=bundles, task=task, autostart=True, device="cpu", debug_image=True)
+    world.start("inference_node", bundles=bundles, task=task, autostart=True, debug_image=True)
     yield SimpleNamespace(world=world, robot=robot)
     world.close()
 
@@ -141,7 +139,8 @@ def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     assert all(velocity[3:5] == (0.0, 0.0) for velocity in velocities)
     assert set(robot.grippers) <= {0.0, 0.8}
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
-    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == "cpu"
+    assert report["precision"] == ("float16" if report["device"] == "cuda" else "float32")
+    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == world.where()["device"]
 
 
 def test_debug_image_is_what_the_policy_sees(running: Any) -> None:

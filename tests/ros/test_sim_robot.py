@@ -103,9 +103,10 @@ def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
         evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")
 
 
-def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk: int) -> None:
     """The bags of both runs hold the same frames and the same commands, bit for bit; no episode knows of another."""
-    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk=4)
+    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk=chunk)
     direct = evaluate(None, "randomized", 2, 7, bundle, record=tmp_path / "direct", max_steps=6)
     over_ros = evaluate_over_ros(None, "randomized", 2, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
     contract = load_contract("rgb_stacking")

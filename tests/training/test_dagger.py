@@ -54,8 +54,8 @@ def plan_of(student, out, **changes):
 
 def test_rollouts_hold_the_experts_answers_to_what_the_student_met(student, tmp_path):
     alone = plan_of(student, tmp_path / "alone", beta=0.0)
-    infos = roll_out(alone, [5], 1, lambda info: None)
-    assert [info["seed"] for info in infos] == [5] and infos[0]["labelled"] == "scripted"
+    infos = roll_out(alone, [5, 6], 2, lambda info: None)
+    assert [info["seed"] for info in infos] == [5, 6] and all(info["labelled"] == "scripted" for info in infos)
     driven = read_episode(tmp_path / "alone" / "episode_000005", load_contract("rgb_stacking"))
     assert len(driven.frames) == STEPS
     collect(TASK, 1, 5, "nominal", tmp_path / "expert", max_steps=STEPS)
