@@ -58,7 +58,7 @@ def find_runtime(name: str, device: "torch.device") -> str:
 
 
 def find_precision(name: str, runtime: str) -> str:
-    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs, if `load_policy` keeps it.
+    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs if `load_policy` keeps it, else float32.
 
     CUDA graphs leave proprioception and head in float32; TensorRT does not, so it gets float16 only when asked to.
 

@@ -1,5 +1,6 @@
 """Collection in real simulation: a seed names an episode, what is there is kept, nothing half-written stays."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.collect import collect
 from lossless_ros.episodes.experts import EXPERTS
 from lossless_ros.episodes.reader import read_episode, read_info
+from lossless_ros.episodes.simulated import make_simulator
 from lossless_ros.errors import LosslessError
 
 TASK = "rgb_stacking/triplet1"
@@ -27,6 +29,13 @@ def run(out, episodes=2, seed=3, **options):
 def digests(path):
     with Reader(path) as reader:
         return [(c.topic, at, hashlib.sha256(data).hexdigest()) for c, at, data in reader.messages()]
+
+
+def test_cameras_that_the_simulator_does_not_have_are_one_line():
+    contract = load_contract("rgb_stacking")
+    wide = dataclasses.replace(contract.cameras[0], width=160)
+    with pytest.raises(LosslessError, match="images are square and all of one size"):
+        make_simulator(TASK, "nominal", dataclasses.replace(contract, cameras=(wide, *contract.cameras[1:])))
 
 
 @pytest.fixture(scope="module")
