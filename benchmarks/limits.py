@@ -75,6 +75,7 @@ RECIPES = {
     "reactive_dagger": Recipe("adapters", REACTIVE, {**LESS_SHIFT, **ON, "steps": 1500}, "reactive", 1, 60),
     "mended": Recipe("adapters", REACTIVE, settings="stacking"),
     "mended_again": Recipe("adapters", REACTIVE, {"seed": 1}, settings="stacking"),
+    "mended_longer": Recipe("adapters", REACTIVE, {"steps": 4000}, "mended_again", settings="stacking"),
     "mended_frozen": Recipe("frozen", REACTIVE, settings="stacking"),
     "mended_full": Recipe("full", REACTIVE, settings="stacking"),
 }
