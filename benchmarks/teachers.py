@@ -124,7 +124,7 @@ def demonstrate(seed: int) -> Path:
             done.append(action)
             return action, noise(action)
 
-        result = run_episode(_worker["env"], seed, _worker["contract"], choose, after_success=STEPS_AFTER_SUCCESS)
+        result = run_episode(_worker["env"], seed, choose, after_success=STEPS_AFTER_SUCCESS)
         whole = path.with_suffix(".part.npz")
         np.savez_compressed(whole, seen=np.stack(seen), done=np.stack(done), success=result["success"])
         whole.rename(path)
@@ -148,7 +148,7 @@ def attempt(seed: int) -> dict[str, Any]:
         action = ensemble(step * contract.period_ns, predicted)
         return action, action
 
-    run_episode(_worker["env"], seed, contract, choose, look=outcome.see)
+    run_episode(_worker["env"], seed, choose, look=outcome.see)
     return outcome.result()
 
 

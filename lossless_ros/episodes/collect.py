@@ -178,7 +178,7 @@ def _recorded(seed: int) -> dict[str, Any]:
 
     with EpisodeWriter(plan.folder(seed), plan.contract) as writer:
         result = run_episode(
-            *(_worker["env"], seed, plan.contract, choose, writer),
+            *(_worker["env"], seed, choose, writer),
             max_steps=plan.max_steps,
             after_success=STEPS_AFTER_SUCCESS,
         )

@@ -53,7 +53,6 @@ def check_numbers(episodes: int, seed: int, max_steps: int = 1) -> None:
 def run_episode(
     env: Any,
     seed: int,
-    contract: Contract,
     choose: Choose,
     bag: EpisodeWriter | None = None,
     look: Callable[[Observation, dict[str, Any]], None] = lambda observation, info: None,
@@ -74,7 +73,7 @@ def run_episode(
     while not over:
         told, done = choose(steps, observation, info)
         if bag:
-            stamp = stamp_of(steps, contract)
+            stamp = stamp_of(steps, bag.contract)
             bag.observe(stamp, observation)
             bag.act(stamp, told)
         observation, _, _, truncated, info = env.step(done)

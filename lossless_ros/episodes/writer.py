@@ -39,7 +39,7 @@ class EpisodeWriter:
         if path.exists():
             raise LosslessError(f"{path} exists already; give another folder or remove it")
         self.path = path
-        self._contract = contract
+        self.contract = contract
         self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
@@ -57,11 +57,11 @@ class EpisodeWriter:
 
     def observe(self, stamp: int, observation: dict[str, np.ndarray]) -> None:
         """Write cameras, joint states and tool pose of one instant (stamp [ns]; observation as of the simulator)."""
-        self._write(stamp, observation_messages(self._contract, stamp, observation))
+        self._write(stamp, observation_messages(self.contract, stamp, observation))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
         """Write the command (dim,) that answers the observation of that stamp: twist, and gripper [rad]."""
-        self._write(stamp, action_messages(self._contract, stamp, action))
+        self._write(stamp, action_messages(self.contract, stamp, action))
 
     def close(self, info: dict[str, Any]) -> Path:
         """Finish the episode with its JSON-able `info` and move it to `path`."""

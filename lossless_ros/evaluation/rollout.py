@@ -252,9 +252,7 @@ def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
         return action, action
 
     with bag or contextlib.nullcontext():
-        result = run_episode(
-            *(_worker["env"], seed, trial.contract, choose, bag, outcome.see), max_steps=trial.max_steps
-        )
+        result = run_episode(_worker["env"], seed, choose, bag, outcome.see, max_steps=trial.max_steps)
         if bag:
             about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name}
             bag.close({**about, "draw": result["draw"], "version": __version__, **outcome.result()})

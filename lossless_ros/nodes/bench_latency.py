@@ -15,6 +15,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.frames import Frame
 from lossless_ros.nodes.over_ros import evaluate_over_ros
+from lossless_ros.nodes.policies import load_policies
 
 TASK = "rgb_stacking/triplet1"
 _EPISODE = 400  # steps of an episode of the simulated robot
@@ -87,23 +88,14 @@ def _inference(
 
     Between two of a robot's frames a GPU lowers its clock and caches forget, so without pauses it would be too fast.
     """
-    import torch
+    from lossless_ros.training.threads import threads
 
-    from lossless_ros.models.policy import Policy, load_policy
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the node's default
-    try:
-        policies: dict[str, Policy] = {}
-        for what, bundle in bundles.items():
-            backbone = next((policy.backbone for policy in policies.values()), None)
-            policies[what] = load_policy(bundle, device, backbone, runtime=runtime)
-        for policy in policies.values():
-            policy.warm_up()
-        rng = np.random.default_rng(0)
-        images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras)
-        frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
-        times: dict[str, list[float]] = {what: [] for what in policies}
+    rng = np.random.default_rng(0)
+    images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras)
+    frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
+    times: dict[str, list[float]] = {what: [] for what in bundles}
+    with threads(1):  # the node's default
+        policies = load_policies(bundles, device, 1, runtime, "auto")
         due = time.perf_counter()
         for _ in range(periods):
             for what, policy in policies.items():
@@ -112,8 +104,6 @@ def _inference(
                 policy.act(frame)
                 times[what].append(1e3 * (time.perf_counter() - begin))
                 due = max(due + 1 / contract.rate_hz, begin)
-    finally:
-        torch.set_num_threads(threads)
     return {
         what: {
             **{"device": policy.device, "runtime": policy.runtime, "precision": policy.precision},

@@ -120,7 +120,7 @@ def _recorded(seed: int) -> dict[str, Any]:
     outcome = Outcome(seed, plan.contract.period_ns / 1e9)
     with EpisodeWriter(plan.out / episode_name(seed), plan.contract) as writer:
         result = run_episode(
-            *(_worker["env"], seed, plan.contract, choose, writer, outcome.see),
+            *(_worker["env"], seed, choose, writer, outcome.see),
             max_steps=plan.max_steps,
             after_success=STEPS_AFTER_SUCCESS,
         )

@@ -17,6 +17,7 @@ from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.families import find_family
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime
+from tests.gpu import needs_gpu
 from tests.models.conftest import awake, write_bundle
 
 
@@ -31,7 +32,6 @@ def has_tensorrt() -> bool:
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 needs_tensorrt = pytest.mark.skipif(not has_tensorrt(), reason="ONNX Runtime has no TensorRT here")
 LARGEST_DIFFERENCE = [  # of an action's component, in parts of its limit: backbone, image size [px], runtime, bound
     *(

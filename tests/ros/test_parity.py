@@ -20,13 +20,13 @@ from lossless_ros.frames import Frame
 from lossless_ros.messages import stamp_ns
 from lossless_ros.models.policy import load_policy
 from lossless_ros.nodes.streams import Streams
+from tests.gpu import needs_gpu
 from tests.ros.peers import PATIENCE_S, Peer
 
 CONTRACT = load_contract("rgb_stacking")
 TOPICS = {CONTRACT.topic(stream): stream for stream in CONTRACT.streams}
 KINDS = {"joint_states": JointState, "tcp_pose": PoseStamped}
 STEPS = 8
-NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 AGAIN_S = 2.0  # images are best effort: on a busy machine one may be lost
 
 
@@ -77,7 +77,7 @@ def bag(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("device", "runtime"), [("cpu", "torch"), pytest.param("cuda", "cuda_graph", marks=NEEDS_GPU)])
+@pytest.mark.parametrize(("device", "runtime"), [("cpu", "torch"), pytest.param("cuda", "cuda_graph", marks=needs_gpu)])
 def test_live_frames_and_commands_are_those_of_the_bag(
     world: Any, bundle: Path, bag: Path, device: str, runtime: str
 ) -> None:

@@ -19,10 +19,10 @@ from lossless_ros.training import run
 from lossless_ros.training.behaviour_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.config import MODES, OWN_BACKBONE
+from tests.gpu import needs_gpu
 from tests.training.conftest import record
 
 LITE0 = "tf_efficientnet_lite0"
-NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -98,7 +98,7 @@ def test_curve_has_what_a_picture_needs(episodes, contract, config, tmp_path):
     assert set(curve[-1]["mae"]) == {"linear.x", "linear.y", "linear.z", "angular.z"}
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 @pytest.mark.parametrize("mode", ["top", "adapters", "scratch"])
 def test_same_seed_gives_the_same_bundle_and_another_seed_another(episodes, contract, config, tmp_path, mode, device):
     config = dataclasses.replace(config, device=device)
@@ -114,7 +114,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_GPU)])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 @pytest.mark.parametrize(
     ("mode", "head_start"), [("adapters", 0), ("adapters", 3), ("top", 0), ("full", 3), ("scratch", 3)]
 )
