@@ -1,4 +1,4 @@
-"""Domain randomization: how the world looks and behaves, drawn per episode from YAML files."""
+"""Domain randomization: look and behavior of the world, sampled per episode from ranges in YAML files."""
 
 from lossless_sim.domains.apply import apply
 from lossless_sim.domains.camera_model import apply_camera_model

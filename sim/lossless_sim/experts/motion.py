@@ -10,7 +10,7 @@ GAIN = 4.0  # of the approach to a target [1/s]
 TURN_GAIN = 4.0  # [1/s]
 CLEARANCE = 0.008  # between the fingertips and what they pass over [m]
 MIN_FUNNEL_HEIGHT = 0.02  # of the approach from above [m]
-HAND_REACH = 0.08  # of the open hand around the TCP [m]
+HAND_REACH = 0.08  # of the open gripper around the TCP [m]
 ARRIVED = 0.005  # distance from a target that counts as reached [m]
 CARRY_HEIGHT = 0.03  # of a carried object's bottom above its support [m]
 RETREAT_HEIGHT = 0.07  # of the TCP above the released object [m]
@@ -39,7 +39,7 @@ def approach(state: PrivilegedState, offset: np.ndarray, turn: float, gripper: f
 
 
 def _highest_obstacle(state: PrivilegedState, goal: np.ndarray) -> float:
-    """Return the height of what the open hand may touch on the way to the goal (2,) [m]."""
+    """Return the height of what the open gripper may touch on the way to the goal (2,) [m]."""
     start = state.tcp[:2]
     path = goal - start
     length = max(1e-6, float(np.linalg.norm(path)))

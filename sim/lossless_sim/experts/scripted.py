@@ -26,7 +26,8 @@ from lossless_sim.experts.motion import (
     shortest_turn,
 )
 from lossless_sim.experts.privileged_state import PrivilegedState
-from lossless_sim.experts.topple import Push, can_be_level, is_level, plan_push
+from lossless_sim.experts.push import Push
+from lossless_sim.experts.topple import can_be_level, is_level, plan_push
 from lossless_sim.scene.basket import FLOOR
 
 RELEASE_GAP = 0.0025  # gap under an object at which it is released [m]
@@ -188,7 +189,8 @@ class ScriptedExpert:
     def _make_plan(self, state: PrivilegedState) -> None:
         """Choose which object to move and how; objects that cannot be moved are skipped."""
         self._plan_age = 0
-        for color, topple in self._priorities(state):
+        may_topple_blue = len(self._failed_pushes) < MAX_TOPPLE_ATTEMPTS
+        for color, topple in _objects_to_move(state, may_topple_blue):
             shape, others = state.objects[color], state.others(color)
             found: Grasp | Push | None
             if topple:
@@ -201,14 +203,15 @@ class ScriptedExpert:
         self._plan = None
         self._failed_grasps.clear()
 
-    def _priorities(self, state: PrivilegedState) -> list[tuple[str, bool]]:
-        """Return the objects to move, most urgent first, and whether to topple them."""
-        blue = state.objects["blue"]
-        default = [("red", False), ("red", True), ("green", False), ("blue", False)]
-        if state.rests_on("green", "blue") or state.rests_on("green", "red"):
-            return [("green", False), *default]
-        if state.rests_on("blue", "red") or not blue.lies_flat():
-            return [("blue", False), *default]
-        if not is_level(blue) and can_be_level(blue) and len(self._failed_pushes) < MAX_TOPPLE_ATTEMPTS:
-            return [("blue", True), *default]
-        return default
+
+def _objects_to_move(state: PrivilegedState, may_topple_blue: bool) -> list[tuple[str, bool]]:
+    """Return the objects to move, most urgent first, and whether to topple them."""
+    blue = state.objects["blue"]
+    default = [("red", False), ("red", True), ("green", False), ("blue", False)]
+    if state.rests_on("green", "blue") or state.rests_on("green", "red"):
+        return [("green", False), *default]
+    if state.rests_on("blue", "red") or not blue.lies_flat():
+        return [("blue", False), *default]
+    if not is_level(blue) and can_be_level(blue) and may_topple_blue:
+        return [("blue", True), *default]
+    return default

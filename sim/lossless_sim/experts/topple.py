@@ -14,56 +14,17 @@ from lossless_sim.experts.gripper import (
     MAX_TCP_OFFSET,
     MIN_TCP_HEIGHT,
 )
+from lossless_sim.experts.push import GAP, Push
 from lossless_sim.scene.basket import CENTER, WALL_FOOT, hits_basket
 
-GAP = 0.008  # between the fingers and the object where they come down [m]
 LEVEL = 0.985  # cosine of the steepest top that can carry an object
 FLOOR_FRICTION = 0.8  # assumed; an object pushed below (moment arm / friction) slides instead of toppling
 FINGER_FRICTION = 0.4
 PUSH_HEIGHTS = (1.4, 0.9)  # of the fingertips above the floor, in moment arms; higher is better
 MIN_PUSH_HEIGHT = 0.02  # of the fingertips above the floor [m]
 BELOW_TOP = 0.014  # of the fingertips under the object's top [m]
-PRESS = 0.25  # share of the speed that presses against the object
-PAST_EDGE = 0.025  # beyond the tipping edge the push has failed [m]
 STABLE_MARGIN = 0.003  # of the center of mass inside the new bottom face [m]
 PAST_BALANCE = 0.1  # beyond the balance point, where the object falls by itself [rad]
-
-
-@dataclass(frozen=True)
-class Push:
-    """A push that topples an object.
-
-    Attributes:
-        start: TCP (3,) behind the object [m].
-        touch: offset of the first contact from the TCP, along the push and up (2,) [m].
-        direction: unit direction of the push in the plane (2,).
-        yaw: closing direction [rad], modulo pi.
-        fall_angle: rotation beyond which the object falls by itself [rad].
-        cost: lower is better.
-    """
-
-    start: np.ndarray
-    touch: np.ndarray
-    direction: np.ndarray
-    yaw: float
-    fall_angle: float
-    cost: float
-
-    def motion(self, tcp: np.ndarray, target: ConvexPolyhedron) -> np.ndarray | None:
-        """Return the direction (3,) to move in, or None once the fingers are past the tipping edge.
-
-        First up to the object, then along the circle about the edge, with a slight pressure: the fingers rise with
-        the surface that they push, so that friction helps to turn the object.
-        """
-        bottom_vertices = target.vertices[target.vertices[:, 2] < target.bottom + 0.003, :2]
-        ahead = float(tcp[:2] @ self.direction + self.touch[0] - (bottom_vertices @ self.direction).max())
-        if ahead > PAST_EDGE:
-            return None
-        if float((tcp - self.start)[:2] @ self.direction) < GAP:
-            return np.append(self.direction, 0.0)
-        height = tcp[2] + self.touch[1] - target.bottom
-        radius = np.hypot(ahead, height)
-        return np.append((height / radius + PRESS) * self.direction, max(0.0, -ahead) / radius)
 
 
 def plan_push(
@@ -85,7 +46,7 @@ def plan_push(
         level: require a level top on the new face.
     """
     search = _PushSearch(target, others, tcp, yaw_now)
-    pushes = [push for push in search.candidates(level) if not any(_is_similar(push, failed) for failed in avoid)]
+    pushes = [push for push in search.candidates(level) if not any(push.resembles(failed) for failed in avoid)]
     return min(pushes, key=lambda push: push.cost, default=None)
 
 
@@ -110,10 +71,6 @@ def _can_rest_on(target: ConvexPolyhedron, face: int, level: bool) -> bool:
     foot = target.center + (target.offsets[face] - target.center @ normal) * normal
     inside = np.delete(target.offsets - target.normals @ foot, face).min() > STABLE_MARGIN
     return bool(inside and (not level or -(target.normals @ normal).min() > LEVEL))
-
-
-def _is_similar(push: Push, failed: Push) -> bool:
-    return bool(push.direction @ failed.direction > 0.9 and np.linalg.norm(push.start - failed.start) < 0.02)
 
 
 @dataclass(frozen=True)
