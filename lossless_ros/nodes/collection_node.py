@@ -10,8 +10,7 @@ from rclpy.node import Node
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
 from lossless_ros.nodes.app.process import run
-from lossless_ros.simulation.collect import collect
-from lossless_ros.simulation.env import simulator_errors
+from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
 from lossless_ros.simulation.expert_names import EXPERTS
 
@@ -56,11 +55,10 @@ class CollectionNode(Node):
 
     def main_loop(self, done: threading.Event) -> int:
         parameters = read(self, PARAMETERS)
-        out = Path(parameters.pop("out"))
-        with simulator_errors():
-            episodes = collect(**parameters, out=out, on_progress=lambda info: self._log(info, done))
+        config = CollectConfig(**{**parameters, "out": Path(parameters["out"])})
+        episodes = collect(config, on_progress=lambda info: self._log(info, done))
         successes = sum(info["success"] for info in episodes)
-        self.get_logger().info(f"{len(episodes)} episodes in {out}, {successes} successful")
+        self.get_logger().info(f"{len(episodes)} episodes in {config.out}, {successes} successful")
         return 0
 
     def stop(self) -> None:

@@ -16,7 +16,7 @@ PARAMETERS = (
     NodeParameter("bundle", "", "Bundle file.", required=True),
     NodeParameter("bag", "", "A rosbag2 folder, or a folder of them.", required=True),
     NodeParameter("robot", "sim", "Robot that recorded the bag: a name from config/robots or a path."),
-    NodeParameter("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda, cuda:1, ..."),
+    NodeParameter("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda or cuda:N."),
     NodeParameter("runtime", "torch", "Inference runtime; torch is the reference.", choices=RUNTIMES),
     NodeParameter("result", "", "JSON file for the result; empty: no file."),
 )
@@ -37,18 +37,18 @@ class ReplayNode(Node):
         require(self, PARAMETERS)
 
     def main_loop(self, done: threading.Event) -> int:
-        from lossless_ros.evaluation.replay import replay
+        from lossless_ros.evaluation.replay import ReplayConfig, replay
         from lossless_ros.progress import write_json
 
         parameters = read(self, PARAMETERS)
-        result = replay(
-            Path(parameters["bundle"]),
-            [Path(parameters["bag"])],
+        config = ReplayConfig(
+            bundle=Path(parameters["bundle"]),
+            bags=(Path(parameters["bag"]),),
             robot=parameters["robot"],
             device=parameters["device"],
             runtime=parameters["runtime"],
-            on_progress=lambda episode: self._log(episode, done),
         )
+        result = replay(config, on_progress=lambda episode: self._log(episode, done))
         for axis, error in result["action_error"].items():
             self.get_logger().info(f"{axis}: mean error {error['mae']:.4f} {error['unit']}")
         self.get_logger().info(f"gripper agreement {100 * result['gripper_agreement']:.1f} %")

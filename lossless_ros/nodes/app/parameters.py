@@ -53,12 +53,12 @@ class NodeParameter:
         descriptor = ParameterDescriptor(
             description=f"{self.description}{unit}", additional_constraints=self.constraints
         )
-        if self.range and type(self.default) is int:
+        if self.range and isinstance(self.default, float):
+            bounds = FloatingPointRange(from_value=float(self.range[0]), to_value=float(self.range[1]))
+            descriptor.floating_point_range = [bounds]
+        elif self.range:
             low, high = (int(bound) if math.isfinite(bound) else _INT64_MAX for bound in self.range)
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
-        elif self.range:
-            low, high = self.range
-            descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
         return descriptor
 
 
@@ -138,6 +138,15 @@ def launch_arguments(
     """
     texts = {p.name: _launch_text(defaults.get(p.name, p.default)) for p in table}
     return {p.name: (None if p.required else texts[p.name], p.summary) for p in table}
+
+
+def optional_launch_arguments(table: tuple[NodeParameter, ...]) -> dict[str, tuple[str, str]]:
+    """Return launch arguments that are set only if given: name -> (empty default, description)."""
+    descriptions = {}
+    for parameter in table:
+        default = f", else {_launch_text(parameter.default)}" if parameter.default != "" else ""
+        descriptions[parameter.name] = ("", f"{parameter.summary}; default: as in the robot's file{default}")
+    return descriptions
 
 
 def _declare(node: Node, parameter: NodeParameter, value: Any) -> None:

@@ -30,7 +30,7 @@ PARAMETERS = (
     _configured("bundles", "", "Bundle file, or a folder of bundles (one per task)."),
     _configured("task", "", "Active task; may be empty if there is only one bundle.", changes=ANY_TIME),
     _configured("contract", "", "Contract: a name from config/contracts or a path; empty: the bundle's own."),
-    _configured("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda, cuda:1, ..."),
+    _configured("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda or cuda:N."),
     _configured(
         "threads",
         1,
