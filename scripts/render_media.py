@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 MEDIA = Path(__file__).resolve().parents[1] / "docs" / "media"
 WIDTH, HEIGHT = 480, 360  # [px]
 RATE_HZ = 20  # control steps per simulated second
-HOLD_S = 1.5  # the last frame stays for this long
+HOLD_S = 2.0  # the last frame stays for this long
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3, help="seed of the episode")
     parser.add_argument("--every", type=int, default=3, help="render one of so many control steps")
     parser.add_argument("--speed", type=int, default=2, help="times real time")
-    parser.add_argument("--quality", type=int, default=60, help="of the WebP, 0 to 100")
+    parser.add_argument("--quality", type=int, default=70, help="of the WebP, 0 to 100")
     parser.add_argument("--out", type=Path, default=MEDIA / "stacking.webp", help="file to write (.webp)")
     options = parser.parse_args()
 
