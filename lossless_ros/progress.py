@@ -9,7 +9,7 @@ from typing import Any
 from lossless_ros.errors import LosslessError
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """One line on standard error, which leaves standard output to JSON."""
     print(line, file=sys.stderr, flush=True)
 
@@ -67,4 +67,4 @@ class Progress:
             description = f"{self._title} {note}".strip()
             self._bar.update(self._task, completed=done, total=total, description=description)
         elif total is None or done == total or 10 * done // total > 10 * before // total:
-            say(f"{self._title} {done}{f' of {total}' if total else ''} {note}".rstrip())
+            echo(f"{self._title} {done}{f' of {total}' if total else ''} {note}".rstrip())

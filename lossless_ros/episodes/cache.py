@@ -1,4 +1,4 @@
-"""Decoded episodes on disk, each under the hash of its bag's content and of the contract. Safe to delete."""
+"""DecodedEpisode episodes on disk, each under the hash of its bag's content and of the contract. Safe to delete."""
 
 import dataclasses
 import hashlib
@@ -21,7 +21,7 @@ _LAYOUT = "1"  # changes when what is written, or how an episode is read, change
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodedEpisode:
     """An episode as arrays; images stay on disk and are read as they are indexed."""
 
     path: Path
@@ -40,7 +40,7 @@ def decode_episodes(
     contract: Contract,
     robot: Robot | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
-) -> list[Decoded]:
+) -> list[DecodedEpisode]:
     """The episodes as arrays, each decoded at most once on this machine.
 
     Raises:
@@ -53,7 +53,7 @@ def decode_episodes(
     return decoded
 
 
-def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
+def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
     key = _key(path, contract, robot)
     folder = cache_dir() / "episodes" / key
     if not folder.is_dir():
@@ -64,7 +64,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
         info = json.loads((folder / "info.json").read_text())
     except (OSError, ValueError) as error:
         raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be made again") from None
-    return Decoded(path, info, images, proprioception, actions, key)
+    return DecodedEpisode(path, info, images, proprioception, actions, key)
 
 
 def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.episodes.cache import Decoded
+from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.errors import LosslessError
 
 
@@ -23,7 +23,7 @@ class Batch:
 class Dataset:
     """All frames of some episodes under one index."""
 
-    def __init__(self, episodes: Sequence[Decoded]) -> None:
+    def __init__(self, episodes: Sequence[DecodedEpisode]) -> None:
         self.episodes = tuple(episodes)
         self.proprioception = np.concatenate([e.proprioception for e in self.episodes])  # (N, P)
         self.actions = np.concatenate([e.actions for e in self.episodes])  # (N, A)
@@ -56,7 +56,7 @@ class Dataset:
         at = indices[:, None] + np.arange(count)
         return self.actions[np.minimum(at, last[:, None])], at <= last[:, None]
 
-    def not_idle(self, limits: np.ndarray, slowest: float) -> np.ndarray:
+    def filter_noops(self, limits: np.ndarray, slowest: float) -> np.ndarray:
         """Indices (M,) of the frames answered by a motion, or by a change of the gripper's command.
 
         A motion is one of which some velocity is at least `slowest` of its limit (A - 1,) [m/s, rad/s].
@@ -72,7 +72,7 @@ class Dataset:
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
 
 
-def split(episodes: Sequence[Decoded], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
+def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
     """Training and held-out frames: of the episodes that are used, the last `held_out` part (one at least).
 
     An episode without a word on success, as from a robot, counts as successful, and so does one in which a policy drove

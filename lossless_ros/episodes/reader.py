@@ -11,10 +11,10 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
-from lossless_ros.episodes.timing import timing_fault
 from lossless_ros.errors import DataError, LosslessError
-from lossless_ros.frames import Aligner, Frame
-from lossless_ros.messages import decode, stamp_ns
+from lossless_ros.observation.frames import Aligner, Frame
+from lossless_ros.observation.messages import decode, stamp_ns
+from lossless_ros.observation.timing import timing_fault
 
 INFO_KEY = "lossless"  # key of the episode's JSON in metadata.yaml's custom_data
 _TYPES = get_typestore(Stores.ROS2_JAZZY)

@@ -13,7 +13,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lossless_ros.contract import JOINT_STATES, Contract
 from lossless_ros.episodes.reader import INFO_KEY
-from lossless_ros.episodes.robot_messages import (
+from lossless_ros.episodes.sim_messages import (
     TYPES,
     Messages,
     action_messages,

@@ -11,7 +11,7 @@ from lossless_ros.evaluation.rollout import evaluate
 from lossless_ros.evaluation.statistics import wilson_interval
 
 
-def opponent(
+def evaluate_baseline(
     against: str,
     task: str,
     domain: str,
@@ -59,7 +59,7 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def verdict(comparison: dict[str, Any], name: str) -> str:
+def summary_line(comparison: dict[str, Any], name: str) -> str:
     """The comparison in one line."""
     low, high = comparison["interval_95"]
     return (

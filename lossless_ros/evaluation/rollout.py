@@ -11,10 +11,15 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.experts import EXPERTS
-from lossless_ros.episodes.pool import run_parallel
-from lossless_ros.episodes.robot_messages import observation_frame
-from lossless_ros.episodes.simulated import (
+from lossless_ros.episodes.sim_messages import observation_frame
+from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
+from lossless_ros.evaluation.statistics import percentiles, wilson_interval
+from lossless_ros.evaluation.video import EpisodeVideo
+from lossless_ros.models.bundle import read_bundle
+from lossless_ros.models.runtimes.registry import find_runtime
+from lossless_ros.simulation.episode import (
     MAX_STEPS,
     Observation,
     check_numbers,
@@ -23,13 +28,8 @@ from lossless_ros.episodes.simulated import (
     run_episode,
     stamp_of,
 )
-from lossless_ros.episodes.writer import EpisodeWriter
-from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.outcome import Outcome, count_phases
-from lossless_ros.evaluation.statistics import percentiles, wilson_interval
-from lossless_ros.evaluation.video import Film
-from lossless_ros.models.bundle import read_bundle
-from lossless_ros.models.runtimes import find_runtime
+from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.process_pool import run_parallel
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Trial:
     contract: Contract
     bundle: Path | None = None
     expert: str | None = None
-    films: dict[int, Path] = field(default_factory=dict)  # by seed
+    videos: dict[int, Path] = field(default_factory=dict)  # by seed
     record: Path | None = None  # folder for a rosbag2 folder per episode
     max_steps: int = MAX_STEPS
     runtime: str = "torch"  # what runs the policy, one of models.runtimes.RUNTIMES
@@ -56,7 +56,7 @@ def evaluate(
     bundle: Path | None = None,
     expert: str | None = None,
     workers: int = 1,
-    films: dict[int, Path] | None = None,
+    videos: dict[int, Path] | None = None,
     record: Path | None = None,
     max_steps: int = MAX_STEPS,
     runtime: str = "torch",
@@ -70,15 +70,15 @@ def evaluate(
 
     Returns:
         task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes came how far), seeds,
-        episodes (by seed: see `outcome.Outcome`), and who drove.
+        episodes (by seed: see `outcome.EpisodeResult`), and who drove.
 
     Raises:
         LosslessError: neither or both of bundle and expert, or one of the names is wrong.
     """
-    films = films or {}
-    task = check(task, domain, episodes, seed, bundle, expert, films, runtime, expert_noise, max_steps)
+    videos = videos or {}
+    task = check(task, domain, episodes, seed, bundle, expert, videos, runtime, expert_noise, max_steps)
     contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, films, record, max_steps, runtime, expert_noise)
+    trial = Trial(task, domain, contract, bundle, expert, videos, record, max_steps, runtime, expert_noise)
     seeds = list(range(seed, seed + episodes))
     results = []
     for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
@@ -106,7 +106,7 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
         "successes": successes,
         "success_rate": successes / n if n else None,
         "interval_95": list(wilson_interval(successes, n)),
-        "phases": count_phases(episodes),
+        "phases": count_stages(episodes),
         "seeds": [episode["seed"] for episode in episodes],
         "episodes": episodes,
     }
@@ -119,7 +119,7 @@ def check(
     seed: int,
     bundle: Path | None,
     expert: str | None,
-    films: dict[int, Path],
+    videos: dict[int, Path],
     runtime: str,
     expert_noise: float,
     max_steps: int = MAX_STEPS,
@@ -131,7 +131,7 @@ def check(
     """
     task = _check_driver(task, bundle, expert)
     check_numbers(episodes, seed, max_steps)
-    _check_films(films, seed, episodes)
+    _check_videos(videos, seed, episodes)
     check_world(task, domain)
     if expert is not None:
         from lossless_sim.experts import Noise, make_expert
@@ -161,9 +161,9 @@ def _check_driver(task: str | None, bundle: Path | None, expert: str | None) -> 
     return task
 
 
-def _check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
+def _check_videos(videos: dict[int, Path], seed: int, episodes: int) -> None:
     """LosslessError for a film of an episode that is not evaluated, or in no film's file."""
-    for chosen, path in films.items():
+    for chosen, path in videos.items():
         if not seed <= chosen < seed + episodes:
             raise LosslessError(f"no episode with seed {chosen} to film; seeds are {seed} to {seed + episodes - 1}")
         if path.suffix != ".mp4" or not path.parent.is_dir():
@@ -185,7 +185,7 @@ _worker: dict[str, Any] = {}  # this process's trial, environment and driver
 
 
 def _setup(trial: Trial) -> None:
-    looks = trial.bundle is not None or bool(trial.films) or trial.record is not None
+    looks = trial.bundle is not None or bool(trial.videos) or trial.record is not None
     env = make_simulator(trial.task, trial.domain, trial.contract, images=looks)
     _worker.update(trial=trial, env=env, drive=_driver(trial))
 
@@ -226,7 +226,7 @@ def _episode(seed: int) -> dict[str, Any]:
     """One whole episode: its outcome, and the driver's time per step [ms]; `unstable` if the simulation was lost."""
     from lossless_sim.errors import UnstableError
 
-    outcome = Outcome(seed, _worker["trial"].contract.period_ns / 1e9)
+    outcome = EpisodeResult(seed, _worker["trial"].contract.period_ns / 1e9)
     times: list[float] = []
     try:
         _drive(seed, outcome, times)
@@ -235,11 +235,11 @@ def _episode(seed: int) -> dict[str, Any]:
     return {**outcome.result(), "driver_ms": percentiles(times)}
 
 
-def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
+def _drive(seed: int, outcome: EpisodeResult, times: list[float]) -> None:
     """Drive the episode; `outcome` and `times` [ms] fill as it goes. What is recorded of a lost one is discarded."""
     trial, drive = _worker["trial"], _worker["drive"]
     period_s = trial.contract.period_ns / 1e9
-    film = Film(trial.films[seed], trial.contract, 1 / period_s) if seed in trial.films else None
+    film = EpisodeVideo(trial.videos[seed], trial.contract, 1 / period_s) if seed in trial.films else None
     bag = EpisodeWriter(trial.record / episode_name(seed), trial.contract) if trial.record else None
 
     def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -252,7 +252,7 @@ def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
         return action, action
 
     with bag or contextlib.nullcontext():
-        result = run_episode(_worker["env"], seed, choose, bag, outcome.see, max_steps=trial.max_steps)
+        result = run_episode(_worker["env"], seed, choose, bag, outcome.update, max_steps=trial.max_steps)
         if bag:
             about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name}
             bag.close({**about, "draw": result["draw"], "version": __version__, **outcome.result()})

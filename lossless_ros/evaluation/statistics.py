@@ -15,10 +15,10 @@ def wilson_interval(successes: int, n: int, z: float = Z_95) -> tuple[float, flo
     if n == 0:
         return 0.0, 1.0
     rate = successes / n
-    centre = rate + z * z / (2 * n)
+    center = rate + z * z / (2 * n)
     half = z * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    return max(0.0, (center - half) / scale), min(1.0, (center + half) / scale)
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

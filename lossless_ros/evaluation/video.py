@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.contract import Contract
-from lossless_ros.episodes.simulated import episode_name
 from lossless_ros.errors import LosslessError
+from lossless_ros.simulation.episode import episode_name
 
 _SCALE = 2  # of the cameras' pictures
 _ROW, _BAR = 14, 90  # height of a line, and largest length of an action's bar [px]
 _INK, _BLUE, _GREY = (235, 235, 235), (90, 160, 250), (70, 70, 70)
 
 
-class Film:
+class EpisodeVideo:
     """An MP4 file (mp4v) of an episode: cameras side by side, what was commanded below, and a line of text.
 
     Pictures go to the file as they come.
@@ -78,7 +78,7 @@ class Film:
         return writer
 
 
-def film_paths(video: Path | None, seeds: Sequence[int]) -> dict[int, Path]:
+def video_paths(video: Path | None, seeds: Sequence[int]) -> dict[int, Path]:
     """Where to write the films of the episodes with these seeds: one file, or a folder with a file for each.
 
     Raises:
