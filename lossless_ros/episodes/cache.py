@@ -3,8 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 from lossless_ros.contract import Contract, Robot
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
 _LAYOUT = "1"  # changes when what is written, or how an episode is read, changes
@@ -73,17 +72,14 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
         raise LosslessError(f"{path}: {episode.timing_fault}")
     if not episode.frames:
         raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
     try:
-        part.mkdir(parents=True)
-        for i in range(len(contract.cameras)):
-            np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
-        np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
-        np.save(part / "actions.npy", episode.actions)
-        (part / "info.json").write_text(json.dumps(episode.info))
-        part.rename(folder)
+        with atomic_folder(folder) as part:
+            for i in range(len(contract.cameras)):
+                np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
+            np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
+            np.save(part / "actions.npy", episode.actions)
+            (part / "info.json").write_text(json.dumps(episode.info))
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
         if not folder.is_dir():  # else another process was quicker, with the same content
             raise LosslessError(f"cannot write the cache {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
 

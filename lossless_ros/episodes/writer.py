@@ -22,6 +22,7 @@ from lossless_ros.episodes.sim_messages import (
     serialize,
 )
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import temporary_path
 
 SENSOR_TOPICS = ("image_raw", JOINT_STATES)
 METADATA_VERSION: Literal[8] = 8  # read by rosbag2 from Humble on
@@ -40,7 +41,7 @@ class EpisodeWriter:
             raise LosslessError(f"{path} exists already; give another folder or remove it")
         self.path = path
         self.contract = contract
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = temporary_path(path)
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
         try:
@@ -95,24 +96,6 @@ class EpisodeWriter:
                 self._writer.write(self._connections[topic], stamp, serialize(msg))
         except OSError as error:
             raise LosslessError(f"cannot write {self.path}: {error.strerror}") from None
-
-
-def write_whole(path: Path, files: dict[str, bytes]) -> None:
-    """Put the files of an episode recorded elsewhere to `path`, all or nothing.
-
-    Raises:
-        LosslessError: they cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        (part / path.name).mkdir(parents=True)
-        for name, content in files.items():
-            (part / path.name / name).write_bytes(content)
-        os.rename(part / path.name, path)
-    except OSError as error:
-        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _qos(best_effort: bool) -> Qos:

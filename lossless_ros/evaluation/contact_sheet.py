@@ -1,4 +1,4 @@
-"""How a domain looks: a contact sheet of draws."""
+"""A contact sheet: first images of episodes in a randomized domain."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.simulation.env import make_env
 
 COLUMNS, ROWS = 6, 4
 CAMERA = "basket_front_left"
@@ -16,14 +17,11 @@ def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_
     """First images of 24 episodes, seeds from `seed` on, each with its seed under it.
 
     Raises:
-        LosslessError: the file cannot be written.
-        SimError: unknown task or domain.
+        LosslessError: unknown task or domain, or the file cannot be written.
     """
-    from lossless_sim.tasks import make_env
-
     if out.suffix not in (".png", ".jpg"):
         raise LosslessError(f"cannot write {out}: expected a name that ends in .png or .jpg")
-    env = make_env(task, domain, cameras=(CAMERA,), image_size=image_size)
+    env = make_env(task, domain, (CAMERA,), image_size)
     seeds = range(seed, seed + COLUMNS * ROWS)
     tiles = [_tile(env.reset(seed=one)[0][CAMERA], one) for one in seeds]
     env.close()

@@ -112,6 +112,7 @@ def load_policy(
     weights: Path | None = None,
     runtime: str = "torch",
     precision: str = "auto",
+    allow_hub: bool = False,
 ) -> Policy:
     """The policy in a bundle file, on its own backbone or on one that is loaded already.
 
@@ -129,7 +130,7 @@ def load_policy(
     runtime = find_runtime(runtime, where)
     asked, precision = precision, find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
-    backbone = backbone or load_backbone(description.backbone, weights, remembered=description.source)
+    backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
     wanted = network.state_dict()
