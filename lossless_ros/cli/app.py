@@ -260,8 +260,8 @@ def verify(
     json: Json = None,
 ) -> None:
     """Prove that the backbone inside the adapted policy is untouched, bit for bit."""
-    from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.evaluation.verify import verify as run
+    from lossless_ros.evaluation.verify import verify_on_recording
 
     result = run(bundle, weights=weights) if bag is None else verify_on_recording(bundle, bag, weights, robot)
     for name, value in {"reason": result["reason"]}.items() if "reason" in result else result.items():

@@ -32,9 +32,9 @@ def run(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: B008 
     """Run everything into `out` (what an earlier demo left there is replaced) and return the report's path."""
     from lossless_ros.episodes.reader import find_episodes, read_episode
     from lossless_ros.evaluation.over_ros import evaluate_over_ros
-    from lossless_ros.evaluation.proof import verify_on_recording
     from lossless_ros.evaluation.replay import replay
     from lossless_ros.evaluation.report import write_demo_report
+    from lossless_ros.evaluation.verify import verify_on_recording
     from lossless_ros.simulation.collect import collect
     from lossless_ros.simulation.episode import episode_name
     from lossless_ros.training.behavior_cloning import train

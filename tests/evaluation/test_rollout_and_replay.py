@@ -11,10 +11,10 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import STAGES
-from lossless_ros.evaluation.proof import verify_on_recording
 from lossless_ros.evaluation.replay import replay
 from lossless_ros.evaluation.report import write_replay_report
 from lossless_ros.evaluation.rollout import evaluate
+from lossless_ros.evaluation.verify import verify_on_recording
 from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle

@@ -7,7 +7,7 @@ import torch
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.verify import verify
 from lossless_ros.models import backbones
-from lossless_ros.models.backbones import Backbone, load_plain
+from lossless_ros.models.backbones import Backbone, load_timm_model
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.families import Segment
 
@@ -17,7 +17,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
 @pytest.fixture
 def own(lite0):
     """A backbone that a test may break."""
-    return Backbone(lite0.name, lite0.family, load_plain(lite0.name, lite0.source), lite0.source)
+    return Backbone(lite0.name, lite0.family, load_timm_model(lite0.name, lite0.source), lite0.source)
 
 
 def test_untouched_backbone_is_proved(bundle_path):
@@ -95,7 +95,7 @@ def test_other_weights_are_refused_before_they_run(bundle_path, own):
 
 
 def test_source_that_changed_is_caught(bundle_path, lite0, monkeypatch):
-    plain = load_plain(lite0.name, lite0.source)
+    plain = load_timm_model(lite0.name, lite0.source)
     plain.bn1.weight.data[0] += 1e-3
-    monkeypatch.setattr(backbones, "load_plain", lambda name, source: plain)
+    monkeypatch.setattr(backbones, "load_timm_model", lambda name, source: plain)
     assert "parameters_equal" in verify(bundle_path, IMAGES, lite0)["failures"]

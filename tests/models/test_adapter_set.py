@@ -9,7 +9,7 @@ from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family
-from tests.support.policies import awake
+from tests.support.policies import randomize_parameters
 
 NAMES = ["test_efficientnet", "test_resnet", "test_nfnet", "test_vit"]
 KINDS = {
@@ -24,7 +24,7 @@ KINDS = {
 def backbone(request) -> Backbone:
     torch.manual_seed(0)
     model = timm.create_model(request.param)
-    awake(model)
+    randomize_parameters(model)
     return Backbone(request.param, find_family(request.param, model), model, "random")
 
 
@@ -33,7 +33,7 @@ def adapters(backbone) -> dict[str, Adapters]:
     made = {}
     for seed, (name, (placements, rank, kernel)) in enumerate(KINDS.items()):
         made[name] = Adapters(backbone.sites, placements, rank, kernel)
-        awake(made[name], seed)
+        randomize_parameters(made[name], seed)
     made["top"] = Adapters(backbone.sites, ("top",), 4, 3)
     return made
 
@@ -115,12 +115,12 @@ def test_half_precision_halves_the_memory_and_moves_features_little(tasks, adapt
 
 def test_set_keeps_a_copy_of_its_own(backbone):
     given = Adapters(backbone.sites, ("middle",), 4, 1)
-    awake(given)
+    randomize_parameters(given)
     own = AdapterSet(backbone, {"a": given}, torch.float32)
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         before = own.features(images, ["a"])
-        awake(given, 5)
+        randomize_parameters(given, 5)
         assert torch.equal(own.features(images, ["a"]), before)
 
 

@@ -8,10 +8,10 @@ from lossless_ros.models.adapters import (
     ConvAdapter,
     GlobalAvgPool,
     TopAdapter,
-    count,
-    default_rank,
+    count_parameters,
+    default_bottleneck_dim,
 )
-from tests.support.policies import awake
+from tests.support.policies import randomize_parameters
 
 PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle")]
 
@@ -28,7 +28,7 @@ def test_adapted_backbone_starts_as_the_plain_one_bit_for_bit(lite0, placements,
 @pytest.mark.parametrize("placements", PLACEMENTS)
 def test_gradient_reaches_every_adapter_and_nothing_else(lite0, placements):
     adapters = Adapters(lite0.sites, placements, 4, 3)
-    awake(adapters)
+    randomize_parameters(adapters)
     before = lite0.fingerprint
     lite0.features(torch.rand(1, 3, 64, 64), adapters).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in adapters.parameters())
@@ -44,7 +44,7 @@ def test_adapters_stand_where_their_placement_says(lite0):
 
 def test_taking_adapters_off_gives_back_the_plain_features(lite0):
     adapters = Adapters(lite0.sites, ("bottom", "middle"), 4, 3)
-    awake(adapters)
+    randomize_parameters(adapters)
     images = torch.rand(1, 3, 64, 64)
     with torch.inference_mode():
         plain = lite0.features(images)
@@ -53,15 +53,15 @@ def test_taking_adapters_off_gives_back_the_plain_features(lite0):
 
 
 def test_default_rank_stays_within_the_share(lite0):
-    rank = default_rank(lite0.sites, 3, lite0.parameters)
+    rank = default_bottleneck_dim(lite0.sites, 3, lite0.num_parameters)
     adapters = Adapters(lite0.sites, ("bottom", "middle"), rank, 3)
     assert rank == 24
-    assert 0.005 < count(adapters) / lite0.parameters <= MAX_SHARE
+    assert 0.005 < count_parameters(adapters) / lite0.num_parameters <= MAX_SHARE
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_size_of_an_adapter_is_as_computed(kernel):
-    assert count(ConvAdapter(24, 6, kernel)) == ConvAdapter.size(24, 6, kernel)
+    assert count_parameters(ConvAdapter(24, 6, kernel)) == ConvAdapter.size(24, 6, kernel)
 
 
 def test_top_gives_about_2000_numbers_whatever_the_image_size():

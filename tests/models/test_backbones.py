@@ -3,14 +3,14 @@ import torch
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models import backbones
-from lossless_ros.models.backbones import Backbone, load_backbone, load_plain
+from lossless_ros.models.backbones import Backbone, load_backbone, load_timm_model
 
 
 @pytest.mark.parametrize("size", [128, 224])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_features_and_logits_are_bit_identical_to_plain_timm(lite0, size, layout):
     images = torch.rand(2, 3, size, size).to(memory_format=layout)
-    plain = load_plain(lite0.name, lite0.source)
+    plain = load_timm_model(lite0.name, lite0.source)
     with torch.inference_mode():
         assert torch.equal(lite0.features(images), plain.forward_features(images))
         assert torch.equal(lite0.classify(lite0.features(images)), plain(images))
@@ -22,7 +22,7 @@ def test_backbone_is_frozen_and_in_eval_mode(lite0):
 
 
 def test_fingerprint_is_that_of_the_source_and_sees_one_changed_number(lite0):
-    plain = load_plain(lite0.name, lite0.source)
+    plain = load_timm_model(lite0.name, lite0.source)
     assert backbones.fingerprint(plain) == lite0.fingerprint
     plain.bn1.running_mean[0] += 1e-6
     assert backbones.fingerprint(plain) != lite0.fingerprint
@@ -55,7 +55,7 @@ def test_sites_lie_from_the_image_on_with_the_channels_that_flow_there(lite0):
 
 def test_parameters_leave_the_classifier_out(lite0):
     total = sum(p.numel() for p in lite0.model.parameters())
-    assert lite0.parameters == total - (1280 + 1) * 1000
+    assert lite0.num_parameters == total - (1280 + 1) * 1000
 
 
 def test_missing_package_is_named(monkeypatch):

@@ -9,11 +9,11 @@ from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.verify import verify
-from lossless_ros.models.adapters import MAX_SHARE, Adapters, count, default_rank
-from lossless_ros.models.backbones import Backbone, check_pieces, load_backbone
+from lossless_ros.models.adapters import MAX_SHARE, Adapters, count_parameters, default_bottleneck_dim
+from lossless_ros.models.backbones import Backbone, check_segments, load_backbone
 from lossless_ros.models.policy import load_policy
 from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES, load_hyperparameters, network_config
-from tests.support.policies import awake, write_bundle
+from tests.support.policies import randomize_parameters, write_bundle
 
 SMALL = {  # timm name -> family, image size [px]
     "test_efficientnet": ("efficientnet", 64),
@@ -32,7 +32,7 @@ def files(tmp_path_factory):
     for name in SMALL:
         torch.manual_seed(0)
         model = timm.create_model(name)
-        awake(model)
+        randomize_parameters(model)
         save_file(model.state_dict(), folder / f"{name}.safetensors")
     return {name: folder / f"{name}.safetensors" for name in SMALL}
 
@@ -80,7 +80,7 @@ def test_adapters_start_as_identity_and_alone_get_gradient(backbones, name, plac
     with torch.inference_mode():
         plain = backbone.features(x)
         assert torch.equal(backbone.features(x, adapters), plain)
-    awake(adapters)
+    randomize_parameters(adapters)
     before = backbone.fingerprint
     worn = backbone.features(x, adapters)
     worn.square().sum().backward()
@@ -115,14 +115,14 @@ def test_bundle_of_every_mode_is_loaded_as_saved_and_proved(backbones, files, tm
 @pytest.mark.parametrize("name", ["vit_base_patch16_224", "resnet50", "dm_nfnet_f0"])
 def test_default_rank_of_full_size_models_stays_within_the_share(name):
     from lossless_ros.models.families import find_family
-    from lossless_ros.models.weights import create
+    from lossless_ros.models.weights import create_model
 
     with torch.device("meta"):
-        model = create(name)
+        model = create_model(name)
         backbone = Backbone(name, find_family(name, model), model, "none")
-        rank = default_rank(backbone.sites, 3, backbone.parameters)
+        rank = default_bottleneck_dim(backbone.sites, 3, backbone.num_parameters)
         adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, 3)
-    assert 0.009 < count(adapters) / backbone.parameters <= MAX_SHARE
+    assert 0.009 < count_parameters(adapters) / backbone.num_parameters <= MAX_SHARE
 
 
 def test_model_of_another_family_is_refused(tmp_path):
@@ -146,7 +146,7 @@ def test_other_models_of_the_families_work_by_their_timm_name(tmp_path, name):
     model = timm.create_model(name)
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     backbone = load_backbone(name, tmp_path / "w.safetensors")
-    check_pieces(backbone)
+    check_segments(backbone)
     with torch.inference_mode():
         x = torch.rand(1, 3, 64, 64)
         assert torch.equal(backbone.features(x, Adapters(backbone.sites, PLACEMENTS[2], 4, 1)), backbone.features(x))

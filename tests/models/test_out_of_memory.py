@@ -3,7 +3,7 @@
 import pytest
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.out_of_memory import enough_memory
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 
 SAID = [
     MemoryError(),
@@ -18,10 +18,10 @@ SAID = [
 @pytest.mark.parametrize("error", SAID, ids=lambda error: str(error)[:20])
 def test_memory_that_is_not_there_is_one_line(error):
     line = "^out of memory on cuda; try a smaller backbone$"
-    with pytest.raises(LosslessError, match=line), enough_memory("on cuda", "try a smaller backbone"):
+    with pytest.raises(LosslessError, match=line), explain_out_of_memory("on cuda", "try a smaller backbone"):
         raise error
 
 
 def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), enough_memory("on cuda", "try"):
+    with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory("on cuda", "try"):
         raise RuntimeError("shape mismatch")

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.backbones import Backbone, load_plain
+from lossless_ros.models.backbones import Backbone, load_timm_model
 from lossless_ros.models.bundle import load_bundle, save_bundle
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import MIN_STD, Network, to_action
-from lossless_ros.models.policy import find_device, load_policy
+from lossless_ros.models.policy import load_policy
 from lossless_ros.models.preprocess import normalize, to_batch
 from lossless_ros.observation.frames import Frame
 
@@ -55,7 +56,7 @@ def test_action_depends_on_each_camera_and_on_proprioception(bundle_path, lite0,
 
 
 def test_bundle_for_another_backbone_is_refused(bundle_path, lite0):
-    other = Backbone(lite0.name, lite0.family, load_plain(lite0.name, lite0.source), lite0.source)
+    other = Backbone(lite0.name, lite0.family, load_timm_model(lite0.name, lite0.source), lite0.source)
     other.model.conv_stem.weight[0, 0, 0, 0] += 1
     with pytest.raises(LosslessError, match="was trained on tf_efficientnet_lite0 .* not on tf_efficientnet_lite0"):
         load_policy(bundle_path, "cpu", other)

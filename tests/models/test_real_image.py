@@ -11,7 +11,7 @@ from timm.data import ImageNetInfo
 from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters
 from lossless_ros.models.preprocess import normalize, to_batch
-from tests.support.policies import awake
+from tests.support.policies import randomize_parameters
 
 CLASS = 652
 
@@ -31,7 +31,7 @@ def seen(lite0, features: torch.Tensor) -> int:
 def test_known_class_with_every_adapter_loaded_but_off(lite0, photograph, placements):
     assert ImageNetInfo().index_to_description(CLASS) == "military uniform"
     awake_adapters = Adapters(lite0.sites, placements, 8, 1)
-    awake(awake_adapters)
+    randomize_parameters(awake_adapters)
     tasks = AdapterSet(lite0, {"awake": awake_adapters, "asleep": Adapters(lite0.sites, placements, 8, 1)})
     with torch.inference_mode():
         bare = lite0.features(photograph)

@@ -20,7 +20,7 @@ from lossless_ros.models.runtimes import openvino as runtimes_openvino
 from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime
 from lossless_ros.observation.frames import Frame
 from tests.support.gpu import needs_gpu
-from tests.support.policies import awake, write_bundle
+from tests.support.policies import randomize_parameters, write_bundle
 
 
 def has_tensorrt() -> bool:
@@ -81,7 +81,7 @@ def frames(contract):
 def small(name: str) -> Backbone:
     torch.manual_seed(0)
     model = timm.create_model(name)
-    awake(model)
+    randomize_parameters(model)
     return Backbone(name, find_family(name, model), model, "random")
 
 

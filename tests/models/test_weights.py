@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import load_backbone
-from tests.support.policies import awake
+from tests.support.policies import randomize_parameters
 
 NAME = "test_resnet"
 
@@ -16,7 +16,7 @@ NAME = "test_resnet"
 def state():
     torch.manual_seed(0)
     model = timm.create_model(NAME)
-    awake(model)
+    randomize_parameters(model)
     return model.state_dict()
 
 

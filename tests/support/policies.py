@@ -30,7 +30,7 @@ def config() -> NetworkConfig:
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other
 
 
-def awake(module: torch.nn.Module, seed: int = 1) -> None:
+def randomize_parameters(module: torch.nn.Module, seed: int = 1) -> None:
     """Give every parameter, also those that start at zero, a small random value."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -44,7 +44,7 @@ def write_bundle(
     """A bundle of a policy with random parameters."""
     torch.manual_seed(0)
     network = Network(config, backbone, contract)
-    awake(network)
+    randomize_parameters(network)
     name, fingerprint = backbone.name, backbone.fingerprint
     bundle = Bundle("rgb_stacking/triplet1", mode, contract, name, fingerprint, config, {"seed": 0}, backbone.source)
     return save_bundle(path, bundle, network.state_dict())
