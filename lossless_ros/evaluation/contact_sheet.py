@@ -1,4 +1,4 @@
-"""How a domain looks: a contact sheet of draws."""
+"""A contact sheet: first images of episodes in a randomized domain."""
 
 from pathlib import Path
 
@@ -6,24 +6,22 @@ import cv2
 import numpy as np
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.simulation.env import make_env
 
 COLUMNS, ROWS = 6, 4
 CAMERA = "basket_front_left"
-_SCALE, _CAPTION = 2, 18  # shown at twice its size; room for the seed [pixels]
+_SCALE, _CAPTION = 2, 18  # enlarged; height of the caption [px]
 
 
 def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_size: int = 128) -> None:
-    """First images of 24 episodes, seeds from `seed` on, each with its seed under it.
+    """Write the first images of 24 episodes with seeds from `seed` on, each with its seed below.
 
     Raises:
-        LosslessError: the file cannot be written.
-        SimError: unknown task or domain.
+        LosslessError: unknown task or domain, or the file cannot be written.
     """
-    from lossless_sim.tasks import make_env
-
     if out.suffix not in (".png", ".jpg"):
         raise LosslessError(f"cannot write {out}: expected a name that ends in .png or .jpg")
-    env = make_env(task, domain, cameras=(CAMERA,), image_size=image_size)
+    env = make_env(task, domain, (CAMERA,), image_size)
     seeds = range(seed, seed + COLUMNS * ROWS)
     tiles = [_tile(env.reset(seed=one)[0][CAMERA], one) for one in seeds]
     env.close()
@@ -37,7 +35,7 @@ def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_
 
 
 def _tile(image: np.ndarray, seed: int) -> np.ndarray:
-    """An image (H, W, 3), enlarged, with its seed under it and a white margin."""
+    """Return an image (H, W, 3), enlarged, with its seed below and a white margin."""
     large = cv2.resize(image, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_NEAREST)
     tile = cv2.copyMakeBorder(large, 2, _CAPTION, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     place = (6, tile.shape[0] - 5)

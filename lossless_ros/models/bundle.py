@@ -1,10 +1,8 @@
 """A bundle: one task's adapters, head, statistics, contract and provenance in one safetensors file."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lossless_ros.contract import Contract
 from lossless_ros.contract.config import from_mapping, rename_keys
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import write_atomically
 from lossless_ros.models import legacy
 from lossless_ros.models.network_config import NetworkConfig
 
@@ -128,26 +127,6 @@ def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> N
             f"{path} was trained on {bundle.backbone} ({bundle.fingerprint[:12]}), "
             f"not on {name} ({fingerprint[:12]}); use the backbone it was trained on, or train again"
         )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that at any time there is the old one or the whole new one.
-
-    Raises:
-        LosslessError: it cannot be written; nothing is left behind.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _open(path: Path, framework: str) -> Any:

@@ -19,7 +19,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.models.bundle import write_atomically
+from lossless_ros.files import write_atomically
 from lossless_ros.nodes.app.parameters import Parameter, declare, read
 from lossless_ros.nodes.app.process import run
 from lossless_ros.nodes.inference_node import COMMANDS

@@ -1,3 +1,3 @@
-"""Names of the simulator's experts for help and messages, which do without the simulator."""
+"""Names of the simulator's experts for help texts, which must not import the simulator."""
 
 EXPERTS = "scripted, lenient, reactive, random or specialist:PATH"

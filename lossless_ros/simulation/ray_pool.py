@@ -1,4 +1,4 @@
-"""The same function on many items over the machines of a Ray cluster."""
+"""Episodes over the machines of a Ray cluster: the same worker objects as in `process_pool`."""
 
 import logging
 import os
@@ -13,25 +13,23 @@ Result = TypeVar("Result")
 
 
 def run_on_ray(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    address: str,
-    setup: Callable[..., None],
-    setup_args: tuple[Any, ...],
+    make_worker: Callable[[], Callable[[Item], Result]], items: Iterable[Item], address: str
 ) -> Iterator[Result]:
-    """`function(item)` for every item, in one process per core of the cluster that each ran `setup(*setup_args)` once.
+    """Yield `worker(item)` for every item, as finished, with one worker per core of the cluster.
 
-    Results come as they are finished. Every machine of the cluster needs this package, in the same version.
+    Every machine of the cluster needs this package in the same version.
 
     Args:
-        address: `ray` for the cluster that runs on this machine or that RAY_ADDRESS names, and a new one on this
+        make_worker: called once in each process.
+        items: what the workers get, one at a time.
+        address: `ray` for the cluster that runs on this machine or that RAY_ADDRESS names, or a new one on this
             machine if there is none; `ray://HOST:PORT` for the client server of a cluster elsewhere.
 
     Raises:
-        LosslessError: Ray is not installed, no such cluster, or a worker raised it or died.
+        LosslessError: Ray is not installed, the cluster cannot be reached, or a worker raised it or died.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the first one is told, in one line
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # the first error is reported, in one line
     try:
         import ray
         from ray.util import ActorPool
@@ -40,35 +38,43 @@ def run_on_ray(
             f"--workers {address} needs Ray, which is not installed; install it (pip install ray) or give a number"
         ) from None
 
-    class Worker:
+    class Actor:
         def __init__(self) -> None:
-            setup(*setup_args)
+            self._worker = make_worker()
 
         def work(self, item: Item) -> Result:
-            return function(item)
+            return self._worker(item)
 
     todo = list(items)
-    ours = not ray.is_initialized()
-    if ours:
+    owns_connection = not ray.is_initialized()
+    if owns_connection:
         connect(address)
     try:
         count = max(1, min(len(todo), int(ray.cluster_resources().get("CPU", 1))))
-        actors = [ray.remote(Worker).options(num_cpus=1).remote() for _ in range(count)]
-        yield from ActorPool(actors).map_unordered(lambda actor, item: actor.work.remote(item), todo)
+        actors = [ray.remote(Actor).options(num_cpus=1).remote() for _ in range(count)]
+        yield from ActorPool(actors).map_unordered(_submit, todo)
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
     except ray.exceptions.RayError as error:
         reason = " ".join(str(error).split())[:200]
         raise LosslessError(
-            f"a Ray worker was lost ({reason}); whole episodes are kept, run the same command to go on"
+            f"a Ray worker was lost ({reason}); finished episodes are kept, run the same command to continue"
         ) from None
     finally:
-        if ours:
+        if owns_connection:
             ray.shutdown()
 
 
+def _submit(actor: Any, item: Any) -> Any:
+    return actor.work.remote(item)
+
+
 def connect(address: str) -> None:
-    """Join the cluster, or start one on this machine; LosslessError if it cannot be reached."""
+    """Join the cluster, or start one on this machine.
+
+    Raises:
+        LosslessError: the cluster cannot be reached.
+    """
     import ray
 
     where = os.environ.get("RAY_ADDRESS") if address == "ray" else address
@@ -87,7 +93,7 @@ def connect(address: str) -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Ray itself would try for a minute, and say it in many lines."""
+    """Check the address quickly: Ray itself would retry for a minute and print many lines."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=5.0).close()

@@ -10,7 +10,8 @@ from typing import Any
 
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.bundle import read_bundle, write_atomically
+from lossless_ros.files import write_atomically
+from lossless_ros.models.bundle import read_bundle
 from lossless_ros.training.behavior_cloning import check_out, train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.dagger_rollouts import RolloutConfig, roll_out
