@@ -23,15 +23,15 @@ RECORDED_FRAMES = 4  # per camera, spread evenly over the episode
 
 
 def verify_on_recording(
-    bundle: Path, bag: Path, weights: Path | None = None, robot: str = "sim", allow_hub: bool = False
+    bundle: Path, bag: Path, robot: str = "sim", weights: Path | None = None, allow_hub: bool = False
 ) -> dict[str, Any]:
     """Run `verify` on images of a recorded episode.
 
     Args:
         bundle: the file.
         bag: a bag, or a folder of bags, of which the first is used.
-        weights: as for `verify`.
         robot: name or file of the robot that recorded the bag.
+        weights: as for `verify`.
         allow_hub: as for `verify`.
 
     Raises:
