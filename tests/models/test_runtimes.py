@@ -30,33 +30,49 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
 needs_tensorrt = pytest.mark.skipif(not has_tensorrt(), reason="ONNX Runtime has no TensorRT here")
-CASES = [  # backbone, image size [px], runtime, largest difference of an action component relative to its limit
-    *(
-        pytest.param(name, size, "openvino", bound, marks=needs_openvino)
-        for name, size, bound in [
-            ("tf_efficientnet_lite0", 64, 1e-4),
-            ("test_resnet", 64, 1e-4),
-            ("test_nfnet", 64, 1e-4),
-            ("test_vit", 160, 1e-4),
-            ("test_vit", 64, 5e-3),  # resampled position embedding
-        ]
-    ),
-    *(
-        pytest.param(name, size, "onnxruntime", 1e-4, marks=needs_onnx)
-        for name, size in [
-            ("tf_efficientnet_lite0", 64),
-            ("test_resnet", 64),
-            ("test_nfnet", 64),
-            ("test_vit", 160),
-            ("test_vit", 64),
-        ]
-    ),
-    *(
-        pytest.param(name, 64, runtime, 5e-2, marks=[needs_gpu, *more])
-        for runtime, more in (("cuda_graph", []), ("tensorrt", [needs_tensorrt]))
-        for name in ("tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit")
-    ),
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A runtime on a backbone, and how far its actions may be from torch's."""
+
+    backbone: str
+    image_size: int  # [px]
+    runtime: str
+    bound: float  # of an action component, relative to its limit
+
+
+ON_CPU = [
+    ("tf_efficientnet_lite0", 64, 1e-4),  # backbone, image size [px], bound for OpenVINO
+    ("test_resnet", 64, 1e-4),
+    ("test_nfnet", 64, 1e-4),
+    ("test_vit", 160, 1e-4),
+    ("test_vit", 64, 5e-3),  # resampled position embedding
 ]
+ON_GPU = ["tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit"]
+CASES = (
+    [pytest.param(Case(name, size, "openvino", bound), marks=needs_openvino) for name, size, bound in ON_CPU]
+    + [pytest.param(Case(name, size, "onnxruntime", 1e-4), marks=needs_onnx) for name, size, _ in ON_CPU]
+    + [pytest.param(Case(name, 64, "cuda_graph", 5e-2), marks=needs_gpu) for name in ON_GPU]
+    + [pytest.param(Case(name, 64, "tensorrt", 5e-2), marks=[needs_gpu, needs_tensorrt]) for name in ON_GPU]
+)
+
+
+@pytest.fixture
+def compiled(monkeypatch) -> list[str]:
+    """Collect the name of every graph compiler that is called."""
+    calls: list[str] = []
+    for module, name in ((openvino, "compile_graph"), (onnx, "make_session")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name), calls))
+    return calls
+
+
+def counted(function, calls):
+    def call(*args):
+        calls.append(function.__name__)
+        return function(*args)
+
+    return call
 
 
 def write_tasks(folder, backbone, contract, config, number=3):
@@ -71,32 +87,26 @@ def write_tasks(folder, backbone, contract, config, number=3):
     return paths
 
 
-@pytest.mark.parametrize(("name", "size", "runtime", "bound"), CASES)
-def test_actions_agree_with_torch_also_after_switching_tasks(
-    tmp_path, lite0, contract, config, frames, name, size, runtime, bound, monkeypatch
-):
-    config = dataclasses.replace(config, image_size=size)
-    backbone = lite0 if name == lite0.name else random_backbone(name)
-    compiled = []
-    for module, make in ((openvino, "compile_graph"), (onnx, "make_session")):
-        original = getattr(module, make)
-        monkeypatch.setattr(module, make, lambda *a, original=original: compiled.append(a) or original(*a))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}")
+def test_actions_agree_with_torch_also_after_switching_tasks(tmp_path, lite0, contract, config, frames, case, compiled):
+    config = dataclasses.replace(config, image_size=case.image_size)
+    backbone = lite0 if case.backbone == lite0.name else random_backbone(case.backbone)
     paths = write_tasks(tmp_path, backbone, contract, config)
-    device = "cpu" if runtime in ("openvino", "onnxruntime") else "cuda"
-    fast = [load_policy(path, device, backbone, runtime=runtime) for path in paths]
+    device = "cpu" if case.runtime in ("openvino", "onnxruntime") else "cuda"
+    fast = [load_policy(path, device, backbone, runtime=case.runtime) for path in paths]
     reference = [load_policy(path, device, backbone) for path in paths]
     limits = np.array(contract.action.limits)
     actions = []
     try:
         for task in (0, 1, 2, 0, 2):
             expected = np.array([reference[task].act(f) for f in frames])
-            found = np.array([fast[task].act(f) for f in frames])
-            assert (np.abs(found - expected) <= bound * limits).all()
+            given = np.array([fast[task].act(f) for f in frames])
+            assert (np.abs(given - expected) <= case.bound * limits).all()
             actions.append(expected)
     finally:
         backbone.to(CPU)  # other tests share it
-    assert np.abs(actions[0] - actions[1]).max() > bound  # tasks differ by more than runtimes do
-    assert len(compiled) == (runtime != "cuda_graph")  # one graph for all tasks
+    assert np.abs(actions[0] - actions[1]).max() > case.bound  # tasks differ by more than runtimes do
+    assert len(compiled) == (case.runtime != "cuda_graph")  # one graph for all tasks
 
 
 @pytest.mark.parametrize(
