@@ -41,8 +41,8 @@ class AdapterSet:
         self._slots: dict[str, tuple[int, int]] = {}  # bank and row of each task
         for layout, members in grouped.items():
             self._slots |= {task: (len(self._banks), row) for row, task in enumerate(members)}
-            numbers = sum(shape.numel() for _, _, shape in layout)
-            rows = torch.empty(len(members), numbers, dtype=dtype, device=backbone.device)
+            length = sum(shape.numel() for _, _, shape in layout)
+            rows = torch.empty(len(members), length, dtype=dtype, device=backbone.device)
             for row, task in zip(rows, members, strict=True):
                 flat = [p.detach().flatten() for p in tasks[task].parameters()]
                 row.copy_(torch.cat(flat) if flat else row)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.models import policy as policy_module
 from lossless_ros.models.backbones import Backbone, load_timm_model
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.device import find_device
@@ -55,6 +56,17 @@ def test_reset_starts_a_new_episode_of_a_chunked_policy(tmp_path, lite0, contrac
     policy.reset()
     assert np.array_equal(policy.act(frames[1]), first)
     assert not np.array_equal(ensembled, first)
+
+
+def test_weights_hub_permission_and_recorded_source_reach_the_backbone(bundle_path, lite0, monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setattr(policy_module, "load_backbone", lambda *args: calls.append(args) or lite0)
+    load_policy(bundle_path, "cpu", weights=tmp_path / "w.safetensors", allow_hub=True)
+    load_policy(bundle_path, "cpu")
+    assert calls == [
+        (lite0.name, tmp_path / "w.safetensors", True, lite0.source),
+        (lite0.name, None, False, lite0.source),
+    ]
 
 
 def test_bundle_for_another_backbone_is_refused(bundle_path, lite0):
