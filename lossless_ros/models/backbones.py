@@ -241,12 +241,12 @@ def load_timm_model(name: str, source: str) -> Any:
     from lossless_ros.models.weights import load_file, load_hub, load_wheel
 
     timm_name = find_entry(name).timm_name
-    kind, _, where = source.partition(" ")
+    kind, _, location = source.partition(" ")
     if kind == "hub":
         return load_hub(timm_name).eval()
     if kind == "file":
-        return load_file(timm_name, Path(where)).eval()
-    return load_wheel(timm_name, where).eval()
+        return load_file(timm_name, Path(location)).eval()
+    return load_wheel(timm_name, location).eval()
 
 
 def _find_source(name: str, weights: Path | None, allow_hub: bool, recorded_source: str) -> str:
