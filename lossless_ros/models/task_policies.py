@@ -1,27 +1,36 @@
 """The loaded policies of several tasks, one of which is active."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lossless_ros.models.policy_library import choose_task, find_bundles, load_new_policies, load_policies
+from lossless_ros.models.policy_library import (
+    RuntimeConfig,
+    choose_task,
+    find_bundles,
+    load_new_policies,
+    load_policies,
+)
 
 if TYPE_CHECKING:
     from lossless_ros.models.policy import Policy
 
 
 class TaskPolicies:
-    """Loads the bundles of a file or a folder; `parameters` are those of the inference node.
+    """The policies of the bundles in a file or a folder.
+
+    Args:
+        bundles: the file or folder.
+        task: the active task; empty for the only one.
+        config: how the policies are run.
 
     Raises:
         LosslessError: a bundle cannot be used, or the task is unknown.
     """
 
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        self._bundles: str = parameters["bundles"]
-        self._device, self._runtime = parameters["device"], parameters["runtime"]
-        self._precision = parameters["precision"]
-        found = find_bundles(self._bundles)
-        self.task = choose_task(parameters["task"], found)
-        self._policies = load_policies(found, self._device, parameters["threads"], self._runtime, self._precision)
+    def __init__(self, bundles: str, task: str, config: RuntimeConfig) -> None:
+        self._bundles, self._config = bundles, config
+        found = find_bundles(bundles)
+        self.task = choose_task(task, found)
+        self._policies = load_policies(found, config)
 
     @property
     def active(self) -> "Policy":
@@ -55,6 +64,6 @@ class TaskPolicies:
         Raises:
             LosslessError: the bundles are not in a folder.
         """
-        new, faults = load_new_policies(self._bundles, self._policies, self._device, self._runtime, self._precision)
+        new, faults = load_new_policies(self._bundles, self._policies, self._config)
         self._policies = {**self._policies, **new}  # replaced as a whole: other threads read it
         return "; ".join([f"new: {', '.join(sorted(new)) or 'none'}", *faults]), not faults

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import fields
 from typing import Any
 
 from rclpy.node import Node
@@ -11,6 +12,7 @@ from lossless_ros.control.deadline import Deadline
 from lossless_ros.control.guard import Guard
 from lossless_ros.control.inference_worker import InferenceWorker
 from lossless_ros.control.watchdog import Watchdog
+from lossless_ros.models.policy_library import RuntimeConfig
 from lossless_ros.models.task_policies import TaskPolicies
 from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.debug_image import DebugImage
@@ -27,7 +29,8 @@ class PolicyRunner:
         self._node, self._parameters = node, parameters
         robot = load_robot(parameters["robot"])
         begin = time.monotonic()
-        self._policies = TaskPolicies(parameters)
+        runtime = RuntimeConfig(**{field.name: parameters[field.name] for field in fields(RuntimeConfig)})
+        self._policies = TaskPolicies(parameters["bundles"], parameters["task"], runtime)
         self._contract = resolve_contract(parameters, self._policies.active.contract)
         number = len(self._policies.tasks)
         node.get_logger().info(f"loaded and warmed up {number} bundle(s) in {time.monotonic() - begin:.1f} s")
