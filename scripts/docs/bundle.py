@@ -3,6 +3,8 @@
 import dataclasses
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from lossless_ros.contract import load_contract
 from lossless_ros.models import legacy
@@ -11,7 +13,8 @@ from lossless_ros.models.network_config import NetworkConfig
 from scripts.docs.comments import field_comments, sentence
 from scripts.docs.markdown import code, table, yaml_value
 
-BACKBONE, CONTRACT, MODE = "tf_efficientnet_lite0", "rgb_stacking", "adapters"
+CONTRACT, MODE = "rgb_stacking", "adapters"
+Shapes = dict[str, tuple[int, ...]]
 METADATA = {  # what is not described in the code, or stored differently from there
     "format": f"`{FORMAT}`.",
     "format_version": f"`{FORMAT_VERSION}`. Older versions are read, newer ones are refused.",
@@ -22,14 +25,16 @@ METADATA = {  # what is not described in the code, or stored differently from th
     "provenance": "How it was trained, as JSON.",
     "content": "SHA-256 over all other metadata and all tensors; checked when the bundle is loaded.",
 }
-TENSORS = (  # prefix of names, meaning
-    ("mean", "Mean of the proprioception in the training data."),
-    ("std", "Standard deviation of the proprioception in the training data."),
-    ("adapters.", "Bottom and middle adapters; SITE is the place in the backbone that the adapter is for."),
-    ("top.", "Top adapter: projection of the last feature and pooling."),
-    ("norm.", "Normalization of the pooled feature."),
-    ("head.", "Policy head."),
-)
+TENSORS = {  # name or first part of it -> meaning
+    "mean": "Mean of the proprioception in the training data.",
+    "std": "Standard deviation of the proprioception in the training data.",
+    "adapters": "Bottom and middle adapters, by site in the backbone; with `kernel_size` above 1 also `depthwise`.",
+    "top": "Top adapter: projection of the backbone's last feature, pooled.",
+    "norm": "Normalization of the output of the top adapter.",
+    "head": "Policy head.",
+}
+TENSORS_INTRO = f"""Those of mode `{MODE}` with the default settings and the contract `{CONTRACT}`. All tensors are
+float32. Modes `full` and `scratch` have `trainable_backbone` tensors in place of `adapters`."""
 INTRO = """# Bundle file
 
 `lossless train` writes a bundle: one task's policy without the backbone, as a
@@ -38,30 +43,26 @@ INTRO = """# Bundle file
 `lossless_ros.models.bundle`, and `load_policy` of `lossless_ros.models.policy`."""
 
 
-def example() -> tuple[dict[str, str], dict[str, tuple[int, ...]]]:
+def example(size: int) -> tuple[dict[str, str], Shapes]:
     """Return metadata and shapes of tensors of a bundle with the default settings.
 
-    No weights are needed: the network has shapes only, and a small tensor is saved in place of its own.
+    Its backbone is a stand-in, which needs no timm: it has one site, and `size` for all that depends on a backbone.
     """
-    import torch
     from safetensors import safe_open
 
-    from lossless_ros.models.backbones import Backbone
-    from lossless_ros.models.families import find_family
+    from lossless_ros.models.families import Site
     from lossless_ros.models.network import Network
-    from lossless_ros.models.weights import create_model
-    from lossless_ros.training.hyperparameters import load_hyperparameters, network_config
+    from lossless_ros.training.hyperparameters import MODES, load_hyperparameters
 
-    contract = load_contract(CONTRACT)
-    with torch.device("meta"):
-        model = create_model(BACKBONE)
-        backbone = Backbone(BACKBONE, find_family(BACKBONE, model), model, "none")
-        config = network_config(load_hyperparameters("default"), MODE, backbone)
-        tensors = Network(config, backbone, contract).state_dict()
-    bundle = Bundle("suite/name", MODE, contract, BACKBONE, "", config)
+    backbone: Any = SimpleNamespace(sites=(Site("SITE", "bottom", size),), feature_channels=size)
+    contract, settings = load_contract(CONTRACT), vars(load_hyperparameters("default"))
+    given = {name: settings[name] for name in NetworkConfig.__dataclass_fields__ if name in settings}
+    config = NetworkConfig(placements=MODES[MODE], **given | {"bottleneck_dim": size, "image_size": size})
+    tensors = Network(config, backbone, contract).state_dict()
+    bundle = Bundle("suite/name", MODE, contract, "name", "fingerprint", config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "example.safetensors"
-        save_bundle(path, bundle, {"mean": torch.zeros(1)})
+        save_bundle(path, bundle, {"mean": tensors["mean"]})
         with safe_open(path, "numpy") as file:
             metadata = file.metadata()
     return metadata, {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -91,46 +92,37 @@ def network_rows() -> list[tuple[str, str, str]]:
     ]
 
 
-def tensor_rows(shapes: dict[str, tuple[int, ...]]) -> list[tuple[str, str, str]]:
-    """Return the rows of the tensors; adapters are shown once for all their sites.
+def tensor_rows(small: Shapes, large: Shapes) -> list[tuple[str, str, str]]:
+    """Return the rows of the tensors; a shape that differs between the two depends on the backbone.
 
     Raises:
         ValueError: a tensor has no description.
     """
-    rows = []
-    for prefix, meaning in TENSORS:
-        names = [name for name in shapes if name.startswith(prefix) and (prefix.endswith(".") or name == prefix)]
-        shown: dict[str, list[tuple[int, ...]]] = {}
-        for name in names:
-            pattern = name
-            if prefix == "adapters.":
-                parts = name.split(".")
-                pattern = ".".join([parts[0], "SITE", *parts[-2:]])
-            shown.setdefault(pattern, []).append(shapes.pop(name))
-        for pattern, found in sorted(shown.items()):
-            shape = yaml_value(found[0]) if len(set(found)) == 1 else "by site"
-            rows.append((code(pattern), shape, meaning))
+    rows, left = [], dict(small)
+    for prefix, meaning in TENSORS.items():
+        for name in sorted(name for name in small if f"{name}.".startswith(f"{prefix}.")):
+            shape = yaml_value(left.pop(name))
+            rows.append((code(name), shape if small[name] == large[name] else "by backbone", meaning))
             meaning = ""  # once per group
-    if shapes:
-        raise ValueError(f"describe the tensors {', '.join(shapes)} in scripts/docs/bundle.py")
+    if left:
+        raise ValueError(f"describe the tensors {', '.join(left)} in scripts/docs/bundle.py")
     return rows
 
 
 def render() -> str:
     """Return the page."""
-    metadata, shapes = example()
+    metadata, small = example(8)
+    _, large = example(16)
     return "\n\n".join(
         [
             INTRO,
             "## Metadata",
             table(("key", "value"), metadata_rows(metadata)),
             "## Network",
-            "Keys of `network`. Bundles of format 1 have the old names.",
+            "Keys of `network`. Bundles of format 1 have the old names and are read, too.",
             table(("key", "meaning", "old name"), network_rows()),
             "## Tensors",
-            f"Shapes are those of the default settings: backbone `{BACKBONE}`, contract `{CONTRACT}`, mode `{MODE}`.\n"
-            "All tensors are float32. Modes `full` and `scratch` have `trainable_backbone.` tensors in place of\n"
-            "`adapters.`.",
-            table(("tensor", "shape", "meaning"), tensor_rows(shapes)),
+            TENSORS_INTRO,
+            table(("tensor", "shape", "meaning"), tensor_rows(small, large)),
         ]
     )
