@@ -1,4 +1,7 @@
-"""Settings of the middleware, which it reads from the environment when a process makes its first node."""
+"""Environment variables of ROS processes: Fast DDS profile, domain, loopback.
+
+The middleware reads them when a process creates its first node.
+"""
 
 import os
 from collections.abc import MutableMapping
@@ -9,17 +12,17 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 
 
 def use_profile(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Give Fast DDS room for camera images (config/dds/fastdds.xml), unless the user chose a profile."""
+    """Select the Fast DDS profile with buffers for camera images (config/dds/fastdds.xml), unless one is set."""
     if not any(variable in environment for variable in PROFILE_VARIABLES):
         profile = str(share_dir() / "config" / "dds" / "fastdds.xml")
         environment.update(dict.fromkeys(PROFILE_VARIABLES, profile))
 
 
 def stay_on_this_machine(environment: MutableMapping[str, str], domain_id: int) -> None:
-    """A domain of its own, on the loopback interface: no other robot or simulator hears or is heard."""
+    """Set a domain and restrict traffic to the loopback interface, so that no other robot or simulator is reached."""
     environment["ROS_DOMAIN_ID"] = str(domain_id)
     if environment.get("ROS_DISTRO") == "humble":
         environment["ROS_LOCALHOST_ONLY"] = "1"
-    else:  # where the variable for Humble would go before it, with a warning
+    else:  # Humble's variable would override this one, with a warning
         environment.pop("ROS_LOCALHOST_ONLY", None)
         environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -1,4 +1,4 @@
-"""`lossless bench`: one command for each question, and `all` of them."""
+"""`lossless bench`: one command per benchmark, and `all` of them."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,31 +11,38 @@ from lossless_ros.errors import unknown
 from lossless_ros.progress import echo, write_json
 
 
-class Questions(TyperGroup):
-    """Commands whose unknown name lists the known ones."""
+class Benchmarks(TyperGroup):
+    """Commands; an unknown name lists the known ones."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """As typer's.
+        """Return the command as typer does.
 
         Raises:
-            LosslessError: no such question.
+            LosslessError: no such benchmark.
         """
         if args and args[0] not in self.commands:
-            raise unknown("question", args[0], self.commands)
+            raise unknown("benchmark", args[0], self.commands)
         return super().resolve_command(ctx, args)
 
 
-bench = typer.Typer(cls=Questions, help="Measure how fast things are on this machine.", no_args_is_help=True)
-Steps = Annotated[int, typer.Option(help="Control steps per figure.")]
+bench = typer.Typer(cls=Benchmarks, help="Measure speed and memory on this machine.", no_args_is_help=True)
+Steps = Annotated[int, typer.Option(help="Control steps per measurement.")]
 Backbones = Annotated[list[str], typer.Option(help="Name of a backbone; may be given several times.")]
-Rounds = Annotated[int, typer.Option(help="Times that each thing is measured, in turn.")]
-Threads = Annotated[int, typer.Option(help="Of the processor.")]
+Rounds = Annotated[int, typer.Option(help="Interleaved repetitions of each measurement.")]
+Threads = Annotated[int, typer.Option(help="CPU threads.")]
 LITE0 = ["tf_efficientnet_lite0"]
+_RATIOS = (
+    "adapted_over_bare",
+    "mixed8_over_single",
+    "serial8_over_single",
+    "switch_ms",
+    "memory_100_tasks_over_bare",
+)
 
 
 @bench.command()
 def sim(steps: Steps = 300, json: Json = None) -> None:
-    """Control steps per second, reset time and memory of the simulator."""
+    """Measure the simulator: control steps per second, reset time, memory."""
     write_json(json, _sim(steps))
 
 
@@ -46,19 +53,19 @@ def adapters(
     threads: Threads = 1,
     json: Json = None,
 ) -> None:
-    """What adapters cost: latency beside the bare backbone, many tasks at once, switching, memory."""
+    """Measure adapters against the bare backbone: latency, many tasks in one pass, switching, memory."""
     write_json(json, _adapters(backbone, rounds, threads))
 
 
 @bench.command()
 def latency(
     backbone: Backbones = LITE0,
-    periods: Annotated[int, typer.Option(help="Control periods per figure, at the contract's rate.")] = 2000,
+    periods: Annotated[int, typer.Option(help="Control periods per measurement, at the contract's rate.")] = 2000,
     device: Device = "auto",
     runtime: Runtime = "auto",
     json: Json = None,
 ) -> None:
-    """From camera message to command message, over ROS 2 between the simulated robot and the inference node."""
+    """Measure the time from camera message to command message, over ROS 2 between two processes."""
     write_json(json, _latency(backbone, periods, device, runtime))
 
 
@@ -71,20 +78,20 @@ def training(
     device: Device = "auto",
     json: Json = None,
 ) -> None:
-    """What a training step costs: adapters beside full fine-tuning, features computed once beside images."""
+    """Measure a training step: adapters against full fine-tuning, cached features against images."""
     write_json(json, _training(backbone, rounds, batch, threads, device))
 
 
 @bench.command("all")
 def everything(json: Json = None) -> None:
-    """All questions, with their default options."""
-    questions: dict[str, Callable[[], Any]] = {
+    """Run all benchmarks with their default options."""
+    benchmarks: dict[str, Callable[[], Any]] = {
         "sim": lambda: _sim(300),
         "adapters": lambda: _adapters(LITE0, 30, 1),
         "latency": lambda: _latency(LITE0, 2000, "auto", "auto"),
         "training": lambda: _training(LITE0[0], 10, 32, 1, "auto"),
     }
-    write_json(json, {name: measure() for name, measure in questions.items()})
+    write_json(json, {name: measure() for name, measure in benchmarks.items()})
 
 
 def _training(backbone: str, rounds: int, batch: int, threads: int, device: str) -> dict[str, Any]:
@@ -93,7 +100,7 @@ def _training(backbone: str, rounds: int, batch: int, threads: int, device: str)
     result = bench_training(backbone, rounds, batch, threads, device, on_progress=echo)
     echo(
         f"adapters over full: step time {result['adapters_over_full']:.2f}, gradients and optimizer "
-        f"{result['memory_adapters_over_full']:.2f}; epochs on features computed once are "
+        f"{result['memory_adapters_over_full']:.2f}; epochs on cached features are "
         f"{result['cached_speedup_frozen']:.0f} (frozen) and {result['cached_speedup_top']:.0f} (top) times as fast"
     )
     return result
@@ -121,10 +128,7 @@ def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]
     for row in result["rows"]:
         ratios = ", ".join(
             f"{name} {row[name]:.3g}"
-            for name in (
-                *("adapted_over_bare", "mixed8_over_single", "serial8_over_single"),
-                *("switch_ms", "memory_100_tasks_over_bare"),
-            )
+            for name in _RATIOS
         )
         echo(f"{row['backbone']} on {row['device']}, batch {row['batch']}: bare {row['bare_ms']:.1f} ms; {ratios}")
     return result

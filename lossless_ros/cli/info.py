@@ -1,29 +1,72 @@
-"""What a bundle, bag, backbone or contract holds, in a few lines."""
+"""`lossless info`: what a bundle, bag, backbone or contract holds, or what a domain looks like."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from lossless_ros.contract import Contract, load_contract
+import typer
+
+from lossless_ros.cli.options import Hub, Json, Seed, Task, Weights
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
+from lossless_ros.progress import echo, write_json
+
+if TYPE_CHECKING:
+    from lossless_ros.contract import Contract
 
 
-def describe(thing: str, weights: Path | None = None) -> dict[str, Any]:
-    """Names and values that describe it; `weights` is a local file for a backbone.
+def info(
+    target: Annotated[str | None, typer.Argument(help="A bundle, bag, backbone or contract.")] = None,
+    weights: Weights = None,
+    allow_hub: Hub = False,
+    domain: Annotated[
+        str | None, typer.Option(help="Render examples of this domain: a name of config/domains or a YAML file.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="With --domain: the contact sheet to write (.png or .jpg).")] = Path(
+        "sheet.png"
+    ),
+    task: Task = "rgb_stacking/triplet1",
+    seed: Seed = 0,
+    json: Json = None,
+) -> None:
+    """Describe a bundle, bag, backbone or contract, or render a domain's contact sheet."""
+    if (target is None) == (domain is None):
+        raise LosslessError("give either a bundle, bag, backbone or contract, or --domain NAME --out sheet.png")
+    if domain is not None:
+        from lossless_ros.evaluation.contact_sheet import write_contact_sheet
+
+        write_contact_sheet(domain, out, task, seed)
+        echo(str(out))
+        write_json(json, {"domain": domain, "task": task, "seed": seed, "out": str(out)})
+        return
+    result = describe(str(target), weights, allow_hub)
+    for name, value in result.items():
+        echo(f"{name}: {value}")
+    write_json(json, result)
+
+
+def describe(target: str, weights: Path | None = None, allow_hub: bool = False) -> dict[str, Any]:
+    """Return names and values that describe a bundle, bag, backbone or contract.
+
+    Args:
+        target: a path, or the name of a backbone or contract.
+        weights: a local file for a backbone.
+        allow_hub: whether a backbone's weights may be downloaded.
 
     Raises:
-        LosslessError: it is none of a bundle, a bag, a contract and a backbone, or it cannot be read.
+        LosslessError: `target` is none of these, or it cannot be read.
     """
-    path = Path(thing)
+    path = Path(target)
     if path.is_dir():
         return _bag(path)
     if path.suffix == ".safetensors":
         return _bundle(path)
     try:
-        find_config("contracts", thing)
+        find_config("contracts", target)
     except LosslessError:
-        return _backbone(thing, weights)
-    return _contract(load_contract(thing))
+        return _backbone(target, weights, allow_hub)
+    from lossless_ros.contract import load_contract
+
+    return _contract(load_contract(target))
 
 
 def _bag(path: Path) -> dict[str, Any]:
@@ -54,7 +97,7 @@ def _bundle(path: Path) -> dict[str, Any]:
     }
 
 
-def _contract(contract: Contract) -> dict[str, Any]:
+def _contract(contract: "Contract") -> dict[str, Any]:
     return {
         "contract": contract.name,
         "rate": f"{contract.rate_hz:g} Hz",
@@ -64,8 +107,8 @@ def _contract(contract: Contract) -> dict[str, Any]:
     }
 
 
-def _backbone(name: str, weights: Path | None) -> dict[str, Any]:
+def _backbone(name: str, weights: Path | None, allow_hub: bool) -> dict[str, Any]:
     from lossless_ros.models.backbones import load_backbone
 
-    backbone = load_backbone(name, weights)
+    backbone = load_backbone(name, weights, allow_hub)
     return {"backbone": backbone.name, **backbone.describe()}

@@ -1,4 +1,4 @@
-"""The contract: what a policy sees and does. Read by the simulator's node, bags, trainer and inference node alike."""
+"""The contract: what a policy observes and commands. Shared by simulator, bags, trainer and inference node."""
 
 import dataclasses
 import json
@@ -16,14 +16,14 @@ TWIST_TOPIC = "servo_node/delta_twist_cmds"
 GRIPPER_TOPIC = "gripper_controller/commands"
 VELOCITY_TOPIC = "velocity_controller/commands"
 TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
-POSE_DIM = 9  # position and the first two columns of the rotation matrix: free of the quaternion's sign
+POSE_DIM = 9  # position and the first two columns of the rotation matrix: no sign ambiguity as in a quaternion
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A camera stream and the size at which the policy sees it [px].
+    """A camera stream and its image size in the policy [px].
 
-    A sample up to `slop_s` older than a frame [s] is taken at once, without waiting for a nearer one.
+    A sample up to `slop_s` [s] older than a frame is used at once, without waiting for a closer one.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Proprioception:
-    """A part of the proprioception: positions of named joints [rad], or the tool center's pose."""
+    """A part of the proprioception: positions of named joints [rad], or the pose of the tool center."""
 
     stream: str
     names: tuple[str, ...] = ()
@@ -79,7 +79,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Gripper:
-    """Commands for the open and the closed gripper [rad of the finger joint]."""
+    """Commands of the open and the closed gripper [rad of the finger joint]."""
 
     open: float
     closed: float
@@ -89,21 +89,21 @@ class Gripper:
             raise ValueError(f"gripper open and closed are both {self.open}")
 
     def command(self, action: float) -> float:
-        """The command for a policy's gripper output: > 0 closes, else opens."""
+        """Return the command for a policy's gripper output: > 0 closes, else opens."""
         return self.closed if action > 0 else self.open
 
     def position(self, share: float) -> float:
-        """The command for a gripper on its way, from -1 (open) to 1 (closed)."""
+        """Return the command for a gripper position from -1 (open) to 1 (closed)."""
         return self.open + (self.closed - self.open) * (share + 1) / 2
 
     def action(self, command: float) -> float:
-        """+1 (closes) or -1 (opens), whichever end a commanded position is nearer to."""
+        """Return +1 (closes) or -1 (opens), whichever end a commanded position is closer to."""
         return 1.0 if abs(command - self.closed) < abs(command - self.open) else -1.0
 
 
 @dataclass(frozen=True)
 class Action:
-    """The policy's output: velocities along `axes`, then the gripper in [-1, 1]."""
+    """The policy's output: velocities along `axes` in the frame `frame_id`, then the gripper in [-1, 1]."""
 
     frame_id: str
     axes: tuple[Axis, ...]
@@ -118,7 +118,7 @@ class Action:
         return (*(a.axis for a in self.axes), "gripper")
 
     def twist(self, velocity: np.ndarray) -> np.ndarray:
-        """Velocities along the axes (A,) as a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]."""
+        """Return velocities along the axes (A,) as a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]."""
         twist = np.zeros(6)
         twist[[TWIST_AXES.index(a.axis) for a in self.axes]] = velocity
         return twist
@@ -131,7 +131,12 @@ class Action:
 
 @dataclass(frozen=True)
 class Contract:
-    """Cameras, proprioception, action, rate and timing [s] of a policy."""
+    """Cameras, proprioception, action, rate [Hz] and timing [s] of a policy.
+
+    Attributes:
+        max_skew_s: largest time between a frame and a sample that belongs to it.
+        max_age_s: data older than this stops the robot.
+    """
 
     name: str
     rate_hz: float
@@ -163,11 +168,11 @@ class Contract:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Names of all streams: cameras first, then the proprioceptive ones, each once."""
+        """Names of all streams: cameras, then proprioceptive streams, each once."""
         return (*(c.name for c in self.cameras), *dict.fromkeys(p.stream for p in self.proprioception))
 
     def joints(self) -> dict[str, int]:
-        """Index in the proprioception of each joint's position."""
+        """Return the index in the proprioception of each joint's position."""
         found: dict[str, int] = {}
         offset = 0
         for part in self.proprioception:
@@ -176,13 +181,13 @@ class Contract:
         return found
 
     def slop_ns(self, stream: str) -> int:
-        """Age up to which a stream's sample counts as simultaneous with a frame [ns]."""
+        """Return the age up to which a stream's sample counts as simultaneous with a frame [ns]."""
         slops = [c.slop_s for c in self.cameras if c.name == stream]
         slops += [p.slop_s for p in self.proprioception if p.stream == stream]
         return round(min(slops) * 1e9)
 
     def topic(self, stream: str) -> str:
-        """Relative topic name of a stream."""
+        """Return the relative topic name of a stream."""
         return next((c.topic for c in self.cameras if c.name == stream), stream)
 
     def to_json(self) -> str:
@@ -190,10 +195,10 @@ class Contract:
 
 
 def load_contract(name: str) -> Contract:
-    """The contract of that name (config/contracts) or path.
+    """Load the contract of that name (config/contracts) or path.
 
     Raises:
-        LosslessError: no such contract, or its file is wrong.
+        LosslessError: no such contract, or its file is invalid.
     """
     path = find_config("contracts", name)
     return from_mapping(Contract, load_yaml(path), str(path))

@@ -1,4 +1,4 @@
-"""DecodedEpisode episodes on disk, each under the hash of its bag's content and of the contract. Safe to delete."""
+"""Cache of decoded episodes on disk, keyed by the bag's content and the contract. Safe to delete."""
 
 import dataclasses
 import hashlib
@@ -16,12 +16,12 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "1"  # changes when what is written, or how an episode is read, changes
+_LAYOUT = "1"  # version of the files and of how an episode is read; change it with either
 
 
 @dataclass(frozen=True)
 class DecodedEpisode:
-    """An episode as arrays; images stay on disk and are read as they are indexed."""
+    """An episode as arrays; images are memory-mapped."""
 
     path: Path
     info: dict[str, Any]
@@ -40,7 +40,7 @@ def decode_episodes(
     robot: Robot | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[DecodedEpisode]:
-    """The episodes as arrays, each decoded at most once on this machine.
+    """Return the episodes as arrays; each is decoded at most once per machine.
 
     Raises:
         LosslessError: a bag cannot be used, or the cache cannot be written.
@@ -62,7 +62,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
         info = json.loads((folder / "info.json").read_text())
     except (OSError, ValueError) as error:
-        raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be made again") from None
+        raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
     return DecodedEpisode(path, info, images, proprioception, actions, key)
 
 
@@ -71,7 +71,7 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
     if episode.timing_fault:
         raise LosslessError(f"{path}: {episode.timing_fault}")
     if not episode.frames:
-        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
+        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
     try:
         with atomic_folder(folder) as part:
             for i in range(len(contract.cameras)):
@@ -80,13 +80,13 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
             np.save(part / "actions.npy", episode.actions)
             (part / "info.json").write_text(json.dumps(episode.info))
     except OSError as error:
-        if not folder.is_dir():  # else another process was quicker, with the same content
+        if not folder.is_dir():  # else another process wrote the same content first
             raise LosslessError(f"cannot write the cache {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
 
 
 def _key(path: Path, contract: Contract, robot: Robot) -> str:
-    """Hash of every byte of the bag and of how it is read."""
-    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # the rest does not change a reading
+    """Return the hash of the bag's bytes, the contract and the robot's names."""
+    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # these do not change what is read
     digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(names)}\n".encode())
     try:
         for file in sorted(p for p in path.iterdir() if p.is_file()):

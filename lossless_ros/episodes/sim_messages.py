@@ -1,4 +1,4 @@
-"""The simulated robot's messages: the same objects, and bytes, whether they go into a bag or out on a topic."""
+"""Messages of the simulated robot: the same bytes in a bag and on a topic."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ Messages = dict[str, Any]  # by relative topic name
 
 
 def message_types(contract: Contract) -> dict[str, str]:
-    """Type of each topic of the contract: what the robot says, then what it hears."""
+    """Return the type of each topic of the contract: observations, then commands."""
     return {
         **{camera.topic: "sensor_msgs/msg/Image" for camera in contract.cameras},
         JOINT_STATES: "sensor_msgs/msg/JointState",
@@ -27,7 +27,7 @@ def message_types(contract: Contract) -> dict[str, str]:
 
 
 def observation_messages(contract: Contract, stamp: int, observation: dict[str, np.ndarray]) -> Messages:
-    """Cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation."""
+    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation."""
     frame_id = contract.action.frame_id
     return {
         **{c.topic: _image(stamp, c.name, observation[c.name]) for c in contract.cameras},
@@ -37,7 +37,7 @@ def observation_messages(contract: Contract, stamp: int, observation: dict[str, 
 
 
 def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messages:
-    """Twist and gripper command [rad] for an action (dim,)."""
+    """Return twist and gripper command [rad] for an action (dim,)."""
     spec = contract.action
     return {
         TWIST_TOPIC: _twist(stamp, spec.frame_id, dict(zip(spec.names, action, strict=True))),
@@ -46,12 +46,12 @@ def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messa
 
 
 def serialize(msg: Any) -> bytes:
-    """CDR bytes of a message; a publisher of rclpy takes them as they are."""
+    """Return the CDR bytes of a message; rclpy's publishers accept them."""
     return bytes(TYPES.serialize_cdr(msg, msg.__msgtype__))
 
 
 def observation_frame(contract: Contract, stamp: int, observation: dict[str, np.ndarray]) -> Frame:
-    """The frame that the inference node would build from this observation's messages."""
+    """Return the frame that the inference node would build from this observation's messages."""
     messages = observation_messages(contract, stamp, observation)
     aligner = Aligner(contract)
     frames: list[Frame] = []

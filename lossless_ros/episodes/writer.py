@@ -1,4 +1,4 @@
-"""Writes an episode as a rosbag2 folder (MCAP) with the robot's own topics and messages."""
+"""Write an episode as a rosbag2 folder (MCAP) with the robot's topics and messages."""
 
 import json
 import os
@@ -30,10 +30,10 @@ _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 
 
 class EpisodeWriter:
-    """Writes beside `path` and moves there in `close`, so that a folder at `path` is always a whole episode.
+    """Writes under a temporary name and renames it to `path` in `close`, so that `path` is always a whole episode.
 
     Raises:
-        LosslessError: something is at `path` already, or its folder cannot be written.
+        LosslessError: `path` exists, or its folder cannot be written.
     """
 
     def __init__(self, path: Path, contract: Contract) -> None:
@@ -61,7 +61,7 @@ class EpisodeWriter:
         self._write(stamp, observation_messages(self.contract, stamp, observation))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
-        """Write the command (dim,) that answers the observation of that stamp: twist, and gripper [rad]."""
+        """Write the action (dim,) for the observation of that stamp, as twist and gripper command [rad]."""
         self._write(stamp, action_messages(self.contract, stamp, action))
 
     def close(self, info: dict[str, Any]) -> Path:
@@ -77,7 +77,7 @@ class EpisodeWriter:
         return self.path
 
     def abort(self) -> None:
-        """Leave nothing behind."""
+        """Discard the episode."""
         self._writer.abort()
         shutil.rmtree(self._part, ignore_errors=True)
 
@@ -99,7 +99,7 @@ class EpisodeWriter:
 
 
 def _qos(best_effort: bool) -> Qos:
-    """Sensor data is offered best effort, the rest reliable."""
+    """Return the QoS of a topic: best effort for sensor data, reliable for the rest."""
     reliability = QosReliability.BEST_EFFORT if best_effort else QosReliability.RELIABLE
     history, durability = QosHistory.KEEP_LAST, QosDurability.VOLATILE
     return Qos(history, 10, reliability, durability, _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, False)

@@ -10,11 +10,11 @@ from lossless_ros.simulation.env import make_env
 
 COLUMNS, ROWS = 6, 4
 CAMERA = "basket_front_left"
-_SCALE, _CAPTION = 2, 18  # shown at twice its size; room for the seed [pixels]
+_SCALE, _CAPTION = 2, 18  # enlarged; height of the caption [px]
 
 
 def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_size: int = 128) -> None:
-    """First images of 24 episodes, seeds from `seed` on, each with its seed under it.
+    """Write the first images of 24 episodes with seeds from `seed` on, each with its seed below.
 
     Raises:
         LosslessError: unknown task or domain, or the file cannot be written.
@@ -35,7 +35,7 @@ def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_
 
 
 def _tile(image: np.ndarray, seed: int) -> np.ndarray:
-    """An image (H, W, 3), enlarged, with its seed under it and a white margin."""
+    """Return an image (H, W, 3), enlarged, with its seed below and a white margin."""
     large = cv2.resize(image, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_NEAREST)
     tile = cv2.copyMakeBorder(large, 2, _CAPTION, 2, 2, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     place = (6, tile.shape[0] - 5)

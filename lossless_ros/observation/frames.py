@@ -1,7 +1,7 @@
-"""Aligns streams into frames, one per control period, by header stamps alone.
+"""Align streams into frames, one per control period, by header stamps alone.
 
-Which samples make a frame depends on their stamps and not on when they arrived, so a frame from a bag and the
-frame from the live topics are the same, byte for byte.
+A frame depends on the samples' stamps and not on their arrival, so a frame from a bag and one from live topics are
+equal, byte for byte.
 """
 
 from collections import Counter, deque
@@ -13,12 +13,12 @@ import numpy as np
 from lossless_ros.contract import Contract
 from lossless_ros.observation.messages import Sample
 
-_JUMP_NS = 1_000_000_000  # stamps that go back further than this mean a new run, less is disorder on the way
+_JUMP_NS = 1_000_000_000  # stamps that go back further than this mean a new run, less means reordered messages
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What the policy sees at one instant."""
+    """What the policy observes at one instant."""
 
     stamp: int  # of the first camera [ns]
     images: tuple[np.ndarray, ...]  # (height, width, 3) uint8 each, in the contract's order
@@ -27,31 +27,31 @@ class Frame:
 
 
 class Aligner:
-    """Feeds on samples, gives frames.
+    """Takes samples, returns frames.
 
-    The first camera's stamps, thinned to the contract's rate, are the frames' stamps. Of each other stream the
-    sample nearest to that stamp belongs to the frame; it is known as soon as a sample not older than the stream's
-    slop is there. A frame for which a stream has no sample within the contract's skew is dropped and counted.
+    The first camera's stamps, thinned to the contract's rate, are the frames' stamps. Each other stream contributes the
+    sample closest to that stamp; it is known once a sample no older than the stream's slop has arrived. A frame is
+    dropped and counted if a stream has no sample within the contract's skew.
     """
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self.ignored: Counter[str] = Counter()  # samples per stream that were not newer than the one before
-        self.gaps: Counter[str] = Counter()  # frames dropped for want of that stream
+        self.ignored: Counter[str] = Counter()  # samples per stream that were no newer than the previous one
+        self.gaps: Counter[str] = Counter()  # frames dropped because that stream had no sample
         self._reference, *self._others = contract.streams
         self._slop = {s: contract.slop_ns(s) for s in self._others}
         self._skew = round(contract.max_skew_s * 1e9)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all samples: a new run begins."""
+        """Forget all samples, for a new run."""
         self._queues: dict[str, deque[tuple[int, Sample]]] = {s: deque(maxlen=512) for s in self._others}
         self._pending: deque[tuple[int, Sample]] = deque(maxlen=8)
         self._newest: dict[str, int] = {}
         self._due: int | None = None
 
     def push(self, stream: str, stamp: int, sample: Sample) -> list[Frame]:
-        """Take a sample (see `messages.decode`) and return the frames that it completes, oldest first."""
+        """Add a sample (see `messages.decode`) and return the frames that it completes, oldest first."""
         newest = self._newest.get(stream)
         if newest is not None and stamp <= newest:
             if stamp > newest - _JUMP_NS:
@@ -66,7 +66,7 @@ class Aligner:
         return self._complete()
 
     def _is_due(self, stamp: int) -> bool:
-        """Whether a frame begins at this stamp of the first camera; keeps the mean rate at the contract's."""
+        """Return whether this stamp of the first camera starts a frame; keeps the mean rate at the contract's."""
         period = self.contract.period_ns
         if self._due is None:
             self._due = stamp
@@ -83,7 +83,7 @@ class Aligner:
             if any(self._newest.get(s, -1) < stamp - self._slop[s] for s in self._others):
                 break
             self._pending.popleft()
-            chosen = {s: self._nearest(s, stamp) for s in self._others}
+            chosen = {s: self._closest(s, stamp) for s in self._others}
             missing = [s for s, sample in chosen.items() if abs(sample[0] - stamp) > self._skew]
             if missing:
                 self.gaps.update(missing)
@@ -91,8 +91,8 @@ class Aligner:
                 frames.append(self._frame(stamp, {self._reference: (stamp, images), **chosen}))
         return frames
 
-    def _nearest(self, stream: str, stamp: int) -> tuple[int, Sample]:
-        """The sample nearest to `stamp` among the first not older than the slop and the one before it."""
+    def _closest(self, stream: str, stamp: int) -> tuple[int, Sample]:
+        """Return the closest to `stamp` of the first sample no older than the slop and the one before it."""
         queue = self._queues[stream]
         while len(queue) > 1 and queue[1][0] < stamp - self._slop[stream]:
             queue.popleft()

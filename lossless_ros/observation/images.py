@@ -1,4 +1,4 @@
-"""Image messages into arrays: by ROS 2's cv_bridge where it is installed, else here, with the same result."""
+"""Convert image messages to arrays: with ROS 2's cv_bridge if installed, else with numpy; same result."""
 
 import copy
 import os
@@ -11,14 +11,14 @@ import numpy as np
 from lossless_ros.errors import DataError
 
 _CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "mono8": 1, "8UC1": 1, "8UC3": 3}
-_PLAIN = ("8UC1", "8UC3")  # no colors to cv_bridge; taken for grey and BGR, as OpenCV's own images are
+_PLAIN = ("8UC1", "8UC3")  # cv_bridge knows no colors for them; read as gray and BGR, OpenCV's convention
 
 
 def image_to_rgb(msg: Any) -> np.ndarray:
-    """RGB image (H, W, 3) uint8 of a sensor_msgs Image or CompressedImage.
+    """Return the RGB image (H, W, 3) uint8 of a sensor_msgs Image or CompressedImage.
 
     Raises:
-        DataError: unknown encoding, size that does not fit the data, or compressed data that does not decode.
+        DataError: unknown encoding, data of the wrong size, or compressed data that does not decode.
     """
     if not hasattr(msg, "encoding"):
         return _decompress(msg)
@@ -32,7 +32,7 @@ def image_to_rgb(msg: Any) -> np.ndarray:
 
 
 def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Centre crop to the wanted aspect, then area resampling: (H, W, 3) -> (height, width, 3), contiguous."""
+    """Center-crop to the target aspect, then resample by area: (H, W, 3) -> (height, width, 3), contiguous."""
     import cv2
 
     rows, cols = image.shape[:2]
@@ -46,7 +46,7 @@ def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def _decompress(msg: Any) -> np.ndarray:
-    """By OpenCV, as cv_bridge does it, but in color whatever was compressed."""
+    """Decode with OpenCV as cv_bridge does, always to color."""
     import cv2
 
     image = cv2.imdecode(np.frombuffer(msg.data, np.uint8), cv2.IMREAD_COLOR) if len(msg.data) else None
@@ -56,7 +56,7 @@ def _decompress(msg: Any) -> np.ndarray:
 
 
 def _pixels(msg: Any, channels: int) -> np.ndarray:
-    """A view (height, width, channels) of the message's bytes, without what pads its rows."""
+    """Return a view (height, width, channels) of the message's bytes without row padding."""
     height, width, step = int(msg.height), int(msg.width), int(msg.step)
     data = np.frombuffer(msg.data, np.uint8)
     if height < 1 or width < 1 or step < width * channels or data.size < height * step:
@@ -73,25 +73,25 @@ def _rgb(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
 @cache
 def _cv_bridge() -> Any:
-    """The distribution's converter, None without one. PyPI's package of that name is ROS 1's and not meant."""
+    """Return the distribution's converter, None without one. PyPI's package of that name is ROS 1's and is not used."""
     prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
     marker = Path("share", "ament_index", "resource_index", "packages", "cv_bridge")
     if not any(prefix and (Path(prefix) / marker).exists() for prefix in prefixes):
         return None
     try:
         from cv_bridge import CvBridge
-    except ImportError:  # of another Python than this one
+    except ImportError:  # built for another Python
         return None
     return CvBridge()
 
 
 def _is_of_rclpy(msg: Any) -> bool:
-    """Whether cv_bridge takes the message: a bag's are of other classes."""
+    """Return whether cv_bridge takes the message: messages from bags have other classes."""
     return type(msg).__module__.startswith("sensor_msgs.")
 
 
 def _tight(msg: Any, pixels: np.ndarray) -> Any:
-    """The message with rows as long as its pixels: cv_bridge reads padding only of whole pixels."""
+    """Return the message without row padding: cv_bridge only supports padding by whole pixels."""
     step = pixels.shape[1] * pixels.shape[2]
     if int(msg.step) == step:
         return msg
@@ -105,5 +105,5 @@ def _tight(msg: Any, pixels: np.ndarray) -> Any:
 def _by_bridge(bridge: Any, msg: Any) -> np.ndarray:
     try:
         return np.asarray(bridge.imgmsg_to_cv2(msg, "rgb8"))
-    except Exception as error:  # cv_bridge's own, or of whatever library it calls
+    except Exception as error:  # cv_bridge's own, or one of a library that it calls
         raise DataError(f"cv_bridge cannot read {msg.width}x{msg.height} '{msg.encoding}': {error}") from None

@@ -1,4 +1,4 @@
-"""Decoding of ROS messages into arrays, duck-typed: rclpy's and rosbags' messages go through the same lines."""
+"""Decode ROS messages into arrays. Duck-typed: messages of rclpy and rosbags take the same path."""
 
 from typing import Any
 
@@ -10,16 +10,16 @@ from lossless_ros.observation.images import fit, image_to_rgb
 
 Sample = tuple[np.ndarray, ...]  # one array per use of the stream: an image, or parts of the proprioception
 
-_LARGEST = 1e6  # rad or m: finite in double precision is not enough, policies take single
+_LARGEST = 1e6  # rad or m: policies compute in single precision
 
 
 def stamp_ns(msg: Any) -> int:
-    """Header stamp [ns]."""
+    """Return the header stamp [ns]."""
     return int(msg.header.stamp.sec) * 1_000_000_000 + int(msg.header.stamp.nanosec)
 
 
 def joint_positions(msg: Any, names: tuple[str, ...]) -> np.ndarray:
-    """Positions [rad] of the named joints (n,), in that order, from a JointState.
+    """Return the positions [rad] of the named joints (n,), in that order, from a JointState.
 
     Raises:
         DataError: a joint is missing or not finite.
@@ -30,22 +30,22 @@ def joint_positions(msg: Any, names: tuple[str, ...]) -> np.ndarray:
         raise DataError(f"joint_states has no position of {', '.join(missing)}; it has {', '.join(msg.name)}")
     values = np.array([msg.position[index[n]] for n in names], np.float64)
     if not (np.abs(values) < _LARGEST).all():
-        raise DataError("joint_states has a position that is not finite, or no sensible number")
+        raise DataError("joint_states has a position that is not finite or out of range")
     return values
 
 
 def pose_vector(msg: Any) -> np.ndarray:
-    """Position [m] and the first two columns of the rotation matrix (9,) of a PoseStamped.
+    """Return position [m] and the first two columns of the rotation matrix (9,) of a PoseStamped.
 
     Raises:
-        DataError: not finite, or the quaternion is not a rotation.
+        DataError: a value is not finite, or the quaternion is not normalized.
     """
     p, q = msg.pose.position, msg.pose.orientation
     quat = np.array([q.w, q.x, q.y, q.z], np.float64)
     position = np.array([p.x, p.y, p.z], np.float64)
     norm = np.linalg.norm(quat)
     if not (np.abs(position) < _LARGEST).all() or not abs(norm - 1) < 0.01:
-        raise DataError(f"tcp_pose is no pose: position {position.tolist()}, quaternion norm {norm:.3g}")
+        raise DataError(f"tcp_pose is not a valid pose: position {position.tolist()}, quaternion norm {norm:.3g}")
     w, x, y, z = quat / norm
     first = [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)]
     second = [2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)]
@@ -53,7 +53,7 @@ def pose_vector(msg: Any) -> np.ndarray:
 
 
 def decode(contract: Contract, robot: Robot, stream: str, msg: Any) -> Sample:
-    """What the contract takes from a stream's message: ((height, width, 3) uint8,) or parts of the proprioception.
+    """Return what the contract uses of a stream's message: ((height, width, 3) uint8,) or parts of the proprioception.
 
     Raises:
         DataError: the message cannot be used.

@@ -1,4 +1,4 @@
-"""Whether a recording's streams came as the contract wants them: often enough, without gaps, in one run."""
+"""Check a recording's streams against the contract: rate, gaps, one continuous run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from lossless_ros.contract import Contract
 
-_SLOW = 1.25  # a stream's usual interval may be this many periods: clocks and exposure times vary
+_SLOW = 1.25  # a stream's median interval may be this many periods: clocks and exposure times vary
 
 
 def timing_fault(contract: Contract, stamps: Mapping[str, Sequence[int]]) -> str | None:
-    """What is wrong with the header stamps [ns] of the messages of each topic, None if nothing is.
+    """Return what is wrong with the header stamps [ns] of each topic's messages, None if nothing is.
 
-    A stream that is quicker than the contract's rate is thinned, and single lost messages only leave out their frame.
+    Faster streams are fine (they are thinned later), and so are single lost messages (their frame is left out).
     """
     for topic, values in stamps.items():
         if len(values) < 2:
@@ -21,10 +21,10 @@ def timing_fault(contract: Contract, stamps: Mapping[str, Sequence[int]]) -> str
         if intervals.min() < -contract.max_age_s:
             at = int(intervals.argmin())
             return f"{topic} goes back in time by {-intervals[at]:.2f} s after {(values[at] - begin) / 1e9:.2f} s"
-        usual = float(np.median(intervals))
-        if usual > _SLOW / contract.rate_hz:
+        median = float(np.median(intervals))
+        if median > _SLOW / contract.rate_hz:
             return (
-                f"{topic} comes at {1 / usual:.1f} Hz, contract '{contract.name}' wants {contract.rate_hz:g} Hz; "
+                f"{topic} has {1 / median:.1f} Hz, contract '{contract.name}' needs {contract.rate_hz:g} Hz; "
                 "use a contract with this rate"
             )
         at = int(intervals.argmax())

@@ -1,4 +1,4 @@
-"""Indices into a compiled model, looked up once."""
+"""Indices into the arrays of a compiled model, looked up once."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ from lossless_sim.scene import names
 
 
 @dataclass(frozen=True)
-class Ids:
-    """Where the parts of the cell are in the arrays of a MuJoCo model and its data.
+class ModelIndices:
+    """Positions of the cell's parts in the arrays of a MuJoCo model and its data.
 
     Attributes:
-        arm_qpos, arm_dof, arm_ctrl, arm_act: of the seven joints, each (7,).
-        finger_qpos, finger_ctrl: of the gripper.
-        wrist, pinch: site numbers.
-        robot_bodies: all bodies of arm, wrist sensor and gripper.
-        torque: addresses in sensordata of the z components of the joint torque sensors (7,).
-        force_xyz, torque_xyz: slices of sensordata of the wrist's force and torque.
-        objects: body numbers of red, green, blue (3,).
+        arm_qpos, arm_dof, arm_ctrl, arm_act: of the arm's joints, each (7,).
+        finger_qpos, finger_dof, finger_ctrl: of the gripper.
+        wrist, pinch: sites of the wrist and of the TCP between the finger pads.
+        robot_bodies: bodies of arm, wrist sensor and gripper.
+        torque: z components of the joint torque sensors in sensordata (7,).
+        force_xyz, torque_xyz: force and torque of the wrist sensor in sensordata.
+        objects: bodies of red, green, blue (3,).
         object_qpos, object_dof: first addresses of their free joints (3,).
-        object_geoms: colliding geom numbers (3,).
-        fingertips: geom numbers of the two finger pads (2,).
-        robot_geoms: boolean mask over geoms that belong to the robot.
-        table: geom number of the ground plane under the basket.
+        object_geoms: their collision geoms (3,).
+        fingertips: geoms of the two finger pads (2,).
+        robot_geoms: mask (ngeom,) of the robot's geoms.
+        table: geom of the ground plane under the basket.
     """
 
     arm_qpos: np.ndarray
@@ -49,13 +49,13 @@ class Ids:
     table: int
 
     @classmethod
-    def of(cls, model: mujoco.MjModel) -> "Ids":
-        """Look the parts up in a model of `lossless_sim.scene`."""
+    def of(cls, model: mujoco.MjModel) -> "ModelIndices":
+        """Look up the indices in a model of `lossless_sim.scene`."""
         arm = [model.joint(name) for name in names.ARM_JOINTS]
         actuators = [model.actuator(name) for name in names.ARM_ACTUATORS]
         bodies = [model.body(i).name for i in range(model.nbody)]
         in_robot = np.array([name.startswith(names.ROBOT) for name in bodies])
-        objects = [model.joint(names.object_body(colour)) for colour in names.COLOURS]
+        objects = [model.joint(names.object_body(color)) for color in names.COLORS]
         force = model.sensor(names.FORCE_SENSOR).adr[0]
         torque = model.sensor(names.TORQUE_SENSOR).adr[0]
         return cls(
@@ -72,10 +72,10 @@ class Ids:
             torque=np.array([model.sensor(name).adr[0] + 2 for name in names.TORQUE_SENSORS]),
             force_xyz=slice(force, force + 3),
             torque_xyz=slice(torque, torque + 3),
-            objects=np.array([model.body(names.object_body(colour)).id for colour in names.COLOURS]),
+            objects=np.array([model.body(names.object_body(color)).id for color in names.COLORS]),
             object_qpos=np.array([joint.qposadr[0] for joint in objects]),
             object_dof=np.array([joint.dofadr[0] for joint in objects]),
-            object_geoms=np.array([model.geom(names.object_body(colour)).id for colour in names.COLOURS]),
+            object_geoms=np.array([model.geom(names.object_body(color)).id for color in names.COLORS]),
             fingertips=np.array([model.geom(name).id for name in names.FINGERTIPS]),
             robot_geoms=in_robot[model.geom_bodyid],
             table=int(model.geom(names.TABLE).id),
