@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from lossless_ros.models.adapters import Adapters, count, default_rank
+from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family
-from lossless_ros.models.weights import create
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.config import load_training_config
 
 NAMES = ("vit_base_patch16_224", "resnet50", "dm_nfnet_f0", "tf_efficientnet_lite0")
@@ -26,14 +26,14 @@ def measure(name: str) -> dict[str, Any]:
     """Sizes of one backbone and of its adapters with the default settings."""
     kernel = load_training_config("default").kernel
     with torch.device("meta"):
-        model = create(name)
+        model = create_model(name)
         backbone = Backbone(name, find_family(name, model), model, "none")
-        rank = default_rank(backbone.sites, kernel, backbone.parameters)
-        sizes = {p: count(Adapters(backbone.sites, (p,), rank, kernel)) for p in ("bottom", "middle")}
+        rank = default_bottleneck_dim(backbone.sites, kernel, backbone.num_parameters)
+        sizes = {p: count_parameters(Adapters(backbone.sites, (p,), rank, kernel)) for p in ("bottom", "middle")}
     share = sum(sizes.values()) / backbone.parameters
     return {
         "backbone": name,
-        "parameters": backbone.parameters,
+        "parameters": backbone.num_parameters,
         "sites": len(backbone.sites),
         "rank": rank,
         **sizes,

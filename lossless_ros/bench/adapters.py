@@ -16,11 +16,11 @@ from torch import Tensor
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapter_set import AdapterSet
-from lossless_ros.models.adapters import Adapters, count, default_rank
-from lossless_ros.models.backbones import REGISTRY, Backbone, check_pieces, find_entry, load_backbone
+from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
+from lossless_ros.models.backbones import REGISTRY, Backbone, check_segments, find_entry, load_backbone
 from lossless_ros.models.families import find_family
 from lossless_ros.models.network_config import RANDOM
-from lossless_ros.models.weights import create
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import load_hyperparameters
 from lossless_ros.training.threads import limited_threads
 
@@ -84,10 +84,10 @@ def load_with_any_weights(name: str) -> Backbone:
     find_entry(name)
     with contextlib.suppress(LosslessError):
         return load_backbone(name)
-    model = create(name)
+    model = create_model(name)
     backbone = Backbone(name, find_family(name, model), model, RANDOM)
     if name not in REGISTRY:
-        check_pieces(backbone)
+        check_segments(backbone)
     return backbone
 
 
@@ -98,7 +98,7 @@ def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
     tasks = AdapterSet(backbone, {f"task{i}": adapters for i in range(TASKS)})
     shared = {
         "image_size": size,
-        "adapter_share": count(adapters) / backbone.parameters,
+        "adapter_share": count_parameters(adapters) / backbone.num_parameters,
         **_compare_tasks(backbone, tasks, size, rounds),
         **_compare_memory(backbone, adapters, tasks),
     }
@@ -163,7 +163,7 @@ def _compare_memory(backbone: Backbone, adapters: Adapters, tasks: AdapterSet) -
 def _synthetic_adapters(backbone: Backbone) -> Adapters:
     """Return adapters of the default size with random parameters, which are not the identity."""
     kernel_size = load_hyperparameters("default").kernel_size
-    bottleneck_dim = default_rank(backbone.sites, kernel_size, backbone.parameters)
+    bottleneck_dim = default_bottleneck_dim(backbone.sites, kernel_size, backbone.num_parameters)
     adapters = Adapters(backbone.sites, ("bottom", "middle"), bottleneck_dim, kernel_size)
     adapters.to(backbone.device).requires_grad_(False)
     for parameter in adapters.parameters():

@@ -20,9 +20,9 @@ from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.adapters import count
+from lossless_ros.models.adapters import count_parameters
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
-from lossless_ros.models.policy import find_device
 from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.determinism import deterministic
 from lossless_ros.training.distributed import ProcessGroup
@@ -101,7 +101,7 @@ def bench_training(
         data = Dataset([_synthetic_episode(contract, folder)])
         trainers = {name: _make_trainer(mode, config, contract, backbone, data, group) for name, mode in _MODES.items()}
         step_ms = _fastest_step_ms(trainers, rounds, on_progress)
-    trained = {name: count(trainer.network) for name, trainer in trainers.items()}
+    trained = {name: count_parameters(trainer.network) for name, trainer in trainers.items()}
     return {
         "adapters_over_full": step_ms["adapters"] / step_ms["full"],
         "memory_adapters_over_full": trained["adapters"] / trained["full"],

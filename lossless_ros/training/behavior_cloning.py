@@ -15,13 +15,13 @@ from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import temporary_path
-from lossless_ros.models.adapters import count
+from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
-from lossless_ros.models.out_of_memory import enough_memory
-from lossless_ros.models.policy import find_device
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.provenance import versions
 from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.checkpoint import RunIdentity, checkpoint_path, read_checkpoint
@@ -241,7 +241,7 @@ def _make_trainer(job: _Job, data: TrainingData, group: ProcessGroup, started: f
     network.fit_statistics(data.training.proprioception)
     if job.init:
         network.load(job.init.tensors)
-    with enough_memory(f"on {group.device}", "try a smaller backbone"):
+    with explain_out_of_memory(f"on {group.device}", "try a smaller backbone"):
         job.backbone.to(group.device)
         network.to(group.device)
         return Trainer(job.hyperparameters, job.contract, job.backbone, network, data, group, started)
@@ -286,12 +286,12 @@ def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
 
 def _count_parameters(network: Network, backbone: Backbone) -> dict[str, int]:
     return {
-        "backbone": backbone.parameters,
-        "trained": count(network),
-        "adapters": count(network.adapters),
-        "top": count(network.top),
-        "own_backbone": count(network.trainable_backbone) if network.trainable_backbone else 0,
-        "head": count(network.head) + count(network.norm),
+        "backbone": backbone.num_parameters,
+        "trained": count_parameters(network),
+        "adapters": count_parameters(network.adapters),
+        "top": count_parameters(network.top),
+        "own_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
+        "head": count_parameters(network.head) + count_parameters(network.norm),
     }
 
 

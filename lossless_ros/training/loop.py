@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.out_of_memory import enough_memory
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.training.checkpoint import RunIdentity, checkpoint_path, write_checkpoint
 from lossless_ros.training.loggers import RunLogger
 from lossless_ros.training.trainer import NotFiniteError, Trainer
@@ -39,7 +39,7 @@ class TrainingLoop:
         trainer = self._trainer
         next_validation = self._count_due() + 1
         if trainer.step == 0:
-            with enough_memory("before the first step", "try a smaller batch_size"):
+            with explain_out_of_memory("before the first step", "try a smaller batch_size"):
                 self._validate()
         while trainer.step == 0 or trainer.progress < 1:
             self._train_step()
@@ -60,7 +60,7 @@ class TrainingLoop:
         trainer = self._trainer
         advice = f"{self._kept()}; try a smaller batch_size or gradient_checkpointing: true"
         try:
-            with enough_memory(f"in step {trainer.step}", advice):
+            with explain_out_of_memory(f"in step {trainer.step}", advice):
                 value = trainer.train_step()
         except NotFiniteError:
             raise LosslessError(

@@ -70,7 +70,7 @@ class Trainer:
         self._validated_at = 0.0  # end of the last validation, in seconds of the run
         self._feature_steps = _count_feature_steps(config, network)
         self._phase_step, self._phase_progress = 0, 0.0  # start of the phase on images
-        network.checkpointing = config.gradient_checkpointing
+        network.gradient_checkpointing = config.gradient_checkpointing
         self._ema: Any = None
         if config.ema_decay:
             self._ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
@@ -202,7 +202,7 @@ class Trainer:
         if local is not None:
             actions, known = actions[local], known[local]
         return loss(
-            self.network.steps(outputs),
+            self.network.per_step(outputs),
             self._batches.tensor(actions),
             self._batches.tensor(known),
             count,

@@ -291,7 +291,7 @@ def test_rescan_takes_what_is_new_and_tells_what_is_damaged(running: Any, make_b
     first = len(robot.commands)
     answer = robot.call("inference_node/rescan", Trigger, Trigger.Request())
     assert answer.success and answer.message.startswith(f"new: {TASK}6; ")
-    assert "half.safetensors is no bundle" in answer.message
+    assert "half.safetensors is not a bundle" in answer.message
     assert robot.set_parameter("task", f"{TASK}6").successful and robot.set_parameter("task", f"{TASK}1").successful
     world.wait_until(lambda: len(robot.commands) > first + 10 and robot.moving)
 
@@ -366,4 +366,4 @@ def test_damaged_bundle_is_refused_at_configure(world: Any, bundle: Path, tmp_pa
     half.write_bytes(bundle.read_bytes()[:-100])
     process = world.start("inference_node", bundles=half, autostart=True)
     _, errors = process.communicate(timeout=120)
-    assert process.returncode == 2 and "half.safetensors is no bundle" in errors
+    assert process.returncode == 2 and "half.safetensors is not a bundle" in errors

@@ -122,7 +122,7 @@ def stamps_of_a_second(contract, **changes):
         ([50 * i for i in range(20) if i != 7], None),  # one lost message
         ([10 * i for i in range(100)], None),  # faster than the contract
         ([50 * i for i in range(20) if not 5 < i < 11], "/tcp_pose is silent for 0.30 s after 0.25 s, .* allows 0.2 s"),
-        ([100 * i for i in range(10)], "/tcp_pose comes at 10.0 Hz, contract 'rgb_stacking' wants 20 Hz"),
+        ([100 * i for i in range(10)], "/tcp_pose has 10.0 Hz, contract 'rgb_stacking' needs 20 Hz"),
         ([*range(0, 500, 50), *range(0, 500, 50)], "/tcp_pose goes back in time by 0.45 s after 0.45 s"),
     ],
 )
@@ -140,7 +140,7 @@ def test_recording_with_a_gap_is_refused_by_name(contract, tmp_path):
 def test_recording_at_another_rate_is_refused_or_subsampled_to_the_contract(contract, tmp_path):
     path = record_episode(tmp_path / "fast", contract, 3)
     wanted = dataclasses.replace(contract, rate_hz=40.0, max_age_s=0.1)
-    with pytest.raises(LosslessError, match="fast: /basket_front_left/image_raw comes at 20.0 Hz, .* wants 40 Hz"):
+    with pytest.raises(LosslessError, match="fast: /basket_front_left/image_raw has 20.0 Hz, .* needs 40 Hz"):
         decode_episodes([path], wanted)
     assert len(decode_episodes([path], dataclasses.replace(contract, rate_hz=10.0))[0]) == EPISODE_STEPS // 2
 

@@ -75,7 +75,7 @@ def test_recomputed_activations_give_the_same_gradient(contract, hyperparameters
     network = Network(network_config(hyperparameters, mode, backbone), backbone, contract).train()
     images, proprio = torch.rand(4, 3, IMAGE_SIZE, IMAGE_SIZE), torch.rand(2, contract.proprioception_dim)
     gradients = []
-    for network.checkpointing in (False, True):
+    for network.gradient_checkpointing in (False, True):
         network.zero_grad()
         network(backbone, images, proprio).square().sum().backward()
         gradients.append([p.grad.clone() for p in network.parameters()])

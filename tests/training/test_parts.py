@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from lossless_ros.models.action_head import components, negative_log_likelihood, select_mode, width
+from lossless_ros.models.action_head import components, negative_log_likelihood, output_dim, select_mode
 from lossless_ros.models.temporal_ensemble import DECAY, TemporalEnsemble
 from lossless_ros.training import sampler
 from lossless_ros.training.augment import BatchRng, augment, color_jitter, random_shift
@@ -103,7 +103,7 @@ def test_steps_after_the_end_of_an_episode_do_not_count(contract):
 
 def test_mixture_has_the_likelihood_of_torch_and_its_most_likely_mode_is_selected():
     torch.manual_seed(0)
-    outputs, velocities = torch.randn(4, 2, width(5, 3)), torch.randn(4, 2, 4)
+    outputs, velocities = torch.randn(4, 2, output_dim(5, 3)), torch.randn(4, 2, 4)
     logits, means, log_std = components(outputs, 5, 3)
     normals = Independent(Normal(means, log_std.exp()), 1)
     expected = -MixtureSameFamily(Categorical(logits=logits), normals).log_prob(velocities) / 4

@@ -1,5 +1,6 @@
 """What a configured inference node consists of: streams, policies, guarded commands, watchdog, diagnostics."""
 
+import dataclasses
 import threading
 import time
 from pathlib import Path
@@ -12,7 +13,13 @@ from rclpy.node import Node
 from lossless_ros.contract import load_robot
 from lossless_ros.control.inference_worker import InferenceWorker
 from lossless_ros.control.safety import Guard
-from lossless_ros.models.policy_library import choose_task, find_bundles, load_new_policies, load_policies
+from lossless_ros.models.policy_library import (
+    RuntimeConfig,
+    choose_task,
+    find_bundles,
+    load_new_policies,
+    load_policies,
+)
 from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.debug_image import DebugImage
 from lossless_ros.nodes.inference.diagnostics import Latencies, diagnostic_array
@@ -32,9 +39,9 @@ class PolicyRunner:
         self.task = choose_task(parameters["task"], found)
         robot = load_robot(parameters["robot"])
         begin = time.monotonic()
-        self.policies = load_policies(
-            found, *(parameters[name] for name in ("device", "threads", "runtime", "precision"))
-        )
+        runtime = {field.name: parameters[field.name] for field in dataclasses.fields(RuntimeConfig)}
+        self._runtime = RuntimeConfig(**runtime)
+        self.policies = load_policies(found, self._runtime)
         self.contract = contract_of(parameters, self._policy.contract)
         node.get_logger().info(f"{len(found)} bundle(s) loaded and warmed up in {time.monotonic() - begin:.1f} s")
         self._node, self._parameters = node, parameters
@@ -107,8 +114,7 @@ class PolicyRunner:
         Raises:
             LosslessError: there is no folder.
         """
-        how = (self._parameters[name] for name in ("device", "runtime", "precision"))
-        new, faults = load_new_policies(self._parameters["bundles"], self.policies, *how)
+        new, faults = load_new_policies(self._parameters["bundles"], self.policies, self._runtime)
         self.policies = {**self.policies, **new}
         said = "; ".join([f"new: {', '.join(sorted(new)) or 'none'}", *faults])
         logger = self._node.get_logger()
