@@ -9,7 +9,6 @@ ablations_curves.csv and ablations.json into the folder. The same command resume
 
 import argparse
 import dataclasses
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -70,9 +69,7 @@ RECIPES = {
     ),
     "triplet5_dagger": Recipe("adapters", LENIENT, {**FINE_TUNING, **TWO_THREADS}, "triplet5_randomized", 5),
     # stored results of these two are from an earlier version of the expert `reactive`
-    "reactive": Recipe(
-        "adapters", REACTIVE, {**SMALL_SHIFT, "steps": 5000, "warmup_steps": 50}, "triplet5_randomized"
-    ),
+    "reactive": Recipe("adapters", REACTIVE, {**SMALL_SHIFT, "steps": 5000, "warmup_steps": 50}, "triplet5_randomized"),
     "reactive_dagger": Recipe("adapters", REACTIVE, {**SMALL_SHIFT, **FINE_TUNING, "steps": 1500}, "reactive", 1, 60),
     "adapters_seed0": Recipe("adapters", REACTIVE, config="stacking"),
     "adapters_seed1": Recipe("adapters", REACTIVE, {"seed": 1}, config="stacking"),
@@ -90,10 +87,10 @@ class Ablations:
 
     def run(self, name: str) -> None:
         """Train and evaluate a recipe as far as that is missing, and add it to the summary."""
-        if not self.work.missing(TABLE, recipe=name):
+        if not self.work.missing(TABLE, {"recipe": name}):
             return
-        self.work.store_curve(CURVES, self.training(name), recipe=name)
-        self.work.evaluate(TABLE, name, RECIPES[name].data.task, DOMAIN, recipe=name)
+        self.work.store_curve(CURVES, {"recipe": name}, self.training(name))
+        self.work.evaluate(TABLE, {"recipe": name}, name, RECIPES[name].data.task, DOMAIN)
         self.write(name)
 
     def training(self, name: str) -> dict[str, Any]:
@@ -105,7 +102,7 @@ class Ablations:
         return self.work.training(name, lambda: make(name))
 
     def expert_close_rate(self, name: str) -> dict[str, float]:
-        """Return the share of frames in which the expert closes the gripper: in the demonstrations and in each round."""
+        """Return the share of frames in which the expert closes the gripper: of demonstrations and of each round."""
         recipe, contract = RECIPES[name], load_contract("rgb_stacking")
         folders = {"demonstrations": self.work.bags(recipe.data)}
         for number in range(1, recipe.rounds + 1):
@@ -121,22 +118,27 @@ class Ablations:
     def write(self, name: str) -> None:
         """Add one recipe to the summary; recipes that are in it already stay."""
         path = self.work.folder / f"{TABLE}.json"
-        document = read_summary(path)
-        recipes = _with_all_hyperparameters(document)
-        recipe = RECIPES[name]
-        recipes[name] = {
+        document = read_summary(path) or {
+            "backbone": BACKBONE,
+            "domain": DOMAIN,
+            "hyperparameters": dataclasses.asdict(load_hyperparameters("stacking")),
+            "recipes": {},
+        }
+        recipe, shared = RECIPES[name], document["hyperparameters"]
+        config = read_bundle(self.work.bundle(name)).provenance["config"]  # of the last training
+        summary = {
             "task": recipe.data.task,
             "mode": recipe.mode,
             **({"init_from": recipe.init_from} if recipe.init_from else {}),
             "demonstrations": recipe.data.summary(),
-            "hyperparameters": read_bundle(self.work.bundle(name)).provenance["config"],  # of the last training
+            "hyperparameters": {key: value for key, value in config.items() if value != shared[key]},
             "expert_close_rate": self.expert_close_rate(name),
             "training": training_summary(self.training(name)),
             "result": totals(select(read_rows(self.work.folder / f"{TABLE}.csv"), recipe=name)),
             "versions": versions(),
         }
-        shared, recipes = _factor_out({name: recipes[name] for name in RECIPES if name in recipes})
-        document = {"backbone": BACKBONE, "domain": DOMAIN, "steps": 400, "hyperparameters": shared, "recipes": recipes}
+        recipes = document["recipes"] | {name: summary}
+        document["recipes"] = {name: recipes[name] for name in RECIPES if name in recipes}
         write_summary(path, document, ("recipes",))
 
     def _train(self, name: str) -> dict[str, Any]:
@@ -176,30 +178,6 @@ class Ablations:
 
     def _rounds(self, name: str) -> Path:
         return self.work.folder / f"rounds_{name}"
-
-
-def _with_all_hyperparameters(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the recipes of a summary, each with all of its hyperparameters."""
-    shared = document.get("hyperparameters", {})
-    return {
-        name: {**recipe, "hyperparameters": {**shared, **recipe["hyperparameters"]}}
-        for name, recipe in document.get("recipes", {}).items()
-    }
-
-
-def _factor_out(recipes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the most frequent value of each hyperparameter, and the recipes with only what differs from it."""
-    settings = [recipe["hyperparameters"] for recipe in recipes.values()]
-    names = sorted({name for values in settings for name in values})
-    shared = {}
-    for name in names:
-        frequent = Counter(repr(values.get(name)) for values in settings).most_common(1)[0][0]
-        shared[name] = next(values.get(name) for values in settings if repr(values.get(name)) == frequent)
-    short = {
-        recipe: {**part, "hyperparameters": {k: v for k, v in part["hyperparameters"].items() if v != shared[k]}}
-        for recipe, part in recipes.items()
-    }
-    return shared, short
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Append rows to a CSV file in one write, so that processes may share it. A new file begins with the column names."""
+    """Append rows to a CSV file, with the column names if it is new. One write, so that processes can share the file."""
     if not rows:
         return
     columns = list(rows[0])

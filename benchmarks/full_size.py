@@ -1,8 +1,8 @@
-"""The lossless proof on the paper's backbones at full size: from weights in a file to a bundle that is verified.
+"""Does the lossless proof hold for the paper's backbones at full size? From a weights file to a verified bundle.
 
-    python benchmarks/full_size.py [--json benchmarks/full_size.json]
+    python -m benchmarks.full_size [--json full_size.json]
 
-The proof is about every bit of whatever weights there are, so random ones (seeded) serve where there are no others.
+The proof compares every bit of whatever weights there are, so seeded random weights are enough.
 """
 
 import argparse
@@ -28,7 +28,7 @@ NAMES = ("vit_base_patch16_224", "dm_nfnet_f0", "resnet50", "tf_efficientnet_lit
 
 
 def prove(name: str, folder: Path) -> dict[str, Any]:
-    """Identity at the start, then the proof of an adapted policy's bundle."""
+    """Check the identity at the start, then verify the bundle of an adapted policy."""
     torch.manual_seed(0)
     weights = folder / f"{name}.safetensors"
     save_file(create(name).state_dict(), weights)
@@ -39,7 +39,7 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
     images = torch.rand(2, 3, sizes.image_size, sizes.image_size)
     with torch.inference_mode():
         starts_as_identity = torch.equal(backbone.features(images, network.adapters), backbone.features(images))
-    with torch.no_grad():  # as if trained: adapters that do something
+    with torch.no_grad():  # as if trained: adapters that change the features
         for parameter in network.adapters.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     path = folder / f"{name}.bundle.safetensors"

@@ -1,4 +1,4 @@
-"""Do adapters come close to full fine-tuning, and frozen features not? One triplet, the same small budget for all modes.
+"""Do adapters come close to full fine-tuning, and frozen features not? One triplet, one small budget for all modes.
 
     python -m benchmarks.mode_comparison --folder work --seeds 0 1
 
@@ -52,11 +52,10 @@ class ModeComparison:
         modes = (*MODES, DAGGER) if self.dagger.rounds else MODES
         for mode in modes:
             if any(self._missing(mode, seed)):
-                self.work.store_curve(CURVES, self.training(mode, seed), mode=mode, training_seed=seed)
+                self.work.store_curve(CURVES, {"mode": mode, "training_seed": seed}, self.training(mode, seed))
         for mode in modes:
             for domain in self._missing(mode, seed):
-                labels = {"mode": mode, "training_seed": seed, "domain": domain}
-                self.work.evaluate(TABLE, f"{mode}_{seed}", TASK, **labels)
+                self.work.evaluate(TABLE, _labels(mode, seed, domain), f"{mode}_{seed}", TASK, domain)
             self.write()
 
     def training(self, mode: str, seed: int) -> dict[str, Any]:
@@ -87,9 +86,7 @@ class ModeComparison:
 
     def _missing(self, mode: str, seed: int) -> list[str]:
         """Return the domains in which episodes are missing."""
-        return [
-            domain for domain in DOMAINS if self.work.missing(TABLE, mode=mode, training_seed=seed, domain=domain)
-        ]
+        return [domain for domain in DOMAINS if self.work.missing(TABLE, _labels(mode, seed, domain))]
 
     def _train(self, mode: str, seed: int) -> dict[str, Any]:
         out = self.work.bundle(f"{mode}_{seed}")
@@ -123,6 +120,10 @@ class ModeComparison:
         )
 
 
+def _labels(mode: str, seed: int, domain: str) -> dict[str, object]:
+    return {"mode": mode, "training_seed": seed, "domain": domain}
+
+
 def _mode_and_seed(name: str) -> tuple[str, int]:
     mode, _, seed = name.rpartition("_")
     return mode, int(seed)
@@ -140,7 +141,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="of DAgger on the adapters; 0: none")
     parser.add_argument("--round-episodes", type=int, default=16)
     parser.add_argument("--round-demonstrations", type=int, default=80, help="that each round trains on again")
-    parser.add_argument("--round-config", default=str(HERE / "mode_comparison_round.yaml"), help="its training settings")
+    parser.add_argument(
+        "--round-config", default=str(HERE / "mode_comparison_round.yaml"), help="its training settings"
+    )
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     comparison = ModeComparison(

@@ -78,14 +78,14 @@ class Workspace:
             write_atomically(path, json.dumps(make()).encode())
         return dict(json.loads(path.read_text()))
 
-    def missing(self, table: str, **labels: object) -> list[int]:
+    def missing(self, table: str, labels: dict[str, object]) -> list[int]:
         """Return the seeds without a row with these labels in TABLE.csv."""
         done = {int(row["seed"]) for row in select(read_rows(self.folder / f"{table}.csv"), **labels)}
         return [seed for seed in range(self.episodes) if seed not in done]
 
-    def evaluate(self, table: str, name: str, task: str, domain: str, **labels: object) -> None:
-        """Evaluate NAME.safetensors on the seeds missing in TABLE.csv and append a row per episode, a part at a time."""
-        missing = self.missing(table, **labels)
+    def evaluate(self, table: str, labels: dict[str, object], name: str, task: str, domain: str) -> None:
+        """Evaluate NAME.safetensors on the seeds that have no row with these labels in TABLE.csv; append their rows."""
+        missing = self.missing(table, labels)
         for first in range(0, self.episodes, PART):
             seeds = [seed for seed in missing if first <= seed < first + PART]
             if not seeds:
@@ -104,7 +104,7 @@ class Workspace:
             successes = sum(episode["success"] for episode in episodes)
             print(f"{name} in {domain}, seeds {seeds[0]} to {seeds[-1]}: {successes} of {len(episodes)}", flush=True)
 
-    def store_curve(self, table: str, training: dict[str, Any], **labels: object) -> None:
+    def store_curve(self, table: str, labels: dict[str, object], training: dict[str, Any]) -> None:
         """Append the learning curve of a training to TABLE.csv unless it is there."""
         path = self.folder / f"{table}.csv"
         if not select(read_rows(path), **labels):

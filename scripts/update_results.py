@@ -39,29 +39,28 @@ def fill(text: str) -> str:
     return filled
 
 
-def pages() -> list[Path]:
-    """Return the pages that may have tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-
-
 def main() -> int:
     """Update or check all pages; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is out of date")
-    check = parser.parse_args().check
-    stale = 0
-    for page in pages():
-        text = page.read_text()
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder of README.md and docs/")
+    options = parser.parse_args()
+    stale = False
+    for page in (options.root / "README.md", *sorted((options.root / "docs").rglob("*.md"))):
+        name, text = page.relative_to(options.root), page.read_text()
         try:
             current = fill(text)
         except ValueError as error:
-            parser.error(f"{page.relative_to(ROOT)}: {error}")
-        if current != text:
-            stale += 1
-            print(f"{page.relative_to(ROOT)}: {'out of date; run scripts/update_results.py' if check else 'updated'}")
-            if not check:
-                page.write_text(current)
-    return int(check and stale > 0)
+            parser.error(f"{name}: {error}")
+        if current == text:
+            continue
+        stale = True
+        if options.check:
+            print(f"{name}: out of date; run scripts/update_results.py")
+        else:
+            page.write_text(current)
+            print(f"{name}: updated")
+    return int(options.check and stale)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,14 @@ def expert_success() -> str:
             counts[0] += int(row["successes"])
             counts[1] += int(row["episodes"])
     cells = [
-        (f"`{expert}`", f"`{domain}`", task, f"{successes} of {n}", f"{100 * successes / n:.1f} %", interval(successes, n))
+        (
+            f"`{expert}`",
+            f"`{domain}`",
+            task,
+            f"{successes} of {n}",
+            f"{100 * successes / n:.1f} %",
+            interval(successes, n),
+        )
         for (expert, domain, task), (successes, n) in groups.items()
     ]
     rates = [groups["scripted", "nominal", f"triplet{i}"] for i in range(1, 6)]

@@ -116,8 +116,12 @@ def ablations_setup() -> str:
     cells = []
     for name, recipe in read_summary(RESULTS / "ablations.json")["recipes"].items():
         data, trainings = recipe["demonstrations"], _trainings(recipe["training"])
-        changed = [f"`{key}: {json.dumps(value)}`" for key, value in recipe["hyperparameters"].items() if key != "steps"]
-        steps = f"{len(trainings)} x {trainings[0]['steps']}" if "rounds" in recipe["training"] else trainings[0]["steps"]
+        changed = [
+            f"`{key}: {json.dumps(value)}`" for key, value in recipe["hyperparameters"].items() if key != "steps"
+        ]
+        steps = (
+            f"{len(trainings)} x {trainings[0]['steps']}" if "rounds" in recipe["training"] else trainings[0]["steps"]
+        )
         cells.append(
             (
                 f"`{name}`",
@@ -129,7 +133,9 @@ def ablations_setup() -> str:
                 f"{sum(training['seconds'] for training in trainings) / 60:.0f} min",
             )
         )
-    return markdown(("recipe", "mode", "demonstrations", "initialized from", "steps", "settings", "training time"), cells)
+    return markdown(
+        ("recipe", "mode", "demonstrations", "initialized from", "steps", "settings", "training time"), cells
+    )
 
 
 def ablations_pairs() -> str:

@@ -47,7 +47,14 @@ def latency() -> str:
         for row in read_summary(RESULTS / f"{file}.json")["rows"]:
             cells.append((f"`{row['backbone']}`", device, row["runtime"], "yes", *_times(row)))
             cells.append((f"`{row['backbone']}`", device, row["runtime"], "no", *_times(row["bare"])))
-    columns = ("backbone", "device", "runtime", "adapters", "policy p50 / p99 / max", "camera to command p50 / p99 / max")
+    columns = (
+        "backbone",
+        "device",
+        "runtime",
+        "adapters",
+        "policy p50 / p99 / max",
+        "camera to command p50 / p99 / max",
+    )
     return markdown((*columns, "periods", "missed"), cells)
 
 

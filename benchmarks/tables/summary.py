@@ -2,60 +2,45 @@
 
 from benchmarks.common import RESULTS, count_successes, markdown, percent, read_rows, read_summary, select
 
-_LITE0 = "EfficientNet-Lite0"
-
 
 def summary() -> str:
     """Six results in four columns."""
-    rows = (_modes(), _best_policy(), _adapters(), _latency(), _soak(), _simulator())
-    return markdown(("What", "Setup", "n", "Result"), rows)
-
-
-def _recipe(*names: str) -> tuple[int, int]:
-    """Return successes and episodes of recipes taken together."""
-    rows = [row for name in names for row in select(read_rows(RESULTS / "ablations.csv"), recipe=name)]
-    return count_successes(rows), len(rows)
-
-
-def _modes() -> tuple[str, ...]:
-    frozen, adapters, full = _recipe("frozen"), _recipe("adapters_seed0", "adapters_seed1"), _recipe("full")
-    result = f"frozen {percent(*frozen)}, adapters {percent(*adapters)}, full {percent(*full)}"
-    setup = f"{_LITE0}, triplet 5, 400 demonstrations, unseen domain `lab`"
-    return "Stacking success by mode, equal steps", setup, f"{frozen[1]} / {adapters[1]} / {full[1]}", result
-
-
-def _best_policy() -> tuple[str, ...]:
-    successes, n = _recipe("reactive_dagger")
-    return "Best adapter policy", "the same, three trainings and one DAgger round", str(n), percent(successes, n)
-
-
-def _adapters() -> tuple[str, ...]:
-    row = read_summary(RESULTS / "adapters.json")["rows"][0]
-    result = (
-        f"{100 * row['adapter_share']:.1f} % of the parameters, {row['adapted_over_bare']:.2f}x the time; "
-        f"100 tasks in {row['memory_100_tasks_over_bare']:.2f}x the memory"
+    adapters = read_summary(RESULTS / "adapters.json")
+    share = 100 * adapters["rows"][0]["adapter_share"]
+    return markdown(
+        ("What", "Setup", "n", "Result"),
+        (
+            _success(f"Success of adapters ({share:.1f} % of the backbone)", "adapters_seed0", "adapters_seed1"),
+            _success("Success of full fine-tuning", "full"),
+            _success("Success with frozen features", "frozen"),
+            (
+                "Inference time, adapters / backbone",
+                "one CPU thread",
+                adapters["rounds"],
+                f"{adapters['rows'][0]['adapted_over_bare']:.2f}",
+            ),
+            _latency(),
+            _stops(),
+        ),
     )
-    rounds = read_summary(RESULTS / "adapters.json")["rounds"]
-    return "Cost of adapters", f"{_LITE0}, one CPU thread, {row['batch']} images", str(rounds), result
 
 
-def _latency() -> tuple[str, ...]:
+def _success(label: str, *recipes: str) -> tuple[object, ...]:
+    rows = [row for name in recipes for row in select(read_rows(RESULTS / "ablations.csv"), recipe=name)]
+    seeds = "1 training seed" if len(recipes) == 1 else f"{len(recipes)} training seeds"
+    return label, f"triplet 5, `lab`, {seeds}", len(rows), percent(count_successes(rows), len(rows))
+
+
+def _latency() -> tuple[object, ...]:
     run = read_summary(RESULTS / "latency.json")
     times = run["end_to_end_ms"]
-    result = f"p50 {times['p50']:.1f} ms, p99 {times['p99']:.1f} ms"
-    return "Camera to command", f"{_LITE0}, OpenVINO, two CPU cores, {run['rate_hz']:.0f} Hz", str(run["periods"]), result
+    setup = f"OpenVINO, two CPU cores, {run['rate_hz']:.0f} Hz"
+    return "Camera message to command", setup, run["periods"], f"p50 {times['p50']:.1f}, p99 {times['p99']:.1f} ms"
 
 
-def _soak() -> tuple[str, ...]:
+def _stops() -> tuple[object, ...]:
     run = read_summary(RESULTS / "soak.json")
     stops = run["stops"]
     in_time, slowest = stops["expected"] - stops["missed"], stops["after_ms"]["max"]
-    setup = f"{run['minutes']:.0f} min at 20 Hz, a camera fails every 20 s"
-    return "Stop after camera loss", setup, str(stops["expected"]), f"{in_time} in time, at most {slowest:.0f} ms"
-
-
-def _simulator() -> tuple[str, ...]:
-    run = read_summary(RESULTS / "sim.json")
-    speed, ratio = run["steps_per_s_3cameras"], run["times_the_reference"]["steps_per_s_3cameras"]
-    result = f"{speed:.0f} steps/s, {ratio:.1f}x the released environment"
-    return "Simulator speed", "three cameras, one CPU core", str(run["steps"]), result
+    setup = f"{run['minutes']:.0f} min, a camera fails every 20 s"
+    return "Safety stops in time", setup, stops["expected"], f"{in_time}, at most {slowest:.0f} ms"
