@@ -29,7 +29,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Append rows to a CSV file, with the column names if it is new. One write, so that processes can share the file."""
+    """Append rows to a CSV file, after the column names if it is new. One write, so that processes can share it."""
     if not rows:
         return
     columns = list(rows[0])

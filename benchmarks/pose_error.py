@@ -2,9 +2,9 @@
 
     python -m benchmarks.pose_error --folder work
 
-The expert gets the poses of red, green and blue with a horizontal Gaussian error each, constant over an episode. It gets
-the true contacts of its pads. Writes pose_error.csv (a row per episode) and pose_error.json into the folder. The same
-command resumes.
+The expert gets the poses of red, green and blue with a horizontal Gaussian error each, constant over an episode. It
+gets the true contacts of its pads. Writes pose_error.csv (a row per episode) and pose_error.json into the folder. The
+same command resumes.
 """
 
 import argparse

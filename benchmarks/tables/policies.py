@@ -7,7 +7,6 @@ from benchmarks.common import (
     PAIR_COLUMNS,
     RESULTS,
     SHOWN_STAGES,
-    count_successes,
     interval,
     markdown,
     pair_cells,
@@ -49,18 +48,18 @@ def stacking_recipe() -> str:
     for names in STACKING_RECIPE:
         episodes = [row for name in names for row in select(rows, recipe=name)]
         parts = [recipes[name] for name in names]
-        n, successes = len(episodes), count_successes(episodes)
+        result = totals(episodes)
         cells.append(
             (
                 " + ".join(f"`{name}`" for name in names),
                 parts[0]["mode"],
                 ", ".join(f"{part['training']['held_out_loss']:.3f}" for part in parts),
                 f"{parts[0]['training']['parameters']['trained']:,}",
-                f"{successes} of {n}",
-                interval(successes, n),
+                *_success(result),
+                result["stages"]["reached"],
             )
         )
-    return markdown(("recipe", "mode", "held-out loss", "trained parameters", "success", "95 %"), cells)
+    return markdown(("recipe", "mode", "held-out loss", "trained parameters", "success", "95 %", "reached"), cells)
 
 
 def mode_comparison() -> str:

@@ -1,12 +1,14 @@
-"""The tables of results in README.md and docs/ are those that benchmarks/results gives."""
+"""The tables of results in README.md and docs/ agree with benchmarks/results, and its summaries with its episodes."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks.common import RESULTS, append_rows, read_rows, read_summary, select, totals
 from benchmarks.tables import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -53,3 +55,41 @@ def test_wrong_markers_are_errors(tmp_path: Path, text: str, expected: str) -> N
     done = subprocess.run([sys.executable, SCRIPT, "--root", tmp_path], capture_output=True, text=True)
     assert done.returncode == 2
     assert expected in done.stderr
+
+
+def _episodes(file: str, **values: object) -> list[dict[str, str]]:
+    rows = select(read_rows(RESULTS / f"{file}.csv"), **values)
+    assert rows
+    return rows
+
+
+def test_summaries_have_the_totals_of_their_episodes() -> None:
+    for name, recipe in read_summary(RESULTS / "ablations.json")["recipes"].items():
+        assert recipe["result"] == totals(_episodes("ablations", recipe=name)), name
+    for domain, by_mode in read_summary(RESULTS / "mode_comparison.json")["results"].items():
+        for mode, result in by_mode.items():
+            assert result == totals(_episodes("mode_comparison", domain=domain, mode=mode)), (domain, mode)
+    for triplet, part in read_summary(RESULTS / "pose_error.json")["triplets"].items():
+        for error_mm, result in part["results"].items():
+            assert result == totals(_episodes("pose_error", triplet=triplet, error_mm=error_mm)), (triplet, error_mm)
+    for expert, part in read_summary(RESULTS / "expert_imitability.json")["experts"].items():
+        assert part["result"] == totals(_episodes("expert_imitability", expert=expert)), expert
+
+
+def test_expert_success_rows_are_consistent() -> None:
+    for row in read_rows(RESULTS / "expert_success.csv"):
+        failed = [int(seed) for seed in row["failed_seeds"].split()]
+        first, episodes = int(row["first_seed"]), int(row["episodes"])
+        assert len(failed) == episodes - int(row["successes"]), row
+        assert all(first <= seed < first + episodes for seed in failed), row
+
+
+def test_appended_rows_are_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "rows.csv"
+    single = 0.19590748846530914  # a float32
+    append_rows(path, [{"seed": 0, "success": True, "first_success_s": None, "loss": single}])
+    append_rows(path, [{"seed": 1, "success": False, "first_success_s": 3 * 0.05, "loss": 1 / 3}])
+    first, second = read_rows(path)
+    assert first == {"seed": "0", "success": "1", "first_success_s": "", "loss": "0.19590749"}
+    assert float(np.float32(first["loss"])) == single
+    assert second == {"seed": "1", "success": "0", "first_success_s": "0.15", "loss": "0.333333333"}
