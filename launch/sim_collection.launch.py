@@ -9,7 +9,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from lossless_ros.episodes.experts import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS
 
 ARGUMENTS = {  # name: (type, default or None, description)
     "task": (str, "rgb_stacking/triplet1", "suite/name"),

@@ -1,10 +1,10 @@
-"""Errors that users see, each a single line: what was wrong, and what would be right."""
+"""Errors for users: one line each, what was wrong and what would be right."""
 
 from collections.abc import Iterable
 
 
 class LosslessError(Exception):
-    """A mistake of the user's; its text is one line. The command line prints it and exits with 2."""
+    """Invalid input; its text is one line. The command line prints it and exits with status 2."""
 
 
 class DataError(ValueError):
@@ -12,5 +12,5 @@ class DataError(ValueError):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> LosslessError:
-    """An unknown `name` of a kind of thing (`what`), with the known names in the message."""
+    """Return the error for an unknown `name` of a kind (`what`); its message lists the known names."""
     return LosslessError(f"unknown {what} '{name}'; known: {', '.join(sorted(known)) or 'none'}")

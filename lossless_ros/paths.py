@@ -1,4 +1,4 @@
-"""Where the configuration files are: in the source tree, or where ROS or pip installed them."""
+"""Paths of configuration files (source tree or installation) and of the cache."""
 
 import os
 import sys
@@ -8,7 +8,11 @@ from lossless_ros.errors import LosslessError, unknown
 
 
 def share_dir() -> Path:
-    """Folder that holds `config/` and `launch/`: the source tree, else share/lossless_ros of an installation."""
+    """Return the folder that holds `config/` and `launch/`: the source tree, or share/lossless_ros of an installation.
+
+    Raises:
+        LosslessError: there is neither.
+    """
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     candidates = [
         Path(__file__).resolve().parent.parent,
@@ -21,7 +25,7 @@ def share_dir() -> Path:
 
 
 def find_config(kind: str, name: str) -> Path:
-    """File of a configuration, by name (`config/<kind>/<name>.yaml`) or by path.
+    """Return the file of a configuration, by name (`config/<kind>/<name>.yaml`) or by path.
 
     Raises:
         LosslessError: there is no such file; the message lists the known names.
@@ -39,6 +43,6 @@ def find_config(kind: str, name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder for what can be made again (decoded episodes); safe to delete."""
+    """Return the folder for decoded episodes and features; safe to delete."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "lossless_ros"

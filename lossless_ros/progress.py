@@ -1,4 +1,4 @@
-"""What the command line shows and writes: progress, lines, one JSON document."""
+"""Output of the command line: progress bar, lines on stderr, one JSON document."""
 
 import json
 import sys
@@ -9,13 +9,13 @@ from typing import Any
 from lossless_ros.errors import LosslessError
 
 
-def say(line: str) -> None:
-    """One line on standard error, which leaves standard output to JSON."""
+def echo(line: str) -> None:
+    """Print one line on standard error; standard output is for JSON."""
     print(line, file=sys.stderr, flush=True)
 
 
 def write_json(path: Path | None, document: dict[str, Any]) -> None:
-    """Write a document to `path` (- is standard output, None nothing).
+    """Write a JSON document to `path` (- is standard output, None nowhere).
 
     Raises:
         LosslessError: the file cannot be written.
@@ -33,7 +33,7 @@ def write_json(path: Path | None, document: dict[str, Any]) -> None:
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line now and then."""
+    """A progress bar on a terminal; elsewhere a line per tenth of the work."""
 
     def __init__(self, title: str, total: int | None) -> None:
         self._title, self._total, self._done = title, total, 0
@@ -57,14 +57,14 @@ class Progress:
         self._bar.stop()
 
     def advance(self, note: str = "") -> None:
-        """One more is done."""
+        """Count one more item as done."""
         self.update(self._done + 1, self._total, note)
 
     def update(self, done: int, total: int | None, note: str = "") -> None:
-        """`done` of `total` are done; `note` stands beside the title."""
+        """Show that `done` of `total` items are done; `note` follows the title."""
         before, self._done, self._total = self._done, done, total
         if self._terminal:
             description = f"{self._title} {note}".strip()
             self._bar.update(self._task, completed=done, total=total, description=description)
         elif total is None or done == total or 10 * done // total > 10 * before // total:
-            say(f"{self._title} {done}{f' of {total}' if total else ''} {note}".rstrip())
+            echo(f"{self._title} {done}{f' of {total}' if total else ''} {note}".rstrip())

@@ -1,4 +1,4 @@
-"""Which software made a result."""
+"""Versions of the software that made a result."""
 
 import subprocess
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from lossless_ros import __version__
 
 
 def versions() -> dict[str, str]:
-    """Versions by package; `commit`: that of the checkout that runs, if it is one (`-dirty` if it was changed)."""
+    """Return versions by package, and as `commit` the checkout's commit (`-dirty` if modified, "" without git)."""
     return {
         "lossless_ros": __version__,
         **{name: version(name) for name in ("torch", "timm")},

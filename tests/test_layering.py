@@ -29,7 +29,7 @@ LAYERS = (  # each part may import from its own row and the rows above it
 LAYER = {part: index for index, parts in enumerate(LAYERS) for part in parts}
 SIMULATOR = re.compile(r"(mujoco|dm_control|dm_env|dm_robotics|gymnasium|lossless_sim)\b")
 DESKTOP = re.compile(r"(typer|rich|pydantic|matplotlib)\b")
-ASKED_FOR = {"lossless_ros.kinematics"}  # imports MuJoCo inside functions, for joint commands and only then
+ASKED_FOR = {"lossless_ros.control.kinematics"}  # imports MuJoCo inside functions, for joint commands and only then
 ROS = re.compile(r"(rclpy|rcl_interfaces|std_srvs|launch|launch_ros|\w+_msgs)\b")
 LEARNING = re.compile(r"(torch|torchvision|timm|safetensors)\b")
 

@@ -1,10 +1,8 @@
-"""Decoded episodes on disk, each under the hash of its bag's content and of the contract. Safe to delete."""
+"""Cache of decoded episodes on disk, keyed by the bag's content and the contract. Safe to delete."""
 
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +13,15 @@ import numpy as np
 from lossless_ros.contract import Contract, Robot
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "1"  # changes when what is written, or how an episode is read, changes
+_LAYOUT = "1"  # version of the files and of how an episode is read; change it with either
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """An episode as arrays; images stay on disk and are read as they are indexed."""
+class DecodedEpisode:
+    """An episode as arrays; images are memory-mapped."""
 
     path: Path
     info: dict[str, Any]
@@ -40,8 +39,8 @@ def decode_episodes(
     contract: Contract,
     robot: Robot | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
-) -> list[Decoded]:
-    """The episodes as arrays, each decoded at most once on this machine.
+) -> list[DecodedEpisode]:
+    """Return the episodes as arrays; each is decoded at most once per machine.
 
     Raises:
         LosslessError: a bag cannot be used, or the cache cannot be written.
@@ -53,7 +52,7 @@ def decode_episodes(
     return decoded
 
 
-def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
+def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
     key = _key(path, contract, robot)
     folder = cache_dir() / "episodes" / key
     if not folder.is_dir():
@@ -63,8 +62,8 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> Decoded:
         proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
         info = json.loads((folder / "info.json").read_text())
     except (OSError, ValueError) as error:
-        raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be made again") from None
-    return Decoded(path, info, images, proprioception, actions, key)
+        raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
+    return DecodedEpisode(path, info, images, proprioception, actions, key)
 
 
 def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
@@ -72,25 +71,22 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
     if episode.timing_fault:
         raise LosslessError(f"{path}: {episode.timing_fault}")
     if not episode.frames:
-        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
     try:
-        part.mkdir(parents=True)
-        for i in range(len(contract.cameras)):
-            np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
-        np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
-        np.save(part / "actions.npy", episode.actions)
-        (part / "info.json").write_text(json.dumps(episode.info))
-        part.rename(folder)
+        with atomic_folder(folder) as part:
+            for i in range(len(contract.cameras)):
+                np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
+            np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
+            np.save(part / "actions.npy", episode.actions)
+            (part / "info.json").write_text(json.dumps(episode.info))
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        if not folder.is_dir():  # else another process was quicker, with the same content
+        if not folder.is_dir():  # else another process wrote the same content first
             raise LosslessError(f"cannot write the cache {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
 
 
 def _key(path: Path, contract: Contract, robot: Robot) -> str:
-    """Hash of every byte of the bag and of how it is read."""
-    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # the rest does not change a reading
+    """Return the hash of the bag's bytes, the contract and the robot's names."""
+    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # these do not change what is read
     digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(names)}\n".encode())
     try:
         for file in sorted(p for p in path.iterdir() if p.is_file()):

@@ -1,4 +1,4 @@
-"""Frames and actions of many episodes for training: which are used, which are held out, batches of them."""
+"""Frames and actions of many episodes for training: split, filters, batches."""
 
 import hashlib
 import math
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.episodes.cache import Decoded
+from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.errors import LosslessError
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Frames with the actions that answered them."""
+    """Frames with their actions."""
 
     images: tuple[np.ndarray, ...]  # per camera (B, H, W, 3) uint8
     proprioception: np.ndarray  # (B, P) float32
@@ -21,9 +21,9 @@ class Batch:
 
 
 class Dataset:
-    """All frames of some episodes under one index."""
+    """The frames of several episodes under one index."""
 
-    def __init__(self, episodes: Sequence[Decoded]) -> None:
+    def __init__(self, episodes: Sequence[DecodedEpisode]) -> None:
         self.episodes = tuple(episodes)
         self.proprioception = np.concatenate([e.proprioception for e in self.episodes])  # (N, P)
         self.actions = np.concatenate([e.actions for e in self.episodes])  # (N, A)
@@ -34,11 +34,11 @@ class Dataset:
 
     @property
     def key(self) -> str:
-        """Hash of the content, in this order."""
+        """Hash of the episodes' content, in this order."""
         return hashlib.sha256("\n".join(e.key for e in self.episodes).encode()).hexdigest()[:32]
 
     def batch(self, indices: np.ndarray) -> Batch:
-        """The frames at `indices` (B,)."""
+        """Return the frames at `indices` (B,)."""
         which = np.searchsorted(self._starts, indices, side="right") - 1
         at = indices - self._starts[which]
         cameras = range(len(self.episodes[0].images))
@@ -48,38 +48,38 @@ class Dataset:
         return Batch(images, self.proprioception[indices], self.actions[indices])
 
     def following(self, indices: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Actions (B, count, A) of the frames at `indices` (B,) and the next ones, and which of them exist (B, count).
+        """Return action chunks (B, count, A) from the frames at `indices` (B,) on, and which steps exist (B, count).
 
-        After an episode's end its last action stands.
+        Beyond an episode's end its last action is repeated.
         """
         last = self._starts[np.searchsorted(self._starts, indices, side="right")] - 1
         at = indices[:, None] + np.arange(count)
         return self.actions[np.minimum(at, last[:, None])], at <= last[:, None]
 
-    def not_idle(self, limits: np.ndarray, slowest: float) -> np.ndarray:
-        """Indices (M,) of the frames answered by a motion, or by a change of the gripper's command.
+    def filter_noops(self, limits: np.ndarray, threshold: float) -> np.ndarray:
+        """Return the indices (M,) of frames that are not no-ops: the arm moves or the gripper command changes.
 
-        A motion is one of which some velocity is at least `slowest` of its limit (A - 1,) [m/s, rad/s].
+        The arm moves if some velocity is at least `threshold` of its limit; `limits` are (A - 1,) [m/s, rad/s].
         """
-        moves = (np.abs(self.actions[:, :-1]) >= slowest * limits).any(1)
+        moves = (np.abs(self.actions[:, :-1]) >= threshold * limits).any(1)
         gripper = self.actions[:, -1] > 0
         changes = np.append(False, gripper[1:] != gripper[:-1])
         changes[self._starts[:-1]] = False  # from one episode to the next
         return np.flatnonzero(moves | changes)
 
     def spread(self, count: int) -> np.ndarray:
-        """At most `count` indices, evenly spread over all frames."""
+        """Return at most `count` indices, evenly spread over all frames."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
 
 
-def split(episodes: Sequence[Decoded], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
-    """Training and held-out frames: of the episodes that are used, the last `held_out` part (one at least).
+def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
+    """Split episodes into training and held-out frames; the last `held_out` part (at least one episode) is held out.
 
-    An episode without a word on success, as from a robot, counts as successful, and so does one in which a policy drove
-    while an expert said what to do.
+    With `only_successful`, failed episodes are left out. Episodes without a success label (from a robot) and episodes
+    labelled by an expert (DAgger) count as successful.
 
     Raises:
-        LosslessError: fewer than two episodes to use.
+        LosslessError: fewer than two episodes are left.
     """
     used = [e for e in episodes if not only_successful or e.info.get("success", True) or e.info.get("labelled")]
     if len(used) < 2:

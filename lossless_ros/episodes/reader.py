@@ -1,4 +1,4 @@
-"""Reads a rosbag2 folder into frames and actions, through the same decoding and alignment as the live topics."""
+"""Read a rosbag2 folder into frames and actions, with the same decoding and alignment as live topics."""
 
 import json
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
-from lossless_ros.episodes.timing import timing_fault
 from lossless_ros.errors import DataError, LosslessError
-from lossless_ros.frames import Aligner, Frame
-from lossless_ros.messages import decode, stamp_ns
+from lossless_ros.observation.frames import Aligner, Frame
+from lossless_ros.observation.messages import decode, stamp_ns
+from lossless_ros.observation.timing import timing_fault
 
 INFO_KEY = "lossless"  # key of the episode's JSON in metadata.yaml's custom_data
 _TYPES = get_typestore(Stores.ROS2_JAZZY)
@@ -22,17 +22,17 @@ _TYPES = get_typestore(Stores.ROS2_JAZZY)
 
 @dataclass(frozen=True)
 class Episode:
-    """Frames of a bag and the actions that answered them (T, dim) float32: m/s, rad/s, gripper -1 or +1."""
+    """Frames of a bag and their actions (T, dim) float32: m/s, rad/s, gripper -1 or +1."""
 
     path: Path
     info: dict[str, Any]  # what the collector stored: task, seed, domain, success, ...; empty for other bags
     frames: list[Frame]
     actions: np.ndarray
-    timing_fault: str | None = None  # why its streams are not what the contract wants to be trained on
+    timing_fault: str | None = None  # why the streams do not meet the contract
 
 
 def find_episodes(folders: list[Path]) -> list[Path]:
-    """All rosbag2 folders in `folders` (themselves or one level below), sorted by name.
+    """Return all rosbag2 folders in `folders` (themselves or one level below), sorted by name.
 
     Raises:
         LosslessError: a folder does not exist or holds no episode.
@@ -49,19 +49,19 @@ def find_episodes(folders: list[Path]) -> list[Path]:
 
 
 def read_info(path: Path) -> dict[str, Any]:
-    """The JSON that the collector stored with an episode; empty if there is none."""
+    """Return the JSON that the collector stored with an episode; empty without one."""
     with _reading(path) as reader:
         return _info(reader)
 
 
 def topic_counts(path: Path) -> dict[str, str]:
-    """Type and number of messages of each topic of a bag."""
+    """Return type and message count of each topic of a bag."""
     with _reading(path) as reader:
         return {c.topic: f"{c.msgtype}, {c.msgcount} messages" for c in reader.connections}
 
 
 def read_messages(path: Path, topics: set[str]) -> Iterator[tuple[str, int, Any]]:
-    """(topic without the leading slash, log time [ns], message) in the bag's order.
+    """Yield (topic without the leading slash, log time [ns], message) in the bag's order.
 
     Raises:
         LosslessError: the bag lacks a topic or cannot be read.
@@ -77,11 +77,11 @@ def read_messages(path: Path, topics: set[str]) -> Iterator[tuple[str, int, Any]
 
 
 def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> Episode:
-    """The episode in the rosbag2 folder `path` as the contract sees it.
+    """Read the episode in the rosbag2 folder `path` under a contract.
 
-    A frame's action is the first twist stamped within one period from the frame on; frames without one (after the
-    last command) are left out. The gripper's command has no stamp: the newest one logged by then holds. A camera of
-    which only the compressed topic was recorded is read from that.
+    A frame's action is the first twist stamped within one period after the frame; frames without one (after the last
+    command) are left out. Gripper commands have no stamp: the latest one logged by then is used. If only a camera's
+    compressed topic was recorded, it is read from that.
 
     Raises:
         LosslessError: missing topic, unusable message, or a bag that cannot be read.
@@ -106,13 +106,13 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
                 raise LosslessError(f"{path}: /{topic} at {stamp_ns(msg)} ns: {error}") from None
             stamps[f"/{topic}"].append(stamp_ns(msg))
             frames += aligner.push(streams[topic], stamp_ns(msg), sample)
-    pairs = list(_answered(frames, sorted(twists), sorted(grippers), contract.period_ns))
+    pairs = list(_with_actions(frames, sorted(twists), sorted(grippers), contract.period_ns))
     actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
     return Episode(path, read_info(path), [frame for frame, _ in pairs], actions, timing_fault(contract, stamps))
 
 
 def _streams(path: Path, contract: Contract, robot: Robot) -> dict[str, str]:
-    """The contract's streams by the bag's topic."""
+    """Return the contract's streams by the bag's topic."""
     present = {topic.removeprefix("/") for topic in topic_counts(path)}
     streams = {}
     for stream in contract.streams:
@@ -122,13 +122,13 @@ def _streams(path: Path, contract: Contract, robot: Robot) -> dict[str, str]:
     return streams
 
 
-def _answered(
+def _with_actions(
     frames: list[Frame],
     twists: list[tuple[int, int, list[float]]],
     grippers: list[tuple[int, float]],
     period: int,
 ) -> Iterator[tuple[Frame, list[float]]]:
-    """Frames with the action that answered each of them."""
+    """Yield frames with their actions."""
     i = j = 0
     gripper = -1.0
     for frame in frames:
@@ -157,7 +157,7 @@ def _info(reader: Reader) -> dict[str, Any]:
 
 
 class _reading:
-    """An open bag whose every failure to read becomes one line: truncated, no bag at all, unknown storage."""
+    """An open bag; every failure to read it (truncated, no bag, unknown storage) becomes a one-line error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

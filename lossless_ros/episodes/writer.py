@@ -1,4 +1,4 @@
-"""Writes an episode as a rosbag2 folder (MCAP) with the robot's own topics and messages."""
+"""Write an episode as a rosbag2 folder (MCAP) with the robot's topics and messages."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lossless_ros.contract import JOINT_STATES, Contract
 from lossless_ros.episodes.reader import INFO_KEY
-from lossless_ros.episodes.robot_messages import (
+from lossless_ros.episodes.sim_messages import (
     TYPES,
     Messages,
     action_messages,
@@ -22,6 +22,7 @@ from lossless_ros.episodes.robot_messages import (
     serialize,
 )
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import temporary_path
 
 SENSOR_TOPICS = ("image_raw", JOINT_STATES)
 METADATA_VERSION: Literal[8] = 8  # read by rosbag2 from Humble on
@@ -29,10 +30,10 @@ _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 
 
 class EpisodeWriter:
-    """Writes beside `path` and moves there in `close`, so that a folder at `path` is always a whole episode.
+    """Writes under a temporary name and renames it to `path` in `close`, so that `path` is always a whole episode.
 
     Raises:
-        LosslessError: something is at `path` already, or its folder cannot be written.
+        LosslessError: `path` exists, or its folder cannot be written.
     """
 
     def __init__(self, path: Path, contract: Contract) -> None:
@@ -40,7 +41,7 @@ class EpisodeWriter:
             raise LosslessError(f"{path} exists already; give another folder or remove it")
         self.path = path
         self.contract = contract
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = temporary_path(path)
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
         try:
@@ -60,7 +61,7 @@ class EpisodeWriter:
         self._write(stamp, observation_messages(self.contract, stamp, observation))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
-        """Write the command (dim,) that answers the observation of that stamp: twist, and gripper [rad]."""
+        """Write the action (dim,) for the observation of that stamp, as twist and gripper command [rad]."""
         self._write(stamp, action_messages(self.contract, stamp, action))
 
     def close(self, info: dict[str, Any]) -> Path:
@@ -76,7 +77,7 @@ class EpisodeWriter:
         return self.path
 
     def abort(self) -> None:
-        """Leave nothing behind."""
+        """Discard the episode."""
         self._writer.abort()
         shutil.rmtree(self._part, ignore_errors=True)
 
@@ -97,26 +98,8 @@ class EpisodeWriter:
             raise LosslessError(f"cannot write {self.path}: {error.strerror}") from None
 
 
-def write_whole(path: Path, files: dict[str, bytes]) -> None:
-    """Put the files of an episode recorded elsewhere to `path`, all or nothing.
-
-    Raises:
-        LosslessError: they cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        (part / path.name).mkdir(parents=True)
-        for name, content in files.items():
-            (part / path.name / name).write_bytes(content)
-        os.rename(part / path.name, path)
-    except OSError as error:
-        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
 def _qos(best_effort: bool) -> Qos:
-    """Sensor data is offered best effort, the rest reliable."""
+    """Return the QoS of a topic: best effort for sensor data, reliable for the rest."""
     reliability = QosReliability.BEST_EFFORT if best_effort else QosReliability.RELIABLE
     history, durability = QosHistory.KEEP_LAST, QosDurability.VOLATILE
     return Qos(history, 10, reliability, durability, _FOREVER, _FOREVER, QosLiveliness.AUTOMATIC, _FOREVER, False)

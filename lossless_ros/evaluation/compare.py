@@ -1,46 +1,44 @@
-"""Two policies on the same seeds: who succeeds where the other does not, and whether that can be chance."""
+"""Paired comparison of two evaluations on the same seeds, with its interval and an exact test."""
 
 import json
 from collections.abc import Callable
-from math import comb, sqrt
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.rollout import evaluate
+from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 from lossless_ros.evaluation.statistics import wilson_interval
 
 
-def opponent(
-    against: str,
-    task: str,
-    domain: str,
-    episodes: int,
-    seed: int,
-    workers: int,
-    runtime: str = "torch",
-    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+def evaluate_baseline(
+    baseline: str, config: EvalConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
 ) -> dict[str, Any]:
-    """The evaluation document to compare with: of a bundle, of an expert, or an earlier one read from its JSON file.
+    """Return the evaluation document to compare with.
+
+    Args:
+        baseline: a bundle, an expert, or the path of an earlier document (.json).
+        config: the job of the policy that is compared; task, domain, seeds, workers and runtime are taken from it.
+        on_progress: called with the result of every episode.
 
     Raises:
-        LosslessError: none of these, or the earlier one is of another task or domain or lacks some of the seeds.
+        LosslessError: none of these, or the document is of another task or domain or lacks some of the seeds.
     """
-    seeds = range(seed, seed + episodes)
-    if against.endswith(".json"):
-        return _earlier(Path(against), task, domain, seeds)
-    is_bundle = against.endswith(".safetensors")
-    bundle, expert = (Path(against), None) if is_bundle else (None, against)
-    return evaluate(task, domain, episodes, seed, bundle, expert, workers, runtime=runtime, on_progress=on_progress)
+    if baseline.endswith(".json"):
+        return _earlier(Path(baseline), config)
+    is_bundle = baseline.endswith(".safetensors")
+    bundle, expert = (Path(baseline), None) if is_bundle else (None, baseline)
+    names = ("task", "domain", "episodes", "seed", "workers", "runtime", "weights", "allow_hub")
+    same = {name: getattr(config, name) for name in names}
+    return evaluate(EvalConfig(**same, bundle=bundle, expert=expert), on_progress)
 
 
 def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """Paired comparison of success at the end on the seeds of both documents.
+    """Compare success at the end on the seeds that both documents have.
 
     Returns:
         n, both, only_ours, only_theirs, neither; difference of the success rates (ours minus theirs) with interval_95
-        (Newcombe's for pairs); p_value of McNemar's exact test, two-sided: how often chance alone would split the
-        episodes in which they differ at least as unevenly.
+        (Newcombe's for pairs); p_value of McNemar's exact test, two-sided.
     """
     a, b = ({e["seed"]: bool(e["success"]) for e in document["episodes"]} for document in (ours, theirs))
     pairs = [(a[seed], b[seed]) for seed in sorted(a.keys() & b.keys())]
@@ -59,8 +57,8 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def verdict(comparison: dict[str, Any], name: str) -> str:
-    """The comparison in one line."""
+def summary_line(comparison: dict[str, Any], name: str) -> str:
+    """Return the comparison in one line."""
     low, high = comparison["interval_95"]
     return (
         f"against {name}: {100 * comparison['difference']:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}] on "
@@ -69,16 +67,18 @@ def verdict(comparison: dict[str, Any], name: str) -> str:
     )
 
 
-def mcnemar(one: int, other: int) -> float:
-    """Two-sided p-value of McNemar's exact test, a sign test: `one` pairs differ one way, `other` the other."""
-    n, k = one + other, min(one, other)
-    return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
+def mcnemar(first: int, second: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test: `first` pairs differ one way, `second` the other."""
+    from scipy.stats import binomtest
+
+    n = first + second
+    return float(binomtest(first, n).pvalue) if n else 1.0
 
 
 def newcombe_interval(both: int, first: int, second: int, neither: int) -> tuple[float, float]:
-    """95 % interval of the difference of two rates measured on pairs (method 10 of Newcombe 1998); (-1, 1) for none.
+    """Return the 95 % interval of the difference of two paired rates (Newcombe 1998, method 10); (-1, 1) for n = 0.
 
-    Wilson's intervals of the two rates, put together by their correlation.
+    It combines the Wilson intervals of the two rates, using their correlation.
     """
     n = both + first + second + neither
     if n == 0:
@@ -100,18 +100,21 @@ def newcombe_interval(both: int, first: int, second: int, neither: int) -> tuple
     return low, difference + reach(high_1 - p_1, p_2 - low_2)
 
 
-def _earlier(path: Path, task: str, domain: str, seeds: range) -> dict[str, Any]:
+def _earlier(path: Path, config: EvalConfig) -> dict[str, Any]:
+    """Load the document of an earlier evaluation of the same task, domain and seeds."""
     try:
         document = json.loads(path.read_text())
         found = {episode["seed"] for episode in document["episodes"]}
-        its = document["task"], document["domain"]
+        task, domain = document["task"], document["domain"]
     except OSError as error:
         raise LosslessError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise LosslessError(f"{path} is no evaluation; expected what lossless evaluate --json wrote") from None
-    if its != (task, domain):
-        raise LosslessError(f"{path} is of {its[0]} in {its[1]}, not of {task} in {domain}; nothing to compare")
-    missing = [seed for seed in seeds if seed not in found]
+    if (task, domain) != (config.task_name, config.domain):
+        raise LosslessError(
+            f"{path} is of {task} in {domain}, not of {config.task_name} in {config.domain}; nothing to compare"
+        )
+    missing = [seed for seed in config.seeds if seed not in found]
     if missing:
         raise LosslessError(f"{path} has no episode with seed {missing[0]}; evaluate seeds that both have")
     return dict(document)

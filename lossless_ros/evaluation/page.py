@@ -1,4 +1,4 @@
-"""Filling the HTML templates that lie beside this file."""
+"""Fill the HTML templates in `pages/`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from lossless_ros.errors import LosslessError
 
 
 def write_page(template: str, path: Path, values: dict[str, Any]) -> None:
-    """Fill `template` and write the page to `path`; everything but marked pictures is escaped.
+    """Fill `template` and write the page to `path`; all values but `Markup` are escaped.
 
     Raises:
         LosslessError: the page cannot be written.

@@ -11,13 +11,13 @@ _BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
 
 
 def learning_curve(curve: Sequence[dict[str, float]]) -> str:
-    """Training and held-out loss over steps; `curve` holds step, train_loss and (sometimes) held_out_loss."""
+    """Return training and held-out loss over steps as SVG; `curve` has step, train_loss and held_out_loss or None."""
 
     return _svg(lambda axes: _draw_curve(axes, curve), 1, (7, 2.8))
 
 
 def write_learning_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
-    """The same as a picture file (.png, .svg, .pdf).
+    """Write the same plot to a file (.png, .svg, .pdf).
 
     Raises:
         LosslessError: the file cannot be written.
@@ -29,7 +29,7 @@ def write_learning_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
 
 
 def latencies(milliseconds: Sequence[float], period_ms: float) -> str:
-    """Histogram of the loop's latencies with the control period as a line."""
+    """Return a histogram of latencies with the control period as a line, as SVG."""
 
     def draw(axes: Any) -> None:
         axes.hist(milliseconds, bins=60, color=_BLUE)
@@ -41,7 +41,7 @@ def latencies(milliseconds: Sequence[float], period_ms: float) -> str:
 
 
 def commands(example: dict[str, Any], names: Sequence[str]) -> str:
-    """Recorded and predicted commands of one episode, an axis a row; names with their units."""
+    """Return recorded and predicted commands of one episode, one row per axis, as SVG; names include units."""
     recorded, predicted = zip(*example["recorded"], strict=True), zip(*example["predicted"], strict=True)
     rows = list(zip(names, recorded, predicted, strict=True))
 

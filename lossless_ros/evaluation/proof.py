@@ -8,8 +8,8 @@ import numpy as np
 from lossless_ros.contract import load_robot
 from lossless_ros.episodes.reader import find_episodes, read_episode
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.bundle import read_bundle
-from lossless_ros.models.verify import verify
 
 IMAGES = 4  # of each camera, spread over the episode
 

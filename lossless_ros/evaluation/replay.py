@@ -1,30 +1,83 @@
-"""Replays recorded runs through a policy: what it would have commanded against what was commanded."""
+"""Replay recorded runs through a policy and compare its commands with the recorded ones."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossless_ros.contract import load_robot
-from lossless_ros.episodes.reader import find_episodes, read_episode
+from lossless_ros.contract.contract import Axis
+from lossless_ros.episodes.reader import Episode, find_episodes, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 
 
+@dataclass(frozen=True)
+class ReplayConfig:
+    """Which recordings to replay through which policy.
+
+    Attributes:
+        bundle: the policy's bundle.
+        bags: rosbag2 folders, or folders of them.
+        robot: who recorded them: a name of config/robots or a YAML file.
+        device: auto, cpu or cuda.
+        runtime: inference runtime, one of `models.runtimes.registry.RUNTIMES`.
+        weights: local file with the backbone's weights; None for where the bundle says.
+        allow_hub: whether weights may be downloaded.
+    """
+
+    bundle: Path
+    bags: tuple[Path, ...]
+    robot: str = "sim"
+    device: str = "auto"
+    runtime: str = "torch"
+    weights: Path | None = None
+    allow_hub: bool = False
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """Recorded actions of an episode and those of the policy, both (T, dim): m/s, rad/s, gripper."""
+
+    path: Path
+    stamps: np.ndarray  # (T,) [ns]
+    recorded: np.ndarray
+    predicted: np.ndarray
+    times_ms: list[float]  # per inference
+
+    @property
+    def error(self) -> np.ndarray:
+        """Of the velocities (T, dim - 1) [m/s, rad/s]."""
+        return self.predicted[:, :-1] - self.recorded[:, :-1]
+
+    @property
+    def gripper_agrees(self) -> np.ndarray:
+        return (self.predicted[:, -1] > 0) == (self.recorded[:, -1] > 0)
+
+    def summary(self, axes: Iterable[Axis]) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "frames": len(self.recorded),
+            "mae": dict(zip([a.axis for a in axes], np.abs(self.error).mean(0).tolist(), strict=True)),
+            "gripper_agreement": float(self.gripper_agrees.mean()),
+        }
+
+    def commands(self) -> dict[str, Any]:
+        """Recorded and predicted commands over time."""
+        seconds = (self.stamps - self.stamps[0]) / 1e9
+        return {"t_s": seconds.tolist(), "recorded": self.recorded.tolist(), "predicted": self.predicted.tolist()}
+
+
 def replay(
-    bundle: Path,
-    bags: list[Path],
-    robot: str = "sim",
-    device: str = "auto",
-    runtime: str = "torch",
-    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    config: ReplayConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
 ) -> dict[str, Any]:
-    """Open-loop error of a bundle's policy on recorded runs.
+    """Measure the open-loop error of a policy on recorded runs.
 
     Returns:
-        n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of commanding nothing),
+        n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action),
         gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
         commands over time (t_s, recorded and predicted (T, dim)).
 
@@ -33,44 +86,28 @@ def replay(
     """
     from lossless_ros.models.policy import load_policy
 
-    paths = find_episodes(bags)
-    policy = load_policy(bundle, device=device, runtime=runtime)
-    hardware = load_robot(robot)
+    paths = find_episodes([Path(bag) for bag in config.bags])
+    policy = load_policy(
+        Path(config.bundle), config.device, None, config.weights, config.runtime, allow_hub=config.allow_hub
+    )
+    robot = load_robot(config.robot)
     policy.warm_up()
     axes = policy.contract.action.axes
-    episodes, differences, recorded, agreements, times = [], [], [], [], []
+    runs: list[_Replayed] = []
+    summaries: list[dict[str, Any]] = []
     example: dict[str, Any] = {}
     for path in paths:
-        episode = read_episode(path, policy.contract, hardware)
-        if not episode.frames:
-            raise LosslessError(f"{path}: no frame of contract '{policy.contract.name}' with an action in it")
-        predictions = []
-        for frame in episode.frames:
-            begin = time.perf_counter()
-            predictions.append(policy.act(frame))
-            times.append(1e3 * (time.perf_counter() - begin))
-        predicted = np.array(predictions)
-        difference = predicted[:, :-1] - episode.actions[:, :-1]
-        agreement = (predicted[:, -1] > 0) == (episode.actions[:, -1] > 0)
-        if not example:
-            seconds = [(frame.stamp - episode.frames[0].stamp) / 1e9 for frame in episode.frames]
-            example = {"t_s": seconds, "recorded": episode.actions.tolist(), "predicted": predicted.tolist()}
-        differences.append(difference)
-        recorded.append(episode.actions[:, :-1])
-        agreements.append(agreement)
-        entry = {
-            "path": str(path),
-            "frames": len(episode.frames),
-            "mae": dict(zip([a.axis for a in axes], np.abs(difference).mean(0).tolist(), strict=True)),
-            "gripper_agreement": float(agreement.mean()),
-        }
-        episodes.append(entry)
-        on_progress(entry)
-    error, zero = np.concatenate(differences), np.concatenate(recorded)
+        run = _replay_episode(policy, read_episode(path, policy.contract, robot))
+        example = example or run.commands()
+        runs.append(run)
+        summaries.append(run.summary(axes))
+        on_progress(summaries[-1])
+    error = np.concatenate([run.error for run in runs])
+    zero = np.concatenate([run.recorded[:, :-1] for run in runs])
     return {
-        "bundle": str(bundle),
+        "bundle": str(config.bundle),
         "task": policy.task,
-        "n": len(episodes),
+        "n": len(runs),
         "frames": len(error),
         "action_error": {
             axis.axis: {
@@ -81,11 +118,23 @@ def replay(
             }
             for i, axis in enumerate(axes)
         },
-        "gripper_agreement": float(np.concatenate(agreements).mean()),
-        "inference_ms": percentiles(times),
+        "gripper_agreement": float(np.concatenate([run.gripper_agrees for run in runs]).mean()),
+        "inference_ms": percentiles([ms for run in runs for ms in run.times_ms]),
         "device": str(policy.device),
         "runtime": policy.runtime,
         "precision": policy.precision,
-        "episodes": episodes,
+        "episodes": summaries,
         "example": example,
     }
+
+
+def _replay_episode(policy: Any, episode: Episode) -> _Replayed:
+    if not episode.frames:
+        raise LosslessError(f"{episode.path}: no frame of contract '{policy.contract.name}' with an action in it")
+    predictions, times = [], []
+    for frame in episode.frames:
+        started = time.perf_counter()
+        predictions.append(policy.act(frame))
+        times.append(1e3 * (time.perf_counter() - started))
+    stamps = np.array([frame.stamp for frame in episode.frames])
+    return _Replayed(episode.path, stamps, episode.actions, np.array(predictions), times)

@@ -1,4 +1,4 @@
-"""The report pages: one HTML file each, with everything in it."""
+"""Report pages: one self-contained HTML file each."""
 
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from lossless_ros.evaluation import plots
 from lossless_ros.evaluation.page import write_page
 from lossless_ros.evaluation.video import animation_uri, film_strip, png_uri
 
-SPEED_UP = 3  # of the film: every third frame, shown at the full rate
+SPEED_UP = 3  # of the animation: every third frame at the full rate
 
 
 def write_replay_report(path: Path, replay: dict[str, Any]) -> None:
-    """Page of a bag replay (the document of `replay.replay`)."""
+    """Write the page of a bag replay (the document of `replay.replay`)."""
     values = {"title": "Replay", "replay": replay, "replay_plot": _replay_plot(replay)}
     write_page("replay.html", path, values)
 
@@ -29,15 +29,15 @@ def write_demo_report(
     driven: Episode | None,
     times: dict[str, float],
 ) -> None:
-    """Page of the main job.
+    """Write the page of `lossless demo`.
 
     Args:
         path: file to write.
-        contract: what the policy saw and did.
+        contract: of the policy.
         results: documents of collection, training, evaluation, replay and verify, by these names.
         demonstration: an episode of the expert.
-        driven: an episode that the policy drove.
-        times: seconds that each part took.
+        driven: an episode of the policy.
+        times: of each step [s].
     """
     from markupsafe import Markup
 
@@ -55,7 +55,7 @@ def write_demo_report(
         "learning_plot": Markup(plots.learning_curve(results["training"]["curve"])),
         "latency_plot": Markup(plots.latencies(evaluation["latencies_ms"], 1e3 * period_s)),
         "episode_s": max(episode["steps"] for episode in evaluation["episodes"]) * period_s,
-        "policy_film": driven and animation_uri(_pictures(driven), contract.rate_hz),
+        "policy_animation": driven and animation_uri(_images(driven), contract.rate_hz),
         "policy_seed": driven and driven.info["seed"],
         "replay_plot": _replay_plot(results["replay"]),
         "times": times,
@@ -63,7 +63,7 @@ def write_demo_report(
     write_page("demo.html", path, values)
 
 
-def _pictures(episode: Episode) -> list[np.ndarray]:
+def _images(episode: Episode) -> list[np.ndarray]:
     return [np.hstack(frame.images) for frame in episode.frames[::SPEED_UP]]
 
 

@@ -1,9 +1,11 @@
-"""Closed-loop evaluation in simulation, in this process's children: seeded episodes, a rate and its interval."""
+"""Closed-loop evaluation in simulation: seeded episodes in worker processes, success rate and its interval."""
 
 import contextlib
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,91 +13,108 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.experts import EXPERTS
-from lossless_ros.episodes.pool import run_parallel
-from lossless_ros.episodes.robot_messages import observation_frame
-from lossless_ros.episodes.simulated import (
-    MAX_STEPS,
-    Observation,
-    check_numbers,
-    episode_name,
-    make_simulator,
-    run_episode,
-    stamp_of,
-)
+from lossless_ros.episodes.sim_messages import observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.outcome import Outcome, count_phases
+from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
-from lossless_ros.evaluation.video import Film
+from lossless_ros.evaluation.video import EpisodeVideo
 from lossless_ros.models.bundle import read_bundle
-from lossless_ros.models.runtimes import find_runtime
+from lossless_ros.simulation.env import (
+    Info,
+    Observation,
+    UnstableEpisodeError,
+    check_world,
+    make_expert,
+    make_noise,
+    make_simulator,
+)
+from lossless_ros.simulation.episode import MAX_STEPS, EpisodeEnd, check_numbers, episode_name, run_episode, stamp_of
+from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.process_pool import run_parallel
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What is evaluated where: a bundle's policy or an expert, on a task in a domain."""
+class EvalConfig:
+    """What to evaluate where: a bundle's policy, or an expert.
 
-    task: str
-    domain: str
-    contract: Contract
+    Attributes:
+        task: suite/name; None for the bundle's own task.
+        bundle, expert: who acts; give one of them. Experts: scripted, lenient, reactive, random, specialist:PATH.
+        episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
+        domain: a name of config/domains or a YAML file.
+        workers: processes; the result does not depend on their number.
+        runtime: inference runtime of the policy, one of `models.runtimes.registry.RUNTIMES`.
+        expert_noise: noise on what an expert executes, as a share of the action limits (0 to 1).
+        weights: local file with the backbone's weights; None for where the bundle says.
+        allow_hub: whether weights may be downloaded.
+        max_steps: longest episode [control periods].
+        record: folder for a rosbag2 folder per episode.
+        videos: output path (.mp4) per seed.
+    """
+
+    task: str | None = None
     bundle: Path | None = None
     expert: str | None = None
-    films: dict[int, Path] = field(default_factory=dict)  # by seed
-    record: Path | None = None  # folder for a rosbag2 folder per episode
-    max_steps: int = MAX_STEPS
-    runtime: str = "torch"  # what runs the policy, one of models.runtimes.RUNTIMES
+    episodes: int = 50
+    seed: int = 0
+    domain: str = "randomized"
+    workers: int = 1
+    runtime: str = "torch"
     expert_noise: float = 0.0
+    weights: Path | None = None
+    allow_hub: bool = False
+    max_steps: int = MAX_STEPS
+    record: Path | None = None
+    videos: Mapping[int, Path] = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> range:
+        return range(self.seed, self.seed + self.episodes)
+
+    @property
+    def task_name(self) -> str:
+        """The task that is evaluated."""
+        if self.task is not None:
+            return self.task
+        assert self.bundle is not None, "an expert needs a task; see `check`"
+        return read_bundle(self.bundle).task
+
+    @property
+    def contract(self) -> Contract:
+        """What the policy sees and does; for an expert, what is recorded."""
+        return load_contract("rgb_stacking") if self.bundle is None else read_bundle(self.bundle).contract
 
 
 def evaluate(
-    task: str | None,
-    domain: str,
-    episodes: int,
-    seed: int,
-    bundle: Path | None = None,
-    expert: str | None = None,
-    workers: int = 1,
-    films: dict[int, Path] | None = None,
-    record: Path | None = None,
-    max_steps: int = MAX_STEPS,
-    runtime: str = "torch",
-    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
-    expert_noise: float = 0.0,
+    config: EvalConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
 ) -> dict[str, Any]:
-    """Success at the end of `episodes` episodes with seeds from `seed` on; the same for any number of workers.
-
-    `films` says of which seeds to write films where (.mp4); `record` is a folder for what was driven, a rosbag2 folder
-    per episode; noise disturbs experts alone.
+    """Evaluate success at the end of each episode.
 
     Returns:
-        task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes came how far), seeds,
-        episodes (by seed: see `outcome.Outcome`), and who drove.
+        task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes reached each stage),
+        seeds, episodes (by seed: see `EpisodeResult.document`), and who acted.
 
     Raises:
-        LosslessError: neither or both of bundle and expert, or one of the names is wrong.
+        LosslessError: neither or both of bundle and expert, or a wrong name or number.
     """
-    films = films or {}
-    task = check(task, domain, episodes, seed, bundle, expert, films, runtime, expert_noise, max_steps)
-    contract = load_contract("rgb_stacking") if bundle is None else read_bundle(bundle).contract
-    trial = Trial(task, domain, contract, bundle, expert, films, record, max_steps, runtime, expert_noise)
-    seeds = list(range(seed, seed + episodes))
+    config = check(config)
     results = []
-    for result in run_parallel(_episode, seeds, min(workers, episodes), _setup, (trial,)):
+    for result in run_parallel(partial(EvalWorker, config), config.seeds, config.workers):
         results.append(result)
         on_progress(result)
-    return summarize(trial.task, trial.domain, results) | {
-        "bundle": bundle and str(bundle),
-        "expert": expert,
-        "runtime": None if bundle is None else runtime,
-        "expert_noise": expert_noise,
+    return summarize(config.task_name, config.domain, results) | {
+        "bundle": config.bundle and str(config.bundle),
+        "expert": config.expert,
+        "runtime": None if config.bundle is None else config.runtime,
+        "expert_noise": config.expert_noise,
         "over_ros": False,
         "version": __version__,
     }
 
 
 def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[str, Any]:
-    """The evaluation document of finished episodes (each with seed and success)."""
+    """Return the evaluation document of finished episodes (documents of `EpisodeResult`)."""
     episodes = sorted(episodes, key=lambda episode: episode["seed"])
     successes = sum(episode["success"] for episode in episodes)
     n = len(episodes)
@@ -106,155 +125,120 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
         "successes": successes,
         "success_rate": successes / n if n else None,
         "interval_95": list(wilson_interval(successes, n)),
-        "phases": count_phases(episodes),
+        "phases": count_stages(episodes),
         "seeds": [episode["seed"] for episode in episodes],
         "episodes": episodes,
     }
 
 
-def check(
-    task: str | None,
-    domain: str,
-    episodes: int,
-    seed: int,
-    bundle: Path | None,
-    expert: str | None,
-    films: dict[int, Path],
-    runtime: str,
-    expert_noise: float,
-    max_steps: int = MAX_STEPS,
-) -> str:
-    """Tell mistakes in the arguments of `evaluate` before anything starts; returns the task.
+def check(config: EvalConfig) -> EvalConfig:
+    """Check `config` before anything starts and return it with its task filled in.
 
     Raises:
-        LosslessError: with the one line that says what is wrong (SimError for names that only the simulator knows).
+        LosslessError: neither or both of bundle and expert, or a wrong name or number.
     """
-    task = _check_driver(task, bundle, expert)
-    check_numbers(episodes, seed, max_steps)
-    _check_films(films, seed, episodes)
-    check_world(task, domain)
-    if expert is not None:
-        from lossless_sim.experts import Noise, make_expert
-
-        make_expert(expert, task, seed)
-        Noise(expert_noise, seed)
-    elif expert_noise:
-        raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
-    elif runtime != "torch":
-        import torch
-
-        try:
-            find_runtime(runtime, torch.device("cpu"))
-        except LosslessError as error:
-            raise LosslessError(f"without --over-ros policies are evaluated on the CPU: {error}") from None
-    return task
-
-
-def _check_driver(task: str | None, bundle: Path | None, expert: str | None) -> str:
-    """The task to evaluate: the given one, else the bundle's own."""
-    if (bundle is None) == (expert is None):
+    if (config.bundle is None) == (config.expert is None):
         raise LosslessError(f"give either --bundle FILE or --expert NAME ({EXPERTS})")
-    if bundle is not None:
-        return task or read_bundle(bundle).task
-    if task is None:
+    if config.bundle is None and config.task is None:
         raise LosslessError("an expert needs --task suite/name, for example rgb_stacking/triplet1")
-    return task
+    if config.bundle is not None:
+        config = dataclasses.replace(config, bundle=Path(config.bundle))
+    config = dataclasses.replace(config, task=config.task_name)
+    check_numbers(config.episodes, config.seed, config.max_steps)
+    _check_videos(config)
+    check_world(config.task_name, config.domain, config.expert, config.expert_noise)
+    if config.bundle is not None and config.expert_noise:
+        raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
+    if config.bundle is not None and config.runtime != "torch":
+        _check_runtime(config.runtime)
+    return config
 
 
-def _check_films(films: dict[int, Path], seed: int, episodes: int) -> None:
-    """LosslessError for a film of an episode that is not evaluated, or in no film's file."""
-    for chosen, path in films.items():
-        if not seed <= chosen < seed + episodes:
-            raise LosslessError(f"no episode with seed {chosen} to film; seeds are {seed} to {seed + episodes - 1}")
+def _check_runtime(runtime: str) -> None:
+    import torch
+
+    from lossless_ros.models.runtimes.registry import find_runtime
+
+    try:
+        find_runtime(runtime, torch.device("cpu"))
+    except LosslessError as error:
+        raise LosslessError(f"without --over-ros policies are evaluated on the CPU: {error}") from None
+
+
+def _check_videos(config: EvalConfig) -> None:
+    """Refuse a video of an episode that is not evaluated, or a path that is no video file."""
+    for seed, path in config.videos.items():
+        if seed not in config.seeds:
+            raise LosslessError(
+                f"no episode with seed {seed} to film; seeds are {config.seeds[0]} to {config.seeds[-1]}"
+            )
         if path.suffix != ".mp4" or not path.parent.is_dir():
             raise LosslessError(
                 f"cannot write the video {path}; expected an existing folder, or a file in one that ends in .mp4"
             )
 
 
-def check_world(task: str, domain: str) -> None:
-    """Unknown tasks and domains are told before any process starts (SimError)."""
-    from lossless_sim.domains import load_domain
-    from lossless_sim.tasks import task as find_task
+class EvalWorker:
+    """One process's environment and policy; runs the episode of a seed and returns its result."""
 
-    find_task(task)
-    load_domain(domain)
+    def __init__(self, config: EvalConfig) -> None:
+        self._config, self._contract = config, config.contract
+        needs_images = config.bundle is not None or bool(config.videos) or config.record is not None
+        self._env = make_simulator(config.task_name, config.domain, self._contract, images=needs_images)
+        self._policy: Any = None
+        if config.bundle is not None:
+            import torch
 
+            from lossless_ros.models.policy import load_policy
 
-_worker: dict[str, Any] = {}  # this process's trial, environment and driver
+            torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
+            where = {"weights": config.weights, "allow_hub": config.allow_hub}
+            self._policy = load_policy(config.bundle, device="cpu", runtime=config.runtime, **where)
 
+    def __call__(self, seed: int) -> dict[str, Any]:
+        """Return the episode's result and the time per action [ms]; with `unstable` if its physics diverged."""
+        result = EpisodeResult(seed, self._contract.period_ns / 1e9)
+        times: list[float] = []
+        try:
+            self._run(seed, result, times)
+        except UnstableEpisodeError as error:
+            return {**result.document(), "success": False, "unstable": str(error)}
+        return {**result.document(), "driver_ms": percentiles(times)}
 
-def _setup(trial: Trial) -> None:
-    looks = trial.bundle is not None or bool(trial.films) or trial.record is not None
-    env = make_simulator(trial.task, trial.domain, trial.contract, images=looks)
-    _worker.update(trial=trial, env=env, drive=_driver(trial))
+    def _run(self, seed: int, result: EpisodeResult, times: list[float]) -> None:
+        """Run the episode; fills `result` and `times` [ms] as it goes. A recording of a lost one is discarded."""
+        config, contract = self._config, self._contract
+        period_s = contract.period_ns / 1e9
+        video = EpisodeVideo(config.videos[seed], contract, 1 / period_s) if seed in config.videos else None
+        bag = EpisodeWriter(Path(config.record) / episode_name(seed), contract) if config.record else None
+        act = self._act_by_policy if config.bundle is not None else self._expert(seed)
 
+        def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
+            started = time.perf_counter()
+            action = act(step, observation, info)
+            times.append(1e3 * (time.perf_counter() - started))
+            if video:
+                images = [observation[camera.name] for camera in contract.cameras]
+                video.add(images, action, f"seed {seed}  {step * period_s:5.2f} s  {result.stage}")
+            return action, action
 
-def _driver(trial: Trial) -> Callable[[int, int, Observation, dict[str, Any]], np.ndarray]:
-    """A function (seed, step, observation, info) -> action (dim,)."""
-    if trial.bundle is not None:
-        import torch
+        with bag or contextlib.nullcontext():
+            episode = run_episode(self._env, seed, choose, EpisodeEnd(config.max_steps), bag, result.update)
+            if bag:
+                names = {"task": config.task_name, "domain": config.domain, "contract": contract.name}
+                bag.close({**names, "draw": episode["draw"], "version": __version__, **result.document()})
+        if video:
+            video.close()
 
-        from lossless_ros.models.policy import load_policy
+    def _act_by_policy(self, step: int, observation: Observation, info: Info) -> np.ndarray:
+        action: np.ndarray = self._policy.act(
+            observation_frame(self._contract, stamp_of(step, self._contract), observation)
+        )
+        return action
 
-        torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
-        policy = load_policy(trial.bundle, device="cpu", runtime=trial.runtime)
-
-        def drive_policy(seed: int, step: int, observation: Observation, info: dict[str, Any]) -> np.ndarray:
-            return policy.act(observation_frame(trial.contract, stamp_of(step, trial.contract), observation))
-
-        return drive_policy
-
-    from lossless_sim.experts import Expert, Noise, make_expert
-
-    spec = trial.expert
-    assert spec is not None
-    drivers: dict[int, tuple[Expert, Noise]] = {}
-
-    def drive_expert(seed: int, step: int, observation: Observation, info: dict[str, Any]) -> np.ndarray:
-        if step == 0:
-            drivers.clear()
-            drivers[seed] = make_expert(spec, trial.task, seed), Noise(trial.expert_noise, seed)
-            drivers[seed][0].reset()
-        expert, noise = drivers[seed]
-        return noise(expert.act(observation, info))
-
-    return drive_expert
-
-
-def _episode(seed: int) -> dict[str, Any]:
-    """One whole episode: its outcome, and the driver's time per step [ms]; `unstable` if the simulation was lost."""
-    from lossless_sim.errors import UnstableError
-
-    outcome = Outcome(seed, _worker["trial"].contract.period_ns / 1e9)
-    times: list[float] = []
-    try:
-        _drive(seed, outcome, times)
-    except UnstableError as error:
-        return {**outcome.result(), "success": False, "unstable": str(error)}
-    return {**outcome.result(), "driver_ms": percentiles(times)}
-
-
-def _drive(seed: int, outcome: Outcome, times: list[float]) -> None:
-    """Drive the episode; `outcome` and `times` [ms] fill as it goes. What is recorded of a lost one is discarded."""
-    trial, drive = _worker["trial"], _worker["drive"]
-    period_s = trial.contract.period_ns / 1e9
-    film = Film(trial.films[seed], trial.contract, 1 / period_s) if seed in trial.films else None
-    bag = EpisodeWriter(trial.record / episode_name(seed), trial.contract) if trial.record else None
-
-    def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-        begin = time.perf_counter()
-        action = drive(seed, step, observation, info)
-        times.append(1e3 * (time.perf_counter() - begin))
-        if film:
-            images = [observation[camera.name] for camera in trial.contract.cameras]
-            film.add(images, action, f"seed {seed}  {step * period_s:5.2f} s  {outcome.phase}")
-        return action, action
-
-    with bag or contextlib.nullcontext():
-        result = run_episode(_worker["env"], seed, choose, bag, outcome.see, max_steps=trial.max_steps)
-        if bag:
-            about = {"task": trial.task, "domain": trial.domain, "contract": trial.contract.name}
-            bag.close({**about, "draw": result["draw"], "version": __version__, **outcome.result()})
-    if film:
-        film.close()
+    def _expert(self, seed: int) -> Callable[[int, Observation, Info], np.ndarray]:
+        """Return the expert's executed action, with its noise."""
+        assert self._config.expert is not None
+        expert = make_expert(self._config.expert, self._config.task_name, seed)
+        noise = make_noise(self._config.expert_noise, seed)
+        return lambda step, observation, info: noise(expert.act(observation, info))

@@ -15,7 +15,7 @@ Weights = dict[str, Tensor]  # of one site, by parameter name, (rows, *shape)
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _AdapterBank:
     """Tasks whose adapters have the same shapes: one row of numbers for each."""
 
     layout: tuple[tuple[str, str, torch.Size], ...]  # site, parameter, shape, in the order of a row
@@ -37,26 +37,26 @@ class AdapterSet:
         for task, adapters in tasks.items():
             named = ((names[key], name, p) for key, a in adapters.at.items() for name, p in a.named_parameters())
             grouped.setdefault(tuple((site, name, p.shape) for site, name, p in named), []).append(task)
-        self._shelves: list[_Shelf] = []
-        self._place: dict[str, tuple[int, int]] = {}  # shelf and row of each task
+        self._banks: list[_AdapterBank] = []
+        self._slots: dict[str, tuple[int, int]] = {}  # bank and row of each task
         for layout, members in grouped.items():
-            self._place |= {task: (len(self._shelves), row) for row, task in enumerate(members)}
+            self._slots |= {task: (len(self._banks), row) for row, task in enumerate(members)}
             numbers = sum(shape.numel() for _, _, shape in layout)
             rows = torch.empty(len(members), numbers, dtype=dtype, device=backbone.device)
             for row, task in zip(rows, members, strict=True):
                 flat = [p.detach().flatten() for p in tasks[task].parameters()]
                 row.copy_(torch.cat(flat) if flat else row)
-            self._shelves.append(_Shelf(layout, frozenset(site for site, _, _ in layout), rows))
+            self._banks.append(_AdapterBank(layout, frozenset(site for site, _, _ in layout), rows))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks."""
-        return tuple(self._place)
+        return tuple(self._slots)
 
     @property
     def nbytes(self) -> int:
         """Memory of all tasks' adapters [bytes]."""
-        return sum(s.rows.numel() * s.rows.element_size() for s in self._shelves)
+        return sum(s.rows.numel() * s.rows.element_size() for s in self._banks)
 
     def features(self, images: Tensor, tasks: Sequence[str | None]) -> Tensor:
         """Last feature of images (B, 3, H, W), image i wearing tasks[i]; None wears nothing.
@@ -69,7 +69,7 @@ class AdapterSet:
         """
         if len(tasks) != len(images):
             raise ValueError(f"{len(tasks)} tasks for {len(images)} images, expected one for each")
-        return self.backbone.features(images, self.wear(tasks))
+        return self.backbone.features(images, self.route(tasks))
 
     def features_of_all(self, images: Tensor, tasks: Sequence[str | None]) -> list[Tensor]:
         """Last feature of the same images (B, 3, H, W) for each of the tasks.
@@ -85,14 +85,14 @@ class AdapterSet:
         sites = {task: self._sites(task) for task in waiting}
         left: list[str | None] = []
         plain, worn = images, images[:0]
-        adapt = self.wear([])
+        adapt = self.route([])
         for segment in self.backbone.segments:
             leaving = [t for t in waiting if any(site.name in sites[t] for site in segment.sites)]
             if leaving:
                 waiting = [t for t in waiting if t not in leaving]
                 worn = torch.cat([*([worn] if left else []), *([plain] * len(leaving))])
                 left += leaving
-                adapt = self.wear([t for t in left for _ in images])
+                adapt = self.route([t for t in left for _ in images])
             if left:
                 worn = segment.run(worn, adapt)
             if waiting:
@@ -100,7 +100,7 @@ class AdapterSet:
         found = dict(zip(left, worn.split(len(images)), strict=True)) if left else {}
         return [found.get(task, plain) for task in tasks]
 
-    def wear(self, tasks: Sequence[str | None]) -> "Worn":
+    def route(self, tasks: Sequence[str | None]) -> "RoutedAdapters":
         """The adapters of a batch whose image i is of tasks[i], for `backbone.features`; to be kept while tasks last.
 
         Raises:
@@ -109,33 +109,37 @@ class AdapterSet:
         members: dict[int, tuple[list[int], list[int]]] = {}
         for sample, task in enumerate(tasks):
             if task is not None:
-                shelf, row = self._find(task)
-                samples, rows = members.setdefault(shelf, ([], []))
+                bank, row = self._find(task)
+                samples, rows = members.setdefault(bank, ([], []))
                 samples.append(sample)
                 rows.append(row)
         dtype = next(self.backbone.model.parameters()).dtype
-        return Worn([(self._shelves[s], samples, rows) for s, (samples, rows) in members.items()], len(tasks), dtype)
+        return RoutedAdapters(
+            [(self._banks[s], samples, rows) for s, (samples, rows) in members.items()], len(tasks), dtype
+        )
 
     def _sites(self, task: str | None) -> frozenset[str]:
-        return frozenset() if task is None else self._shelves[self._find(task)[0]].sites
+        return frozenset() if task is None else self._banks[self._find(task)[0]].sites
 
     def _find(self, task: str) -> tuple[int, int]:
-        if task not in self._place:
-            raise unknown("task", task, self._place)
-        return self._place[task]
+        if task not in self._slots:
+            raise unknown("task", task, self._slots)
+        return self._slots[task]
 
 
-class Worn:
+class RoutedAdapters:
     """Call it as `adapt(site, feature)`. Samples whose adapters have the same shapes go through one batched product."""
 
-    def __init__(self, shelves: Sequence[tuple[_Shelf, list[int], list[int]]], batch: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, banks: Sequence[tuple[_AdapterBank, list[int], list[int]]], batch: int, dtype: torch.dtype
+    ) -> None:
         self._groups: list[tuple[list[int] | None, dict[str, Weights]]] = []
-        for shelf, samples, rows in shelves:
+        for bank, samples, rows in banks:
             alike = len(set(rows)) == 1
-            numbers = (shelf.rows[rows[:1]] if alike else shelf.rows[rows]).to(dtype)  # (1 or samples, numbers)
-            parts = numbers.split([shape.numel() for _, _, shape in shelf.layout], 1)
+            numbers = (bank.rows[rows[:1]] if alike else bank.rows[rows]).to(dtype)  # (1 or samples, numbers)
+            parts = numbers.split([shape.numel() for _, _, shape in bank.layout], 1)
             weights: dict[str, Weights] = {}
-            for (site, name, shape), part in zip(shelf.layout, parts, strict=True):
+            for (site, name, shape), part in zip(bank.layout, parts, strict=True):
                 weights.setdefault(site, {})[name] = part.unflatten(1, shape)
             self._groups.append((None if len(samples) == batch else samples, weights))
 
@@ -163,9 +167,11 @@ def _adapt(x: Tensor, weights: Weights) -> Tensor:
 def _same_conv(x: Tensor, weights: Weights) -> Tensor:
     """One convolutional adapter on all samples."""
     y = functional.conv2d(x, weights["down.weight"][0], weights["down.bias"][0])
-    if "near.weight" in weights:
-        near = weights["near.weight"][0]
-        y = functional.conv2d(y, near, weights["near.bias"][0], padding=near.shape[-1] // 2, groups=len(near))
+    if "depthwise.weight" in weights:
+        depthwise = weights["depthwise.weight"][0]
+        y = functional.conv2d(
+            y, depthwise, weights["depthwise.bias"][0], padding=depthwise.shape[-1] // 2, groups=len(depthwise)
+        )
     return functional.conv2d(functional.gelu(y), weights["up.weight"][0], weights["up.bias"][0]).add_(x)
 
 
@@ -173,11 +179,11 @@ def _own_convs(x: Tensor, weights: Weights) -> Tensor:
     """Convolutional adapters, sample i through row i."""
     batch, _, height, width = x.shape
     y = _affine(x.permute(0, 2, 3, 1).flatten(1, 2), weights, "down")  # (B, H * W, r)
-    if "near.weight" in weights:
-        near = weights["near.weight"].flatten(0, 1)  # (B * r, 1, k, k)
+    if "depthwise.weight" in weights:
+        depthwise = weights["depthwise.weight"].flatten(0, 1)  # (B * r, 1, k, k)
         y = y.transpose(1, 2).reshape(1, -1, height, width)
-        bias = weights["near.bias"].flatten()
-        y = functional.conv2d(y, near, bias, padding=near.shape[-1] // 2, groups=len(near))
+        bias = weights["depthwise.bias"].flatten()
+        y = functional.conv2d(y, depthwise, bias, padding=depthwise.shape[-1] // 2, groups=len(depthwise))
         y = y.view(batch, -1, height * width).transpose(1, 2)
     y = _affine(functional.gelu(y), weights, "up")
     return y.unflatten(1, (height, width)).permute(0, 3, 1, 2).add_(x)

@@ -20,19 +20,21 @@ class ConvAdapter(nn.Module):
     def __init__(self, channels: int, rank: int, kernel: int) -> None:
         super().__init__()
         self.down = nn.Conv2d(channels, rank, 1)
-        self.near = nn.Conv2d(rank, rank, kernel, padding=kernel // 2, groups=rank) if kernel > 1 else nn.Identity()
+        self.depthwise = (
+            nn.Conv2d(rank, rank, kernel, padding=kernel // 2, groups=rank) if kernel > 1 else nn.Identity()
+        )
         self.up = nn.Conv2d(rank, channels, 1)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.up(functional.gelu(self.near(self.down(x)))).add_(x)
+        return self.up(functional.gelu(self.depthwise(self.down(x)))).add_(x)
 
     @staticmethod
     def size(channels: int, rank: int, kernel: int) -> int:
         """Number of parameters."""
-        near = rank * (kernel * kernel + 1) if kernel > 1 else 0
-        return 2 * channels * rank + channels + rank + near
+        depthwise = rank * (kernel * kernel + 1) if kernel > 1 else 0
+        return 2 * channels * rank + channels + rank + depthwise
 
 
 class TokenAdapter(nn.Module):
@@ -75,7 +77,7 @@ class Adapters(nn.Module):
             return None
 
 
-class Pool(nn.Module):
+class GlobalAvgPool(nn.Module):
     """The parameter-free way from the last feature (B, C, h, w) to C numbers: its mean over the image."""
 
     def __init__(self, channels: int) -> None:
@@ -90,21 +92,21 @@ class Pool(nn.Module):
         return self.reduce(features).flatten(1)
 
 
-class Top(nn.Module):
+class TopAdapter(nn.Module):
     """The top adapter: pooling onto a grid and 1x1 convolution, from (B, C, h, w) to about `size` numbers."""
 
     def __init__(self, channels: int, size: int, grid: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(channels, max(1, size // grid**2), 1)
+        self.proj = nn.Conv2d(channels, max(1, size // grid**2), 1)
         self.grid = grid
-        self.size = self.mix.out_channels * grid**2
+        self.size = self.proj.out_channels * grid**2
 
     def reduce(self, features: Tensor) -> Tensor:
         """What `forward` needs of the features, and no more: (B, C, grid, grid)."""
         return _cells(_cells(features, 2, self.grid), 3, self.grid)
 
     def forward(self, features: Tensor) -> Tensor:
-        return functional.gelu(self.mix(self.reduce(features)).flatten(1))
+        return functional.gelu(self.proj(self.reduce(features)).flatten(1))
 
 
 def _cells(x: Tensor, dim: int, count: int) -> Tensor:

@@ -1,25 +1,25 @@
 """A bundle: one task's adapters, head, statistics, contract and provenance in one safetensors file."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossless_ros.contract import Contract
+from lossless_ros.contract.config import from_mapping, rename_keys
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import write_atomically
+from lossless_ros.models import legacy
 from lossless_ros.models.network_config import NetworkConfig
-from lossless_ros.settings import build
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "lossless_ros bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had other names of network keys and tensors, see `legacy`
 _KEYS = ("task", "mode", "contract", "backbone", "fingerprint", "network", "provenance", "content")
 
 
@@ -73,13 +73,15 @@ def read_bundle(path: Path) -> Bundle:
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
     parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
+    if metadata["format_version"] == "1":
+        parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
     return Bundle(
         metadata["task"],
         metadata["mode"],
-        build(Contract, parts["contract"], f"{path}: contract"),
+        from_mapping(Contract, parts["contract"], f"{path}: contract"),
         metadata["backbone"],
         metadata["fingerprint"],
-        build(NetworkConfig, parts["network"], f"{path}: network"),
+        from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
         parts["provenance"],
         metadata.get("source", ""),  # not in the first bundles
         metadata["content"],
@@ -98,6 +100,8 @@ def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
         metadata = file.metadata()
     if _content_hash(metadata, {n: t.numpy() for n, t in tensors.items()}) != bundle.hash:
         raise LosslessError(f"{path}: content was changed after it was written (hash differs); train or copy it again")
+    if metadata["format_version"] == "1":
+        tensors = legacy.rename_tensors(tensors)
     return bundle, tensors
 
 
@@ -112,26 +116,6 @@ def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> N
             f"{path} was trained on {bundle.backbone} ({bundle.fingerprint[:12]}), "
             f"not on {name} ({fingerprint[:12]}); load that backbone or train again"
         )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that at any time there is the old one or the whole new one.
-
-    Raises:
-        LosslessError: it cannot be written; nothing is left behind.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _open(path: Path, framework: str) -> Any:

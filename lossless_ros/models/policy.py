@@ -8,19 +8,21 @@ import numpy as np
 import torch
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.frames import Frame
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
-from lossless_ros.models.ensemble import Ensemble
-from lossless_ros.models.memory import enough_memory
 from lossless_ros.models.network import Network, to_action
+from lossless_ros.models.out_of_memory import enough_memory
 from lossless_ros.models.preprocess import to_batch
-from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime, takes_batches
+from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime, takes_batches
+from lossless_ros.models.temporal_ensemble import TemporalEnsemble
+from lossless_ros.observation.frames import Frame
 
 if TYPE_CHECKING:
-    from lossless_ros.models.runtimes import Run
+    from lossless_ros.models.runtimes.registry import Run
 
-FARTHEST = 0.05  # that another runtime may be from torch in the head's numbers: velocities are 1 at their limits
+RUNTIME_TOLERANCE = (
+    0.05  # that another runtime may be from torch in the head's numbers: velocities are 1 at their limits
+)
 
 
 class Policy:
@@ -47,13 +49,13 @@ class Policy:
         self.backbone = backbone.to(device)
         self.network = network.to(device).eval().requires_grad_(False)
         self.runtime, self.precision = runtime, precision
-        self.forget()
+        self.reset()
         self._run = make_runtime(runtime, precision, self.network, self.backbone)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew: what was predicted for the next instants no longer counts."""
-        chunked = self.bundle.network.chunk > 1
-        self._ensemble = Ensemble(self.contract.period_ns) if chunked else None
+        chunked = self.bundle.network.chunk_size > 1
+        self._ensemble = TemporalEnsemble(self.contract.period_ns) if chunked else None
 
     def act(self, frame: Frame) -> np.ndarray:
         """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""
@@ -64,7 +66,7 @@ class Policy:
         """Actions (B, dim) float32 for frames of any instants, each by itself, all cameras in one pass."""
         return self._predict(frames)[:, 0]
 
-    def deviation(self) -> float:
+    def max_runtime_error(self) -> float:
         """Largest difference of the head's numbers to torch's, for a picture of noise; beyond 1 in parts of the number.
 
         Infinite if only torch's are finite: half precision may overflow.
@@ -85,7 +87,7 @@ class Policy:
         if len(frames) > 1 and not takes_batches(self.runtime):
             return np.concatenate([self._predict([frame]) for frame in frames])
         with torch.inference_mode():
-            return to_action(self.network.point(self._raw(frames, self._run)), self.contract).cpu().numpy()
+            return to_action(self.network.select_mode(self._raw(frames, self._run)), self.contract).cpu().numpy()
 
     def _raw(self, frames: Sequence[Frame], run: "Run") -> torch.Tensor:
         """The head's numbers, see `Network`."""
@@ -110,6 +112,7 @@ def load_policy(
     weights: Path | None = None,
     runtime: str = "torch",
     precision: str = "auto",
+    allow_hub: bool = False,
 ) -> Policy:
     """The policy in a bundle file, on its own backbone or on one that is loaded already.
 
@@ -127,7 +130,7 @@ def load_policy(
     runtime = find_runtime(runtime, where)
     asked, precision = precision, find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
-    backbone = backbone or load_backbone(description.backbone, weights, remembered=description.source)
+    backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
     wanted = network.state_dict()
@@ -138,12 +141,14 @@ def load_policy(
     network.load(tensors)
     with enough_memory(f"for {bundle} on {where}", "try another device, runtime torch or a smaller backbone"):
         policy = Policy(description, network, backbone, where, runtime, precision)
-        off = 0.0 if runtime == "torch" else policy.deviation()
-        if off > FARTHEST and (asked, precision) == ("auto", "float16"):
+        off = 0.0 if runtime == "torch" else policy.max_runtime_error()
+        if off > RUNTIME_TOLERANCE and (asked, precision) == ("auto", "float16"):
             policy = Policy(description, network, backbone, where, runtime, "float32")
-            off = policy.deviation()
-    if off > FARTHEST:
-        what = f"off by {off:.2g} of their limits, allowed is {FARTHEST:g}" if np.isfinite(off) else "not finite"
+            off = policy.max_runtime_error()
+    if off > RUNTIME_TOLERANCE:
+        what = (
+            f"off by {off:.2g} of their limits, allowed is {RUNTIME_TOLERANCE:g}" if np.isfinite(off) else "not finite"
+        )
         instead = "precision float32" if policy.precision == "float16" else "runtime torch"
         raise LosslessError(f"{bundle}: with runtime {runtime} in {policy.precision} actions are {what}; use {instead}")
     return policy

@@ -1,4 +1,4 @@
-"""From camera images to a backbone's input: resize, then normalise. Training and robot use the same lines."""
+"""From camera images to a backbone's input: resize, then normalize. Training and robot use the same lines."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ def to_batch(cameras: Sequence[np.ndarray], size: int, how: Preprocessing, devic
     return torch.cat(batches)
 
 
-def normalise(images: Tensor, how: Preprocessing) -> Tensor:
+def normalize(images: Tensor, how: Preprocessing) -> Tensor:
     """Subtract the backbone's mean and divide by its deviation, per channel."""
     mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (how.mean, how.std))
     return (images - mean) / std

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from lossless_ros.episodes.collect import collect
-from lossless_ros.episodes.experts import EXPERTS
-from lossless_ros.episodes.simulated import MAX_STEPS
 from lossless_ros.errors import LosslessError
-from lossless_ros.nodes.parameters import Parameter, declare, read
-from lossless_ros.nodes.process import run
-from lossless_ros.nodes.simulator import simulator_errors
+from lossless_ros.nodes.app.parameters import Parameter, declare, read
+from lossless_ros.nodes.app.process import run
+from lossless_ros.simulation.collect import collect
+from lossless_ros.simulation.env import simulator_errors
+from lossless_ros.simulation.episode import MAX_STEPS
+from lossless_ros.simulation.expert_names import EXPERTS
 
 PARAMETERS = (
     Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
@@ -43,7 +43,7 @@ class CollectionNode(Node):
         if not self.get_parameter("out").value:
             raise LosslessError("parameter out is empty; give the folder for the episodes: -p out:=FOLDER")
 
-    def work(self, done: threading.Event) -> int:
+    def main_loop(self, done: threading.Event) -> int:
         parameters = read(self, PARAMETERS)
         out = Path(parameters.pop("out"))
         with simulator_errors():

@@ -12,15 +12,15 @@ from rclpy.parameter import Parameter as RosParameter
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from lossless_ros.control.safety import NO_BOX, RESUME
 from lossless_ros.errors import LosslessError, unknown
-from lossless_ros.models.runtimes import PRECISIONS, RUNTIMES
-from lossless_ros.nodes.checks import check
-from lossless_ros.nodes.driver import Driver
-from lossless_ros.nodes.parameters import Parameter, declare, declare_robot, read
-from lossless_ros.nodes.process import run, wait_for
-from lossless_ros.nodes.stderr import unblock_stderr
-from lossless_ros.nodes.streams import TRANSPORTS
-from lossless_ros.safety import NO_BOX, RESUME
+from lossless_ros.models.runtimes.registry import PRECISIONS, RUNTIMES
+from lossless_ros.nodes.app.parameters import Parameter, declare, declare_robot, read
+from lossless_ros.nodes.app.process import run, wait_for
+from lossless_ros.nodes.app.stderr import unblock_stderr
+from lossless_ros.nodes.inference.observations import TRANSPORTS
+from lossless_ros.nodes.inference.parameters import check
+from lossless_ros.nodes.inference.policy_runner import PolicyRunner
 
 COMMANDS = ("twist", "joint_velocity", "joint_trajectory")
 ROBOT = Parameter("robot", "sim", "Robot: a name from config/robots or the path of such a file.")
@@ -49,7 +49,7 @@ PARAMETERS = (
     Parameter("safety.gripper_rate", float("inf"), "Fastest gripper, in ways from open to closed per second."),
     Parameter("safety.linear_acceleration", float("inf"), "Largest change of linear velocity [m/s^2]."),
     Parameter("safety.angular_acceleration", float("inf"), "Largest change of angular velocity [rad/s^2]."),
-    Parameter("safety.workspace", list(NO_BOX), "Box for the tool centre: lowest x, y, z, highest x, y, z [m]."),
+    Parameter("safety.workspace", list(NO_BOX), "Box for the tool center: lowest x, y, z, highest x, y, z [m]."),
 )
 
 
@@ -58,7 +58,7 @@ class InferenceNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("inference_node")
-        self._driver: Driver | None = None
+        self._runner: PolicyRunner | None = None
         self._failure: Exception | None = None
         self._latched = ""  # why nothing moves before ~/resume, also if configured anew; empty: it may
         declare(self, PARAMETERS, declare_robot(self, ROBOT))
@@ -86,12 +86,12 @@ class InferenceNode(LifecycleNode):
         if not done.is_set():
             self.trigger_activate()
 
-    def work(self, done: threading.Event) -> int:
+    def main_loop(self, done: threading.Event) -> int:
         wait_for(done)
         return 0
 
     def stop(self) -> None:
-        driver, self._driver = self._driver, None
+        driver, self._runner = self._runner, None
         if driver:
             self._latched = driver.latched
             driver.close()
@@ -99,9 +99,9 @@ class InferenceNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = None
         try:
-            self._driver = Driver(self, read(self, PARAMETERS))
+            self._runner = PolicyRunner(self, read(self, PARAMETERS))
             if self._latched:
-                self._driver.latch(self._latched)
+                self._runner.latch(self._latched)
             return TransitionCallbackReturn.SUCCESS
         except LosslessError as error:
             self._failure = error
@@ -114,13 +114,13 @@ class InferenceNode(LifecycleNode):
             return TransitionCallbackReturn.ERROR
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        assert self._driver
-        self._driver.activate()
+        assert self._runner
+        self._runner.activate()
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        assert self._driver
-        self._driver.deactivate("deactivated")
+        assert self._runner
+        self._runner.deactivate("deactivated")
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -137,43 +137,43 @@ class InferenceNode(LifecycleNode):
         """While configured only the task may change, to one of the loaded ones."""
         own = {parameter.name for parameter in PARAMETERS}
         changed = {parameter.name: parameter.value for parameter in parameters if parameter.name in own}
-        if self._driver is None or not changed:
+        if self._runner is None or not changed:
             return SetParametersResult(successful=True)
         fixed = ", ".join(sorted(set(changed) - {"task"}))
         if fixed:
             return SetParametersResult(successful=False, reason=f"{fixed}: fixed while configured, clean up first")
-        if changed["task"] not in self._driver.policies:
-            reason = str(unknown("task", changed["task"], self._driver.policies))
+        if changed["task"] not in self._runner.policies:
+            reason = str(unknown("task", changed["task"], self._runner.policies))
             return SetParametersResult(successful=False, reason=reason)
-        self._driver.switch(changed["task"])
+        self._runner.switch(changed["task"])
         return SetParametersResult(successful=True)
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._latched = "asked to by ~/stop"
-        if self._driver:
-            self._driver.latch(self._latched)
+        if self._runner:
+            self._runner.latch(self._latched)
         response.success, response.message = True, "stopped until ~/resume"
         return response
 
     def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._latched = ""
-        return self._ask(Driver.release, "the next frame is answered", response)
+        return self._ask(PolicyRunner.release, "the next frame is answered", response)
 
     def _on_new_episode(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """What the policy remembers of the run so far is forgotten."""
-        return self._ask(Driver.forget, "the policy begins anew", response)
+        return self._ask(PolicyRunner.reset, "the policy begins anew", response)
 
-    def _ask(self, what: Callable[[Driver], None], said: str, response: Trigger.Response) -> Trigger.Response:
+    def _ask(self, what: Callable[[PolicyRunner], None], said: str, response: Trigger.Response) -> Trigger.Response:
         """Have it done if the node is configured."""
-        response.success = self._driver is not None
-        response.message = said if self._driver else "not configured"
-        if self._driver:
-            what(self._driver)
+        response.success = self._runner is not None
+        response.message = said if self._runner else "not configured"
+        if self._runner:
+            what(self._runner)
         return response
 
     async def _on_rescan(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Load new bundles in a thread of its own, so that commands and watchdog go on meanwhile."""
-        driver = self._driver
+        driver = self._runner
         if driver is None:
             response.message = "not configured; configuring looks through the folder itself"
             return response

@@ -8,9 +8,9 @@ from pathlib import Path
 from rclpy.node import Node
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.runtimes import RUNTIMES
-from lossless_ros.nodes.parameters import Parameter, declare, read
-from lossless_ros.nodes.process import run
+from lossless_ros.models.runtimes.registry import RUNTIMES
+from lossless_ros.nodes.app.parameters import Parameter, declare, read
+from lossless_ros.nodes.app.process import run
 
 PARAMETERS = (
     Parameter("bundle", "", "Bundle file."),
@@ -38,7 +38,7 @@ class ReplayNode(Node):
             if not self.get_parameter(name).value:
                 raise LosslessError(f"parameter {name} is empty; give it: -p {name}:=PATH")
 
-    def work(self, done: threading.Event) -> int:
+    def main_loop(self, done: threading.Event) -> int:
         from lossless_ros.evaluation.replay import replay
         from lossless_ros.progress import write_json
 

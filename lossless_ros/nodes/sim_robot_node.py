@@ -15,17 +15,17 @@ from std_srvs.srv import Trigger
 
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.simulated import START_NS, episode_name, make_simulator, stamp_of
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.outcome import Outcome
+from lossless_ros.evaluation.episode_result import EpisodeResult
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.models.bundle import write_atomically
+from lossless_ros.files import write_atomically
+from lossless_ros.nodes.app.parameters import Parameter, declare, read
+from lossless_ros.nodes.app.process import run
 from lossless_ros.nodes.inference_node import COMMANDS
-from lossless_ros.nodes.parameters import Parameter, declare, read
-from lossless_ros.nodes.process import run
-from lossless_ros.nodes.robot_topics import Command, RobotTopics
-from lossless_ros.nodes.simulator import simulator_errors
+from lossless_ros.nodes.sim_robot.interface import Command, SimRobotInterface
+from lossless_ros.simulation.env import simulator_errors
+from lossless_ros.simulation.episode import START_NS, episode_name, make_simulator, stamp_of
 
 PARAMETERS = (
     Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
@@ -52,7 +52,7 @@ class SimRobotNode(Node):
         declare(self, PARAMETERS)
         self._parameters = read(self, PARAMETERS)
         self._contract = load_contract(self._parameters["contract"])
-        self._robot = RobotTopics(self, self._contract, self._parameters["command"])
+        self._robot = SimRobotInterface(self, self._contract, self._parameters["command"])
         self._new_episode = self.create_client(Trigger, "inference_node/new_episode")
         self._stamp = START_NS
         self._goal: np.ndarray | None = None  # of the last trajectory [rad]
@@ -75,7 +75,7 @@ class SimRobotNode(Node):
         with simulator_errors():
             check_world(self._parameters["task"], self._parameters["domain"])
 
-    def work(self, done: threading.Event) -> int:
+    def main_loop(self, done: threading.Event) -> int:
         first, number = self._parameters["seed"], self._parameters["episodes"]
         with simulator_errors():
             env = make_simulator(self._parameters["task"], self._parameters["domain"], self._contract)
@@ -113,14 +113,14 @@ class SimRobotNode(Node):
         """Score of a whole episode, `unstable` if the simulation was lost; None if the process was asked to end."""
         from lossless_sim.errors import UnstableError
 
-        outcome = Outcome(seed, self._contract.period_ns / 1e9)
+        outcome = EpisodeResult(seed, self._contract.period_ns / 1e9)
         try:
             rewards = self._run(env, seed, outcome, done)
         except UnstableError as error:
             return {**outcome.result(), "success": False, "unstable": str(error)}
         return None if rewards is None else {**outcome.result(), "return": rewards}
 
-    def _run(self, env: Any, seed: int, outcome: Outcome, done: threading.Event) -> float | None:
+    def _run(self, env: Any, seed: int, outcome: EpisodeResult, done: threading.Event) -> float | None:
         """Run an episode, which `outcome` sees; its return, None if the process was asked to end before."""
         observation, info = env.reset(seed=seed)
         self._goal = None
@@ -145,7 +145,7 @@ class SimRobotNode(Node):
                 observation, reward, _, truncated, info = self._obey(env, observation, command)
                 steps += 1
                 rewards += float(reward)
-                outcome.see(observation, info)
+                outcome.update(observation, info)
                 over = truncated or steps == self._parameters["steps"]
             if recorder:
                 names = {key: self._parameters[key] for key in ("task", "domain", "mode")}

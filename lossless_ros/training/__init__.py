@@ -1,1 +1,1 @@
-"""Behaviour cloning of a task into a bundle: adapters and head on a frozen backbone."""
+"""Behavior cloning of a task into a bundle: adapters and head on a frozen backbone."""

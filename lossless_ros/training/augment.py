@@ -1,4 +1,4 @@
-"""Random shift and colour of a batch of images, reproducible from the generator it is given."""
+"""Random shift and color of a batch of images, reproducible from the generator it is given."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 @dataclass(frozen=True)
-class Draws:
+class BatchRng:
     """Random numbers for the images `part` of `count`: those that they would get in a batch of all."""
 
     count: int
@@ -25,12 +25,12 @@ class Draws:
         return torch.randint(0, below, (self.count, *shape), generator=self.generator)[self.part]
 
 
-def augment(images: Tensor, shift: float, colour: float, draws: Draws) -> Tensor:
-    """Each image (N, 3, S, S) in 0..1 moved by up to `shift` of its width, and its colours varied by up to `colour`."""
-    return vary_colour(move(images, shift, draws), colour, draws)
+def augment(images: Tensor, shift: float, color: float, draws: BatchRng) -> Tensor:
+    """Each image (N, 3, S, S) in 0..1 moved by up to `shift` of its width, and its colors varied by up to `color`."""
+    return color_jitter(random_shift(images, shift, draws), color, draws)
 
 
-def move(images: Tensor, shift: float, draws: Draws) -> Tensor:
+def random_shift(images: Tensor, shift: float, draws: BatchRng) -> Tensor:
     """Shift by whole pixels, edges repeated."""
     pad = round(shift * images.shape[-1])
     if pad == 0:
@@ -42,10 +42,10 @@ def move(images: Tensor, shift: float, draws: Draws) -> Tensor:
     return torch.stack(moved).contiguous(memory_format=torch.channels_last)
 
 
-def vary_colour(images: Tensor, colour: float, draws: Draws) -> Tensor:
+def color_jitter(images: Tensor, color: float, draws: BatchRng) -> Tensor:
     """Contrast about the image's mean, brightness, and the gain of each channel."""
-    if colour == 0:
+    if color == 0:
         return images
-    contrast, brightness, gain = (draws.uniform(n, 1, 1).to(images.device) * colour for n in (1, 1, 3))
+    contrast, brightness, gain = (draws.uniform(n, 1, 1).to(images.device) * color for n in (1, 1, 3))
     mean = images.mean((1, 2, 3), keepdim=True)
     return (((images - mean) * (1 + contrast) + mean + brightness / 2) * (1 + gain)).clamp(0, 1)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.bundle import write_atomically
+from lossless_ros.files import write_atomically
 
 
 def checkpoint_path(out: Path) -> Path:

@@ -10,23 +10,24 @@ from typing import Any
 
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.bundle import read_bundle, write_atomically
-from lossless_ros.training.behaviour_cloning import check_out, train
+from lossless_ros.files import write_atomically
+from lossless_ros.models.bundle import read_bundle
+from lossless_ros.training.behavior_cloning import check_out, train
 from lossless_ros.training.checkpoint import checkpoint_path
-from lossless_ros.training.config import TrainingConfig
-from lossless_ros.training.rollouts import Rollouts, roll_out
+from lossless_ros.training.dagger_rollouts import RolloutConfig, roll_out
+from lossless_ros.training.hyperparameters import Hyperparameters
 
 OnProgress = Callable[[int, int, str], object]  # done, total, a note
 
 
 @dataclass(frozen=True)
-class Plan:
+class DaggerConfig:
     """Rounds of DAgger; what has to stay the same when a folder is gone on with."""
 
     bundle: Path  # the student to begin with
     data: tuple[Path, ...]  # its demonstrations
     folder: Path  # everything that the rounds make
-    config: TrainingConfig  # of each round's training
+    config: Hyperparameters  # of each round's training
     episodes: int = 20  # of each round
     domain: str = "randomized"
     expert: str = "scripted"
@@ -50,7 +51,7 @@ class Plan:
 
 
 def dagger(
-    plan: Plan,
+    plan: DaggerConfig,
     rounds: int,
     out: Path,
     workers: int = 1,
@@ -80,7 +81,7 @@ def dagger(
     for number in range(1, rounds + 1):
         before, after = plan.bundle_after(number - 1), plan.bundle_after(number)
         seeds = [plan.seed + plan.episodes * (number - 1) + i for i in range(plan.episodes)]
-        rollouts = Rollouts(
+        rollouts = RolloutConfig(
             *(before, read_bundle(before).hash, student.task, plan.domain, plan.expert, plan.beta**number),
             *(plan.episodes_of(number), student.contract, runtime),
         )
@@ -107,7 +108,7 @@ def dagger(
     return {"bundle": str(out), "task": student.task, "mode": student.mode, "rounds": results, "plan": _as_json(plan)}
 
 
-def _train(plan: Plan, before: Path, after: Path, data: list[Path], on_progress: OnProgress) -> dict[str, Any]:
+def _train(plan: DaggerConfig, before: Path, after: Path, data: list[Path], on_progress: OnProgress) -> dict[str, Any]:
     """The training of a round, read from its file if it is done."""
     record = after.with_suffix(".json")
     if not (after.exists() and record.exists()):
@@ -120,7 +121,7 @@ def _train(plan: Plan, before: Path, after: Path, data: list[Path], on_progress:
     return dict(json.loads(record.read_text()))
 
 
-def _check_world(plan: Plan, task: str) -> None:
+def _check_world(plan: DaggerConfig, task: str) -> None:
     """Unknown tasks, domains and experts are told before any process starts (SimError)."""
     from lossless_sim.experts import make_expert
 
@@ -130,7 +131,7 @@ def _check_world(plan: Plan, task: str) -> None:
     check_world(task, plan.domain)
 
 
-def _claim(plan: Plan, student: str) -> None:
+def _claim(plan: DaggerConfig, student: str) -> None:
     """Write the plan into its folder, or find it there unchanged."""
     path = plan.folder / "plan.json"
     ours = {**_as_json(plan), "student": student}
@@ -146,7 +147,7 @@ def _claim(plan: Plan, student: str) -> None:
         raise LosslessError(f"{plan.folder} was begun with another {changed[0]}; give another --folder")
 
 
-def _as_json(plan: Plan) -> dict[str, Any]:
+def _as_json(plan: DaggerConfig) -> dict[str, Any]:
     document = {**dataclasses.asdict(plan), "data": [str(p) for p in plan.data]}
     document |= {"bundle": str(plan.bundle), "folder": str(plan.folder)}
     return dict(json.loads(json.dumps(document)))

@@ -10,14 +10,14 @@ from torch import Tensor
 
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.adapters import Top
+from lossless_ros.models.adapters import TopAdapter
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
-from lossless_ros.models.preprocess import normalise, to_batch
+from lossless_ros.models.preprocess import normalize, to_batch
 from lossless_ros.paths import cache_dir
-from lossless_ros.training import order
-from lossless_ros.training.augment import Draws, augment
-from lossless_ros.training.config import TrainingConfig
+from lossless_ros.training import sampler as order
+from lossless_ros.training.augment import BatchRng, augment
+from lossless_ros.training.hyperparameters import Hyperparameters
 
 _LAYOUT = 2  # changes when what is written changes
 _CHUNK = 16  # frames per pass through the backbone; larger batches are no faster on a CPU
@@ -45,7 +45,7 @@ def compute_features(
     frames: np.ndarray,
     network: Network,
     backbone: Backbone,
-    config: TrainingConfig,
+    config: Hyperparameters,
     device: torch.device,
     deadline: float,
 ) -> Features:
@@ -58,7 +58,7 @@ def compute_features(
     Raises:
         LosslessError: the cache cannot be written.
     """
-    at = np.random.default_rng(config.seed).permutation(frames)[:: config.feature_stride]
+    at = np.random.default_rng(config.seed).permutation(frames)[:: config.cached_frame_stride]
     file = cache_dir() / "features" / f"{_key(data, network, backbone, config)}.npy"
     if file.is_file():
         return Features(np.load(file, mmap_mode="r"), at)
@@ -93,26 +93,33 @@ def _views(
     chunk: np.ndarray,
     network: Network,
     backbone: Backbone,
-    config: TrainingConfig,
+    config: Hyperparameters,
     device: torch.device,
 ) -> np.ndarray:
     """Features (n, views, cameras, h, w, C) of the frames `chunk` (n,): as much as the network's top needs of them."""
     images = to_batch(data.batch(chunk).images, network.config.image_size, backbone.preprocessing, device)
-    draws = Draws(len(images), np.arange(len(images)), order.generator(config.seed, int(chunk[0])))
+    draws = BatchRng(len(images), np.arange(len(images)), order.generator(config.seed, int(chunk[0])))
     views = []
     with torch.inference_mode():
-        for view in range(config.feature_views):
-            seen = augment(images, config.shift, config.colour, draws) if view else images
-            features = backbone.spatial(backbone.features(normalise(seen, backbone.preprocessing)))
+        for view in range(config.num_cached_views):
+            seen = augment(images, config.random_shift, config.color_jitter, draws) if view else images
+            features = backbone.spatial(backbone.features(normalize(seen, backbone.preprocessing)))
             features = network.top.reduce(features).permute(0, 2, 3, 1)  # convolutions want the channels innermost
             views.append(features.unflatten(0, (network.cameras, len(chunk))).transpose(0, 1).cpu())
     return torch.stack(views, 1).half().numpy()
 
 
-def _key(data: Dataset, network: Network, backbone: Backbone, config: TrainingConfig) -> str:
+def _key(data: Dataset, network: Network, backbone: Backbone, config: Hyperparameters) -> str:
     what = (
         *(_LAYOUT, data.key, backbone.fingerprint, network.config.image_size),
-        *("top" if isinstance(network.top, Top) else "pool", network.config.top_grid),
-        *(config.feature_views, config.feature_stride, config.idle, config.shift, config.colour, config.seed),
+        *("top" if isinstance(network.top, TopAdapter) else "pool", network.config.top_grid),
+        *(
+            config.num_cached_views,
+            config.cached_frame_stride,
+            config.noop_threshold,
+            config.random_shift,
+            config.color_jitter,
+            config.seed,
+        ),
     )
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lossless_ros.contract import Contract
+from lossless_ros.models.action_head import negative_log_likelihood
 from lossless_ros.models.network import to_action
-from lossless_ros.models.outputs import negative_log_likelihood
 
 
 def loss(

@@ -1,16 +1,16 @@
-"""The one error of the simulator that users see: a single line that says what would be right."""
+"""Errors of the simulator: one line each, which names what is valid."""
 
 from collections.abc import Iterable
 
 
 class SimError(Exception):
-    """A mistake of the user's (unknown name, bad action, bad file); its text is one line."""
+    """Invalid input: an unknown name, an invalid action, an unreadable file. The message is one line."""
 
 
 class UnstableError(SimError):
-    """The physics went to infinity or warned; what the episode held is no data."""
+    """The physics diverged or raised a warning; the episode has to be discarded."""
 
 
 def unknown(what: str, name: object, known: Iterable[str]) -> SimError:
-    """An unknown `name` of a kind of thing (`what`), with the known names in the message."""
+    """Return the error for an unknown `name` of some kind (`what`); the message lists the known names."""
     return SimError(f"unknown {what} '{name}'; known: {', '.join(known) or 'none'}")

@@ -1,4 +1,4 @@
-"""Where the simulator finds its configuration and keeps what it can make again."""
+"""Locations of configuration files and caches."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from lossless_sim.errors import SimError, unknown
 
 
 def config_dir(kind: str) -> Path:
-    """Folder `config/<kind>`: of the source tree, else of share/lossless_ros of an installation."""
+    """Return the folder `config/<kind>` of the source tree, or of an installation's share/lossless_ros."""
     prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
     candidates = [
         Path(__file__).resolve().parents[2] / "config" / kind,
@@ -17,14 +17,14 @@ def config_dir(kind: str) -> Path:
     for folder in candidates:
         if folder.is_dir():
             return folder
-    raise SimError(f"no config/{kind} in {', '.join(map(str, candidates))}; install the package again")
+    raise SimError(f"no config/{kind} in {', '.join(map(str, candidates))}; reinstall the package")
 
 
 def find_config(kind: str, name: str) -> Path:
-    """A YAML file of `config/<kind>`, by its name or by its path.
+    """Find a YAML file of `config/<kind>` by its name or its path.
 
     Raises:
-        SimError: there is no such file; the message lists the known names.
+        SimError: the file does not exist; the message lists the known names.
     """
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         path = Path(name)
@@ -39,6 +39,6 @@ def find_config(kind: str, name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Folder of the composed scene; safe to delete, made again in some seconds."""
+    """Return the folder of composed scenes; it is safe to delete and rebuilt in seconds."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "lossless_ros" / "scenes"

@@ -1,4 +1,4 @@
-"""Off-screen images of the cell's cameras."""
+"""Off-screen rendering of the cell's cameras."""
 
 import atexit
 import contextlib
@@ -14,29 +14,66 @@ import numpy as np
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.scene import names
 
-
-def check_cameras(cameras: Sequence[str]) -> tuple[str, ...]:
-    """The names as a tuple; SimError for one that the cell does not have."""
-    for name in cameras:
-        if name not in names.CAMERAS:
-            raise unknown("camera", name, names.CAMERAS)
-    return tuple(cameras)
+_MAX_GEOMS = 200
+_HIDDEN_GROUP = 5  # MuJoCo draws geom groups 0, 1 and 2
 
 
-_NOT_DRAWN = 5  # MuJoCo draws geom groups 0, 1 and 2
+class CameraRenderer:
+    """Renders cameras of a model as square images of `size` pixels.
 
+    The OpenGL context is created by the first `load` and belongs to the thread that called it. Without cameras, all
+    methods do nothing.
 
-class Cameras:
-    """Renders some cameras of a model, square images of `size` pixels.
-
-    One OpenGL context per instance, used from the thread that made it.
+    Raises:
+        SimError: an unknown camera.
     """
 
-    def __init__(self, model: mujoco.MjModel, cameras: Sequence[str], size: int) -> None:
+    def __init__(self, cameras: Sequence[str], size: int) -> None:
+        for name in cameras:
+            if name not in names.CAMERAS:
+                raise unknown("camera", name, names.CAMERAS)
+        self.names = tuple(cameras)
+        self._size = size
+        self._context: _Context | None = None
+
+    def load(self, model: mujoco.MjModel, assets: mujoco.MjModel) -> None:
+        """Upload the textures of an episode's model, and its meshes if they are not those of the last episode.
+
+        Args:
+            model: model of the episode.
+            assets: model that `model` was copied from, which identifies the meshes.
+
+        Raises:
+            SimError: there is no off-screen OpenGL.
+        """
+        if not self.names:
+            return
+        if self._context is None:
+            self._context = _Context(self._size)
+        self._context.load(model, assets)
+
+    def render(self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool) -> dict[str, np.ndarray]:
+        """Return one RGB image (size, size, 3) uint8 per camera of the model that was loaded last."""
+        if self._context is None:
+            return {}
+        return self._context.render(model, data, self.names, shadows)
+
+    def close(self) -> None:
+        """Free the OpenGL context."""
+        if self._context is not None:
+            self._context.close()
+            self._context = None
+
+
+class _Context:
+    """An OpenGL context with the meshes and textures of a model."""
+
+    _scene: mujoco.MjvScene
+    _mjr: mujoco.MjrContext
+
+    def __init__(self, size: int) -> None:
         from mujoco.gl_context import GLContext
 
-        self.size = size
-        self.names = check_cameras(cameras)
         _load_triton_before_mesa()
         try:
             self._gl = GLContext(size, size)
@@ -44,58 +81,60 @@ class Cameras:
             raise SimError(f"no off-screen OpenGL ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from None
         self._gl.make_current()
         self._finalizer = weakref.finalize(self, self._gl.free)
-        # When the interpreter ends, weakref's own turn may come after MuJoCo's, which ends EGL; ours comes before it.
+        # At exit, weakref's own finalizers may run after MuJoCo has shut EGL down; this one has to run before.
         self._finalizer.atexit = False
         atexit.register(self._finalizer)
+        self._size = size
         self._pixels = np.empty((size, size, 3), np.uint8)
-        self._rect = mujoco.MjrRect(0, 0, size, size)
+        self._viewport = mujoco.MjrRect(0, 0, size, size)
         self._option = mujoco.MjvOption()
-        self.use(model)
+        self._assets: mujoco.MjModel | None = None  # whose meshes are uploaded
 
-    def use(self, model: mujoco.MjModel) -> None:
-        """Upload the meshes and textures of a model."""
-        model.vis.global_.offwidth = model.vis.global_.offheight = self.size
+    def load(self, model: mujoco.MjModel, assets: mujoco.MjModel) -> None:
+        """Upload what differs from the model that was loaded last."""
         self._gl.make_current()
-        self._scene = mujoco.MjvScene(model, maxgeom=200)
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        if assets is self._assets:
+            for name in (names.BASKET_TEXTURE, names.SKY_TEXTURE):  # what domains change
+                mujoco.mjr_uploadTexture(model, self._mjr, model.texture(name).id)
+            return
+        model.vis.global_.offwidth = model.vis.global_.offheight = self._size
+        self._scene = mujoco.MjvScene(model, maxgeom=_MAX_GEOMS)
+        self._mjr = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._mjr)
+        self._assets = assets
 
-    def upload_textures(self, model: mujoco.MjModel) -> None:
-        """Take over the pixels that domains change."""
-        self._gl.make_current()
-        for name in (names.BASKET_TEXTURE, names.SKY_TEXTURE):
-            mujoco.mjr_uploadTexture(model, self._context, model.texture(name).id)
-
-    def render(self, model: mujoco.MjModel, data: mujoco.MjData, shadows: bool = False) -> dict[str, np.ndarray]:
-        """One image (size, size, 3) uint8 RGB per camera; `model` shares meshes and textures with `use`'s."""
+    def render(
+        self, model: mujoco.MjModel, data: mujoco.MjData, cameras: Sequence[str], shadows: bool
+    ) -> dict[str, np.ndarray]:
+        """Return one RGB image (size, size, 3) uint8 per camera."""
         self._gl.make_current()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
-        images = {}
+        return {name: self._render(model, data, model.camera(names.camera(name)).id) for name in cameras}
+
+    def _render(self, model: mujoco.MjModel, data: mujoco.MjData, index: int) -> np.ndarray:
+        """Return the image of the camera of that index."""
+        camera = mujoco.MjvCamera()
+        camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        camera.fixedcamid = index
         groups = model.geom_group.copy()
-        for name in self.names:
-            view = mujoco.MjvCamera()
-            view.type = mujoco.mjtCamera.mjCAMERA_FIXED
-            view.fixedcamid = model.camera(names.camera(name)).id
-            model.geom_group[out_of_view(model, data, view.fixedcamid)] = _NOT_DRAWN
-            everything = mujoco.mjtCatBit.mjCAT_ALL
-            mujoco.mjv_updateScene(model, data, self._option, None, view, everything, self._scene)
-            model.geom_group[:] = groups
-            mujoco.mjr_render(self._rect, self._scene, self._context)
-            mujoco.mjr_readPixels(self._pixels, None, self._rect, self._context)
-            images[name] = self._pixels[::-1].copy()
-        return images
+        model.geom_group[outside_view(model, data, index)] = _HIDDEN_GROUP
+        mujoco.mjv_updateScene(model, data, self._option, None, camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
+        model.geom_group[:] = groups
+        mujoco.mjr_render(self._viewport, self._scene, self._mjr)
+        mujoco.mjr_readPixels(self._pixels, None, self._viewport, self._mjr)
+        return self._pixels[::-1].copy()
 
     def close(self) -> None:
         """Free the OpenGL context."""
-        self._context.free()
+        self._mjr.free()
         self._finalizer()
 
 
 def _load_triton_before_mesa() -> None:
     """Load the LLVM of torch's compiler, where it is installed, before Mesa's.
 
-    The other way round the process crashes as soon as something imports triton (seen with triton 3 and Mesa's
-    software renderer), and a process that renders may well load a policy later.
+    In the opposite order, a process that renders crashes as soon as something imports triton (seen with triton 3 and
+    Mesa's software renderer), and it may well load a policy later.
     """
     triton = importlib.util.find_spec("triton")
     if triton and triton.origin:
@@ -103,10 +142,10 @@ def _load_triton_before_mesa() -> None:
             ctypes.CDLL(str(Path(triton.origin).parent / "_C" / "libtriton.so"))
 
 
-def out_of_view(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> np.ndarray:
-    """Mask over geoms (ngeom,) whose bounding spheres lie outside a camera's square field of view."""
+def outside_view(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> np.ndarray:
+    """Return the mask (ngeom,) of geoms whose bounding spheres lie outside a camera's square field of view."""
     relative = (data.geom_xpos - data.cam_xpos[camera]) @ data.cam_xmat[camera].reshape(3, 3)
-    half = np.deg2rad(model.cam_fovy[camera]) / 2
-    across = np.abs(relative[:, :2]) * np.cos(half) + relative[:, 2:] * np.sin(half)  # it looks along -z
-    endless = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
-    return ~endless & (across > model.geom_rbound[:, None]).any(axis=1)
+    half_angle = np.deg2rad(model.cam_fovy[camera]) / 2
+    across = np.abs(relative[:, :2]) * np.cos(half_angle) + relative[:, 2:] * np.sin(half_angle)  # it looks along -z
+    infinite = model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+    return ~infinite & (across > model.geom_rbound[:, None]).any(axis=1)

@@ -1,4 +1,4 @@
-"""The tasks of the simulator by name."""
+"""Registry of the simulator's tasks."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ TASKS: dict[str, dict[str, Any]] = {
 
 
 def task(name: str) -> dict[str, Any]:
-    """Arguments of `gymnasium.make` for a task.
+    """Return the arguments of `gymnasium.make` for a task.
 
     Raises:
         SimError: unknown task; the message lists the known ones.
@@ -25,7 +25,12 @@ def task(name: str) -> dict[str, Any]:
 
 
 def make_env(name: str, domain: str = "nominal", **kwargs: Any) -> gymnasium.Env[Any, Any]:
-    """The environment of a task; `kwargs` as of RgbStackingEnv (cameras, image_size, physics).
+    """Create the environment of a task.
+
+    Args:
+        name: name of the task.
+        domain: name or path of the domain.
+        kwargs: further arguments of RgbStackingEnv (cameras, image_size, physics).
 
     Raises:
         SimError: unknown task, domain, physics or camera.

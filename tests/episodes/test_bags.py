@@ -13,10 +13,10 @@ from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import Robot, load_contract
 from lossless_ros.episodes.reader import find_episodes, read_episode, read_info
-from lossless_ros.episodes.robot_messages import JOINT_NAMES, observation_frame
+from lossless_ros.episodes.sim_messages import JOINT_NAMES, observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
-from lossless_ros.images import image_to_rgb
+from lossless_ros.observation.images import image_to_rgb
 
 CONTRACT = load_contract("rgb_stacking")
 STEPS = 12

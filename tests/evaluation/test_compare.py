@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.compare import compare, mcnemar, newcombe_interval, opponent, verdict
+from lossless_ros.evaluation.compare import compare, evaluate_baseline, mcnemar, newcombe_interval, summary_line
 
 TASK = "rgb_stacking/triplet1"
 
@@ -23,7 +23,7 @@ def test_seeds_are_paired_and_both_directions_counted():
     counts = [result[k] for k in ("n", "both", "only_ours", "only_theirs", "neither")]
     assert counts == [5, 1, 2, 1, 1]
     assert result["difference"] == pytest.approx(0.2)
-    assert "only this one in 2, only the other in 1" in verdict(result, "x.json")
+    assert "only this one in 2, only the other in 1" in summary_line(result, "x.json")
 
 
 def test_p_value_is_the_sign_tests():
@@ -51,13 +51,13 @@ def test_interval_turns_round_with_the_order_and_stays_within_one():
 def test_earlier_evaluation_is_taken_from_its_file(tmp_path):
     path = tmp_path / "earlier.json"
     path.write_text(json.dumps(document([1, 0, 1])))
-    assert opponent(str(path), TASK, "lab", 3, 0, 1) == document([1, 0, 1])
+    assert evaluate_baseline(str(path), TASK, "lab", 3, 0, 1) == document([1, 0, 1])
     with pytest.raises(LosslessError, match="no episode with seed 3"):
-        opponent(str(path), TASK, "lab", 4, 0, 1)
+        evaluate_baseline(str(path), TASK, "lab", 4, 0, 1)
     with pytest.raises(LosslessError, match="in lab, not of .* in nominal; nothing to compare"):
-        opponent(str(path), TASK, "nominal", 3, 0, 1)
+        evaluate_baseline(str(path), TASK, "nominal", 3, 0, 1)
     path.write_text("[]")
     with pytest.raises(LosslessError, match="is no evaluation"):
-        opponent(str(path), TASK, "lab", 3, 0, 1)
+        evaluate_baseline(str(path), TASK, "lab", 3, 0, 1)
     with pytest.raises(LosslessError, match="cannot read"):
-        opponent(str(tmp_path / "none.json"), TASK, "lab", 3, 0, 1)
+        evaluate_baseline(str(tmp_path / "none.json"), TASK, "lab", 3, 0, 1)

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from lossless_ros.contract import load_contract
-from lossless_ros.episodes.collect import collect
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.outcome import PHASES
+from lossless_ros.evaluation.episode_result import STAGES
 from lossless_ros.evaluation.proof import verify_on_recording
 from lossless_ros.evaluation.replay import replay
 from lossless_ros.evaluation.report import write_replay_report
 from lossless_ros.evaluation.rollout import evaluate
-from lossless_ros.evaluation.video import Film, film_paths
+from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.policy import load_policy
+from lossless_ros.simulation.collect import collect
 
 TASK = "rgb_stacking/triplet1"
 STEPS = 5
@@ -59,18 +59,18 @@ def test_evaluation_has_the_documented_fields_and_repeats_itself(bundle):
     low, high = first["interval_95"]
     assert 0 <= low <= first["success_rate"] <= high <= 1
     assert [e["steps"] for e in first["episodes"]] == [STEPS, STEPS]
-    assert list(first["phases"]) == list(PHASES) and max(first["phases"].values()) <= 2
+    assert list(first["phases"]) == list(STAGES) and max(first["phases"].values()) <= 2
     again = evaluate(None, "nominal", 2, 7, bundle=bundle, workers=2, max_steps=STEPS)
     assert without_times(again) == without_times(first)
 
 
 def test_films_of_chosen_episodes_show_cameras_action_and_phase(tmp_path):
-    films = film_paths(tmp_path, [1, 2])
-    evaluate(TASK, "nominal", 3, 0, expert="random", films=films, max_steps=STEPS)
+    videos = video_paths(tmp_path, [1, 2])
+    evaluate(TASK, "nominal", 3, 0, expert="random", videos=videos, max_steps=STEPS)
     import cv2
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["episode_000001.mp4", "episode_000002.mp4"]
-    video = cv2.VideoCapture(str(films[1]))
+    video = cv2.VideoCapture(str(videos[1]))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == STEPS and video.get(cv2.CAP_PROP_FPS) == 20
     there, picture = video.read()
     assert there and picture.shape[1] == 512
@@ -78,7 +78,7 @@ def test_films_of_chosen_episodes_show_cameras_action_and_phase(tmp_path):
 
 
 def test_film_draws_the_action_to_its_side():
-    film = Film(Path("none.mp4"), contract := load_contract("rgb_stacking"), 20)
+    film = EpisodeVideo(Path("none.mp4"), contract := load_contract("rgb_stacking"), 20)
     images = [np.zeros((128, 128, 3), np.uint8)] * 2
     right, left = (film.draw(images, np.float32([v, 0, 0, 0, 1]), "")[256:] for v in (0.07, -0.07))
     changed = np.argwhere((right != left).any(2))[:, 1]
@@ -87,12 +87,12 @@ def test_film_draws_the_action_to_its_side():
 
 
 @pytest.mark.parametrize(
-    ("films", "line"),
+    ("videos", "line"),
     [({9: "a.mp4"}, "no episode with seed 9 to film; seeds are 0 to 0"), ({0: "a.avi"}, "ends in .mp4")],
 )
-def test_film_that_cannot_be_is_told_before_any_episode(tmp_path, films, line):
+def test_film_that_cannot_be_is_told_before_any_episode(tmp_path, videos, line):
     with pytest.raises(LosslessError, match=line):
-        evaluate(TASK, "nominal", 1, 0, expert="random", films={s: tmp_path / n for s, n in films.items()})
+        evaluate(TASK, "nominal", 1, 0, expert="random", videos={s: tmp_path / n for s, n in videos.items()})
 
 
 def test_what_was_driven_is_recorded_as_bags(bundle, tmp_path):

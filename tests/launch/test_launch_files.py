@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from lossless_ros.nodes.dds import stay_on_this_machine
+from lossless_ros.ros_environment import stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -191,7 +191,7 @@ def test_inference_node_becomes_active_and_ends_with_the_launch(launched: list[L
     from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
     from lossless_ros.models.network_config import NetworkConfig
-    from tests.models.conftest import write_bundle
+    from tests.support.policies import write_bundle
 
     config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 64, 128, 2, (16,))
     bundle = tmp_path / "triplet1.safetensors"

@@ -9,7 +9,7 @@ from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family
-from tests.models.conftest import awake
+from tests.support.policies import awake
 
 NAMES = ["test_efficientnet", "test_resnet", "test_nfnet", "test_vit"]
 KINDS = {

@@ -2,8 +2,16 @@ import pytest
 import torch
 from torch.nn import functional
 
-from lossless_ros.models.adapters import MAX_SHARE, Adapters, ConvAdapter, Pool, Top, count, default_rank
-from tests.models.conftest import awake
+from lossless_ros.models.adapters import (
+    MAX_SHARE,
+    Adapters,
+    ConvAdapter,
+    GlobalAvgPool,
+    TopAdapter,
+    count,
+    default_rank,
+)
+from tests.support.policies import awake
 
 PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle")]
 
@@ -57,13 +65,13 @@ def test_size_of_an_adapter_is_as_computed(kernel):
 
 
 def test_top_gives_about_2000_numbers_whatever_the_image_size():
-    top = Top(1280, 2000, 4)
+    top = TopAdapter(1280, 2000, 4)
     assert top.size == 2000
     assert {tuple(top(torch.rand(2, 1280, n, n)).shape) for n in (3, 4, 7)} == {(2, 2000)}
-    assert Pool(1280)(torch.rand(2, 1280, 4, 4)).shape == (2, 1280)
+    assert GlobalAvgPool(1280)(torch.rand(2, 1280, 4, 4)).shape == (2, 1280)
 
 
 @pytest.mark.parametrize("size", [3, 6, 7, 12])
 def test_top_pools_as_torch_does(size):
     features = torch.rand(2, 8, size, size)
-    torch.testing.assert_close(Top(8, 32, 4).reduce(features), functional.adaptive_avg_pool2d(features, 4))
+    torch.testing.assert_close(TopAdapter(8, 32, 4).reduce(features), functional.adaptive_avg_pool2d(features, 4))

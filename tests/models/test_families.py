@@ -8,12 +8,12 @@ import torch
 from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.adapters import MAX_SHARE, Adapters, count, default_rank
 from lossless_ros.models.backbones import Backbone, check_pieces, load_backbone
 from lossless_ros.models.policy import load_policy
-from lossless_ros.models.verify import verify
-from lossless_ros.training.config import MODES, OWN_BACKBONE, load_training_config, network_config
-from tests.models.conftest import awake, write_bundle
+from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES, load_hyperparameters, network_config
+from tests.support.policies import awake, write_bundle
 
 SMALL = {  # timm name -> family, image size [px]
     "test_efficientnet": ("efficientnet", 64),
@@ -98,13 +98,15 @@ CASES = [(name, mode) for name in SMALL for mode in MODES if SMALL[name][0] != "
 @pytest.mark.parametrize(("name", "mode"), CASES)
 def test_bundle_of_every_mode_is_loaded_as_saved_and_proved(backbones, files, tmp_path, contract, name, mode):
     path = tmp_path / "task.safetensors"
-    settings = dataclasses.replace(load_training_config("demo"), rank=4, kernel=3, image_size=64, hidden=(16,))
+    settings = dataclasses.replace(
+        load_hyperparameters("demo"), bottleneck_dim=4, kernel_size=3, image_size=64, hidden_dims=(16,)
+    )
     saved = write_bundle(path, backbones[name], contract, network_config(settings, mode, backbones[name]), mode)
     policy = load_policy(path, "cpu")
     assert policy.bundle == saved and policy.mode == mode
     assert policy.backbone.source == f"file {files[name]}"
     report = verify(path, backbone=backbones[name])
-    if mode in OWN_BACKBONE:
+    if mode in BACKBONE_INIT:
         assert not report["ok"] and "not lossless by design" in report["reason"]
     else:
         assert report["ok"], report["failures"]

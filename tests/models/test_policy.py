@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.frames import Frame
 from lossless_ros.models.backbones import Backbone, load_plain
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.network import MIN_STD, Network, to_action
 from lossless_ros.models.policy import find_device, load_policy
-from lossless_ros.models.preprocess import normalise, to_batch
+from lossless_ros.models.preprocess import normalize, to_batch
+from lossless_ros.observation.frames import Frame
 
 
 @pytest.fixture
@@ -98,4 +98,4 @@ def test_preprocessing_resizes_and_normalises_as_the_backbone_was_trained(lite0)
     image = np.full((1, 96, 96, 3), 255, np.uint8)
     batch = to_batch([image, image], 128, lite0.preprocessing, "cpu")
     assert batch.shape == (2, 3, 128, 128)
-    assert normalise(batch, lite0.preprocessing).min() == pytest.approx(1)  # (1 - 0.5) / 0.5
+    assert normalize(batch, lite0.preprocessing).min() == pytest.approx(1)  # (1 - 0.5) / 0.5

@@ -10,8 +10,8 @@ from timm.data import ImageNetInfo
 
 from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters
-from lossless_ros.models.preprocess import normalise, to_batch
-from tests.models.conftest import awake
+from lossless_ros.models.preprocess import normalize, to_batch
+from tests.support.policies import awake
 
 CLASS = 652
 
@@ -20,7 +20,7 @@ CLASS = 652
 def photograph(lite0) -> torch.Tensor:
     image = cv2.imread(str(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"))
     square = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)[40:552]
-    return normalise(to_batch([square[None]], 224, lite0.preprocessing, "cpu"), lite0.preprocessing)
+    return normalize(to_batch([square[None]], 224, lite0.preprocessing, "cpu"), lite0.preprocessing)
 
 
 def seen(lite0, features: torch.Tensor) -> int:

@@ -10,15 +10,17 @@ import timm
 import torch
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.frames import Frame
-from lossless_ros.models import policy, runtimes_onnx, runtimes_openvino
+from lossless_ros.models import policy
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import load_bundle, save_bundle
 from lossless_ros.models.families import find_family
 from lossless_ros.models.policy import load_policy
-from lossless_ros.models.runtimes import find_precision, find_runtime, make_runtime
-from tests.gpu import needs_gpu
-from tests.models.conftest import awake, write_bundle
+from lossless_ros.models.runtimes import onnx as runtimes_onnx
+from lossless_ros.models.runtimes import openvino as runtimes_openvino
+from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime
+from lossless_ros.observation.frames import Frame
+from tests.support.gpu import needs_gpu
+from tests.support.policies import awake, write_bundle
 
 
 def has_tensorrt() -> bool:
@@ -139,7 +141,7 @@ def test_batch_is_its_frames_one_by_one(bundle_path, frames, runtime):
 
 @needs_openvino
 def test_backbone_and_its_graphs_are_let_go_of_together(bundle_path):
-    from lossless_ros.models import runtimes
+    from lossless_ros.models.runtimes import registry as runtimes
 
     gc.collect()
     before = len(runtimes._graphs)
@@ -260,7 +262,7 @@ def test_onnx_runtime_without_what_is_asked_of_it_is_one_line(bundle_path, monke
 )
 def test_policies_with_backbones_of_their_own_share_a_graph_and_no_weights(tmp_path, contract, config, frames, runtime):
     backbone = small("test_efficientnet")
-    config = dataclasses.replace(config, placements=(), own_backbone="pretrained")
+    config = dataclasses.replace(config, placements=(), trainable_backbone="pretrained")
     for path in write_tasks(tmp_path, backbone, contract, config, 2):
         found = load_policy(path, "cpu", backbone, runtime=runtime).act(frames[0])
         expected = load_policy(path, "cpu", backbone).act(frames[0])

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import load_backbone
-from tests.models.conftest import awake
+from tests.support.policies import awake
 
 NAME = "test_resnet"
 

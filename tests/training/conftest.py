@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lossless_ros.contract import Camera, Contract, load_contract
-from lossless_ros.episodes.robot_messages import JOINT_NAMES, observation_messages
+from lossless_ros.episodes.sim_messages import JOINT_NAMES, observation_messages
 from lossless_ros.episodes.writer import EpisodeWriter
-from lossless_ros.training.config import TrainingConfig, load_training_config
+from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters
 
 torch.set_num_threads(1)  # small tensors: threads would only wait for each other
 SIDE = 48
@@ -64,10 +64,17 @@ def episodes(tmp_path_factory, contract) -> Path:
 
 
 @pytest.fixture
-def config() -> TrainingConfig:
+def config() -> Hyperparameters:
     """A quick run on small images."""
     return dataclasses.replace(
-        load_training_config("default"),
-        **{"steps": 6, "batch": 4, "warm_up": 2, "looks": 3, "look_frames": 8, "image_size": SIDE},
-        **{"feature_views": 2, "top_grid": 2, "top_size": 256, "hidden": (32,), "device": "cpu", "held_out": 0.25},
+        load_hyperparameters("default"),
+        **{"steps": 6, "batch_size": 4, "warmup_steps": 2, "num_validations": 3, "val_frames": 8, "image_size": SIDE},
+        **{
+            "num_cached_views": 2,
+            "top_grid": 2,
+            "top_size": 256,
+            "hidden_dims": (32,),
+            "device": "cpu",
+            "held_out": 0.25,
+        },
     )

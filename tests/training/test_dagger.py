@@ -8,15 +8,15 @@ import pytest
 
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.cache import decode_episodes
-from lossless_ros.episodes.collect import collect
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import load_bundle, read_bundle
-from lossless_ros.training import rollouts
-from lossless_ros.training.behaviour_cloning import train
-from lossless_ros.training.dagger import Plan, dagger
-from lossless_ros.training.rollouts import Rollouts, roll_out
+from lossless_ros.simulation.collect import collect
+from lossless_ros.training import dagger_rollouts as rollouts
+from lossless_ros.training.behavior_cloning import train
+from lossless_ros.training.dagger import DaggerConfig, dagger
+from lossless_ros.training.dagger_rollouts import RolloutConfig, roll_out
 
 TASK, STEPS = "rgb_stacking/triplet1", 12
 
@@ -49,7 +49,7 @@ def in_this_process(function, items, workers, setup, setup_args):
 
 def plan_of(student, out, **changes):
     parts = (student, read_bundle(student).hash, TASK, "nominal", "scripted", 0.5, out, load_contract("rgb_stacking"))
-    return dataclasses.replace(Rollouts(*parts, max_steps=STEPS), **changes)
+    return dataclasses.replace(RolloutConfig(*parts, max_steps=STEPS), **changes)
 
 
 def test_rollouts_hold_the_experts_answers_to_what_the_student_met(student, tmp_path):
@@ -81,7 +81,9 @@ def test_an_episode_whose_simulation_is_lost_is_left_out(student, tmp_path, monk
 
 def test_rounds_collect_train_and_go_on_where_they_were(student, demonstrations, config, tmp_path, short):
     settings = dataclasses.replace(config, steps=3, only_successful=False)
-    plan = Plan(student, (demonstrations,), tmp_path / "rounds", settings, episodes=1, domain="nominal", seed=50)
+    plan = DaggerConfig(
+        student, (demonstrations,), tmp_path / "rounds", settings, episodes=1, domain="nominal", seed=50
+    )
     out = tmp_path / "out.safetensors"
     result = dagger(plan, 2, out)
     assert [r["beta"] for r in result["rounds"]] == [0.5, 0.25]
@@ -118,7 +120,7 @@ def test_failed_episodes_of_a_student_are_trained_on_and_held_out_ones_stay_demo
 
 
 def test_mistakes_are_one_line(student, demonstrations, config, tmp_path, short):
-    plan = Plan(student, (demonstrations,), tmp_path / "rounds", config, episodes=1, domain="nominal", seed=50)
+    plan = DaggerConfig(student, (demonstrations,), tmp_path / "rounds", config, episodes=1, domain="nominal", seed=50)
     with pytest.raises(LosslessError, match="beta is 1, expected"):
         dataclasses.replace(plan, beta=1)
     with pytest.raises(LosslessError, match="rounds is 0"):

@@ -9,8 +9,8 @@ from lossless_ros.contract import Camera, Gripper, Robot, load_robot
 from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.dataset import Dataset, split
 from lossless_ros.episodes.reader import find_episodes, read_episode
-from lossless_ros.episodes.timing import timing_fault
 from lossless_ros.errors import LosslessError
+from lossless_ros.observation.timing import timing_fault
 from lossless_ros.paths import cache_dir
 from tests.training.conftest import STEPS, record
 
@@ -104,8 +104,8 @@ def test_frames_where_the_hand_stands_still_can_be_left_out_but_not_where_the_gr
     closed = dataclasses.replace(decoded[1], actions=actions[7:], images=decoded[1].images)
     data = Dataset([closed, still])
     limits = np.array([0.07, 0.07, 0.07, 1.0])
-    assert data.not_idle(limits, 0.05).tolist() == [STEPS - 7 + 3, STEPS - 7 + 7]
-    assert len(data.not_idle(limits, 0.0)) == len(data)
+    assert data.filter_noops(limits, 0.05).tolist() == [STEPS - 7 + 3, STEPS - 7 + 7]
+    assert len(data.filter_noops(limits, 0.0)) == len(data)
 
 
 def streams(contract, **changes):

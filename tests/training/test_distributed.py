@@ -11,9 +11,9 @@ import torch
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import load_bundle, read_bundle
-from lossless_ros.training.behaviour_cloning import train
-from lossless_ros.training.config import TrainingConfig
+from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.distributed import Group
+from lossless_ros.training.hyperparameters import Hyperparameters
 
 LITE0 = "tf_efficientnet_lite0"
 SCRIPT = """
@@ -21,13 +21,13 @@ import json, sys
 from pathlib import Path
 import torch
 from lossless_ros.contract import Contract
-from lossless_ros.settings import build
-from lossless_ros.training.behaviour_cloning import train
-from lossless_ros.training.config import TrainingConfig
+from lossless_ros.contract.config import from_mapping
+from lossless_ros.training.behavior_cloning import train
+from lossless_ros.training.hyperparameters import Hyperparameters
 
 folder, out, job = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
 torch.set_num_threads(1)
-config, contract = build(TrainingConfig, job["config"], "config"), build(Contract, job["contract"], "contract")
+config, contract = from_mapping(Hyperparameters, job["config"], "config"), from_mapping(Contract, job["contract"], "contract")
 result = train([folder], "tf_efficientnet_lite0", "adapters", out, config, contract)
 out.with_suffix(f".{'first' if result else 'other'}").write_text(json.dumps(result))
 """
@@ -36,7 +36,7 @@ out.with_suffix(f".{'first' if result else 'other'}").write_text(json.dumps(resu
 @pytest.mark.parametrize("head_start", [2, 4], ids=["both phases", "features alone"])
 def test_two_processes_train_the_policy_of_one(episodes, contract, config, tmp_path, head_start):
     """With a last instant that not every part has, and a batch that does not divide evenly."""
-    config = dataclasses.replace(config, steps=4, head_start=head_start, batch=5, chunk=3)
+    config = dataclasses.replace(config, steps=4, head_warmup_steps=head_start, batch_size=5, chunk_size=3)
     alone, together = tmp_path / "alone.safetensors", tmp_path / "together.safetensors"
     expected = train([episodes], LITE0, "adapters", alone, config, contract)
     (tmp_path / "script.py").write_text(SCRIPT)
@@ -57,7 +57,7 @@ def test_two_processes_train_the_policy_of_one(episodes, contract, config, tmp_p
         if one["train_loss"] is not None:
             assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
     ours, theirs = load_bundle(alone)[1], load_bundle(together)[1]
-    start = dataclasses.replace(config, steps=1, learning_rate=1e-12, head_start=0)
+    start = dataclasses.replace(config, steps=1, learning_rate=1e-12, head_warmup_steps=0)
     train([episodes], LITE0, "adapters", tmp_path / "start.safetensors", start, contract)
     before = load_bundle(tmp_path / "start.safetensors")[1]
     for name, tensor in ours.items():
@@ -72,7 +72,7 @@ def test_parts_are_disjoint_and_whole():
 
 
 def test_time_limit_is_for_one_process(episodes, contract, config, tmp_path, monkeypatch):
-    from lossless_ros.training import behaviour_cloning
+    from lossless_ros.training import behavior_cloning as behavior_cloning
 
     class Two:
         def __init__(self, device):
@@ -84,7 +84,7 @@ def test_time_limit_is_for_one_process(episodes, contract, config, tmp_path, mon
         def __exit__(self, *error):
             return None
 
-    monkeypatch.setattr(behaviour_cloning, "joined", Two)
-    timed: TrainingConfig = dataclasses.replace(config, max_minutes=1.0)
+    monkeypatch.setattr(behavior_cloning, "joined", Two)
+    timed: Hyperparameters = dataclasses.replace(config, max_minutes=1.0)
     with pytest.raises(LosslessError, match="max_minutes is for one process"):
         train([episodes], LITE0, "top", tmp_path / "b.safetensors", timed, contract)

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from lossless_ros.models.ensemble import DECAY, Ensemble
-from lossless_ros.models.outputs import components, negative_log_likelihood, point, width
-from lossless_ros.training import order
-from lossless_ros.training.augment import Draws, augment, move, vary_colour
+from lossless_ros.models.action_head import components, negative_log_likelihood, select_mode, width
+from lossless_ros.models.temporal_ensemble import DECAY, TemporalEnsemble
+from lossless_ros.training import sampler as order
+from lossless_ros.training.augment import BatchRng, augment, color_jitter, random_shift
 from lossless_ros.training.loss import errors, limits_of, loss
 
 
-def draws(count: int, seed: int = 0, part: slice = slice(None)) -> Draws:
-    return Draws(count, np.arange(count)[part], torch.Generator().manual_seed(seed))
+def draws(count: int, seed: int = 0, part: slice = slice(None)) -> BatchRng:
+    return BatchRng(count, np.arange(count)[part], torch.Generator().manual_seed(seed))
 
 
 def test_augmentation_is_reproducible_and_stays_an_image():
@@ -37,15 +37,15 @@ def test_part_of_a_batch_is_augmented_as_in_the_whole_one():
 def test_shift_moves_content_by_whole_pixels():
     images = torch.zeros(64, 3, 32, 32)
     images[:, :, 16, 16] = 1
-    moved = move(images, 0.1, draws(64))
+    moved = random_shift(images, 0.1, draws(64))
     where = moved[:, 0].flatten(1).argmax(1)
     assert (moved.sum((1, 2, 3)) == 3).all()
     assert {(int(w) // 32 - 16) for w in where} == {-3, -2, -1, 0, 1, 2, 3}
 
 
-def test_colour_differs_per_image_and_keeps_shapes_in_it():
+def test_color_differs_per_image_and_keeps_shapes_in_it():
     images = torch.rand(2, 3, 8, 8).mul(0.2).add(0.4)
-    varied = vary_colour(images, 0.2, draws(2))
+    varied = color_jitter(images, 0.2, draws(2))
     assert not torch.allclose(varied[0] - images[0], varied[1] - images[1], atol=1e-3)
     assert np.corrcoef(images[0, 0].flatten(), varied[0, 0].flatten())[0, 1] > 0.999
 
@@ -102,14 +102,14 @@ def test_mixture_is_as_likely_as_torch_says_and_points_at_its_likeliest_componen
     normals = Independent(Normal(means, log_std.exp()), 1)
     expected = -MixtureSameFamily(Categorical(logits=logits), normals).log_prob(velocities) / 4
     torch.testing.assert_close(negative_log_likelihood(raw, velocities, 3), expected)
-    chosen = point(raw, 5, 3)
+    chosen = select_mode(raw, 5, 3)
     assert torch.equal(chosen[1, 0, :4], means[1, 0, logits[1, 0].argmax()]) and torch.equal(
         chosen[..., 4], raw[..., -1]
     )
 
 
 def test_ensemble_averages_what_was_predicted_for_this_instant():
-    ensemble, period = Ensemble(50), 50
+    ensemble, period = TemporalEnsemble(50), 50
     first = ensemble(1000, np.array([[0.0], [1.0], [2.0]]))
     second = ensemble(1000 + period, np.array([[3.0], [4.0], [5.0]]))
     w = np.exp(-DECAY)

@@ -1,7 +1,8 @@
-"""How the world looks and behaves: domains drawn per episode from YAML files."""
+"""Domain randomization: look and behavior of the world, sampled per episode from ranges in YAML files."""
 
 from lossless_sim.domains.apply import apply
-from lossless_sim.domains.domain import Domain, Draw, load_domain, values
-from lossless_sim.domains.image import spoil
+from lossless_sim.domains.camera_model import apply_camera_model
+from lossless_sim.domains.domain import Domain, load_domain
+from lossless_sim.domains.sample import DomainSample
 
-__all__ = ["Domain", "Draw", "apply", "load_domain", "spoil", "values"]
+__all__ = ["Domain", "DomainSample", "apply", "apply_camera_model", "load_domain"]

@@ -1,4 +1,4 @@
-"""A domain: ranges for what may differ from the nominal world, drawn once per episode."""
+"""Domains: ranges of the randomized parameters, sampled once per episode."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from lossless_sim.domains.parameters import PARAMETERS
+from lossless_sim.domains.sample import DomainSample
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.paths import find_config
 
-Draw = dict[str, dict[str, list[float]]]
 _KEYS = ("range", "unit", "reason")
 
 
 @dataclass(frozen=True)
 class Range:
-    """Uniform between two numbers, in the parameter's unit."""
+    """Limits of a uniform distribution in the parameter's unit."""
 
     low: float
     high: float
@@ -25,47 +25,41 @@ class Range:
 
 @dataclass(frozen=True)
 class Domain:
-    """How the world looks and behaves.
+    """A distribution of worlds.
 
     Attributes:
-        name: of the domain.
-        ranges: by section and parameter; what is not here stays nominal.
+        name: name of the domain.
+        ranges: ranges by section and parameter; all other parameters stay nominal.
     """
 
     name: str
     ranges: Mapping[str, Mapping[str, Range]]
 
-    def draw(self, rng: np.random.Generator) -> Draw:
-        """Values of one episode: section -> parameter -> list of numbers, only of what the domain changes."""
-        return {
-            section: {
-                key: [float(value) for value in rng.uniform(r.low, r.high, PARAMETERS[section][key].size)]
-                for key, r in entries.items()
+    def sample(self, rng: np.random.Generator) -> DomainSample:
+        """Draw the parameters of one episode."""
+        return DomainSample.of(
+            {
+                section: {
+                    name: [float(value) for value in rng.uniform(r.low, r.high, PARAMETERS[section][name].size)]
+                    for name, r in entries.items()
+                }
+                for section, entries in self.ranges.items()
             }
-            for section, entries in self.ranges.items()
-        }
-
-
-def values(draw: Draw, section: str) -> dict[str, np.ndarray]:
-    """All parameters of a section as arrays (size,), nominal where nothing was drawn."""
-    drawn = draw.get(section, {})
-    return {
-        key: np.asarray(drawn.get(key, [parameter.nominal] * parameter.size))
-        for key, parameter in PARAMETERS[section].items()
-    }
+        )
 
 
 def load_domain(name: str) -> Domain:
-    """A domain by its name in config/domains, or from the path of a YAML file.
+    """Load a domain by its name in config/domains or from the path of a YAML file.
 
     Raises:
-        SimError: unknown name, or a file with unknown keys, wrong units, or no reasons.
+        SimError: unknown name, or a file with unknown keys, wrong units or missing reasons.
     """
     path = find_config("domains", name)
     return Domain(path.stem, _parse(path))
 
 
 def _parse(path: Path) -> dict[str, dict[str, Range]]:
+    """Read the ranges of a domain file."""
     import yaml
 
     try:
@@ -89,12 +83,13 @@ def _parse(path: Path) -> dict[str, dict[str, Range]]:
 
 
 def _range(entry: Any, unit: str, where: str) -> Range:
+    """Validate one entry of a domain file."""
     if not isinstance(entry, dict) or set(entry) != set(_KEYS):
         raise SimError(f"{where}: expected exactly the keys {', '.join(_KEYS)}")
     if str(entry["unit"]) != unit:
-        raise SimError(f"{where}: the unit is {unit}, got {entry['unit']}")
+        raise SimError(f"{where}: expected unit {unit}, got {entry['unit']}")
     if not str(entry["reason"] or "").strip():
-        raise SimError(f"{where}: say the reason in one line")
+        raise SimError(f"{where}: the reason must not be empty")
     limits = entry["range"]
     numbers = isinstance(limits, list) and len(limits) == 2
     if not numbers or not all(isinstance(limit, (int, float)) for limit in limits) or limits[0] > limits[1]:

@@ -1,20 +1,25 @@
-"""Everything that a domain may change: name, unit, how many numbers, and the nominal value.
+"""Domain parameters: everything that a domain can randomize, with unit, size and nominal value.
 
-A domain's YAML file gives ranges for some of these; the others stay nominal. `apply` of the sections turns
-drawn values into a model; what each does to it is said there.
+Each section of a domain file is a frozen dataclass here; each field holds the values (size,) of one parameter and
+defaults to the nominal world. `PARAMETERS` lists the same fields by section and name.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+FACTOR = "1"  # unit of factors, shares and other dimensionless numbers
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One thing that can be drawn.
+class ParameterSpec:
+    """Description of one parameter.
 
     Attributes:
-        unit: that the ranges in YAML files must name.
-        size: how many independent numbers are drawn.
-        nominal: value where a domain says nothing.
+        unit: unit of its ranges in domain files.
+        size: number of independent values.
+        nominal: value where a domain does not randomize it.
     """
 
     unit: str
@@ -22,65 +27,107 @@ class Parameter:
     nominal: float
 
 
-ONE = "1"  # unit of factors and shares
-PARAMETERS: dict[str, dict[str, Parameter]] = {
-    "appearance": {
-        "object_hue": Parameter("deg", 3, 0.0),  # turn of red, green, blue on the colour wheel
-        "object_saturation": Parameter(ONE, 3, 1.0),
-        "object_brightness": Parameter(ONE, 3, 1.0),
-        "object_gloss": Parameter(ONE, 3, 0.5),  # specular reflection
-        "basket_brightness": Parameter(ONE, 2, 1.0),  # factors for the inner plates and for what is behind them
-        "basket_tint": Parameter(ONE, 3, 1.0),  # factors of the colour channels
-        "basket_gloss": Parameter(ONE, 1, 0.5),
-        "basket_pattern": Parameter(ONE, 1, 0.0),  # contrast of dust and scratches
-        "robot_brightness": Parameter(ONE, 1, 1.0),
-        "pad_brightness": Parameter(ONE, 1, 1.0),
-        "table_brightness": Parameter(ONE, 1, 1.0),
-        "background_brightness": Parameter(ONE, 1, 1.0),
-    },
-    "lights": {
-        "extra": Parameter("lights", 1, 0.0),  # rounded; up to two beside the ceiling's
-        "position_x": Parameter("m", 3, 0.0),  # ceiling lamp first; z counts from the base's height
-        "position_y": Parameter("m", 3, 0.0),
-        "position_z": Parameter("m", 3, 1.5),
-        "brightness": Parameter(ONE, 3, 0.7),
-        "warmth": Parameter(ONE, 3, 0.0),  # red up and blue down by this share
-        "ambient": Parameter(ONE, 1, 0.3),
-        "headlight": Parameter(ONE, 1, 0.6),  # light from the camera itself
-        "shadows": Parameter("on", 1, 0.0),  # rounded: 1 is on
-    },
-    "cameras": {
-        "position": Parameter("m", 9, 0.0),  # offsets of the three cameras along their axes
-        "orientation": Parameter("deg", 9, 0.0),  # offsets about their axes
-        "field_of_view": Parameter("deg", 3, 0.0),  # offsets
-        "distortion": Parameter(ONE, 3, 0.0),  # radial, in units of half the image height; < 0 is barrel
-    },
-    "image": {
-        "exposure": Parameter("EV", 3, 0.0),
-        "white_balance": Parameter(ONE, 2, 1.0),  # factors of red and blue
-        "gamma": Parameter(ONE, 1, 1.0),
-        "noise": Parameter("levels", 1, 0.0),  # standard deviation, of 255
-        "blur": Parameter("px", 3, 0.0),  # standard deviation
-        "jpeg_loss": Parameter("%", 1, 0.0),  # 100 - quality
-    },
-    "dynamics": {
-        "object_mass": Parameter(ONE, 3, 1.0),  # factors
-        "object_friction": Parameter(ONE, 3, 0.5),  # sliding coefficients
-        "pad_friction": Parameter(ONE, 1, 0.5),
-        "basket_friction": Parameter(ONE, 1, 1.0),
-        "joint_damping": Parameter(ONE, 1, 1.0),  # factor
-        "servo_stiffness": Parameter(ONE, 1, 1.0),  # factor
-        "gripper_force": Parameter(ONE, 1, 1.0),  # factor
-        "tilt": Parameter("deg", 2, 0.0),  # of the table about x and y
-    },
-    "robot": {
-        "tool_offset": Parameter("m", 3, 0.0),  # error of the reported tool centre (calibration)
-        "joint_noise": Parameter("rad", 1, 0.0),  # standard deviation of reported joint positions
-        "gripper_backlash": Parameter("rad", 1, 0.0),  # the reported finger angle lags by up to this
-    },
-    "time": {
-        "image_delay": Parameter("s", 1, 0.0),  # on average; between control periods the images jitter
-        "action_delay": Parameter("s", 1, 0.0),
-        "dropped_frames": Parameter("probability", 1, 0.0),  # a camera shows its last image again
-    },
+def _parameter(unit: str, size: int, nominal: float) -> Any:
+    spec = ParameterSpec(unit, size, nominal)
+    return field(default_factory=lambda: np.full(size, nominal), metadata={"spec": spec})
+
+
+@dataclass(frozen=True)
+class AppearanceParameters:
+    """Colors, gloss and textures; lists of three are red, green, blue."""
+
+    object_hue: np.ndarray = _parameter("deg", 3, 0.0)  # shift on the color wheel
+    object_saturation: np.ndarray = _parameter(FACTOR, 3, 1.0)
+    object_brightness: np.ndarray = _parameter(FACTOR, 3, 1.0)
+    object_gloss: np.ndarray = _parameter(FACTOR, 3, 0.5)  # specular reflection
+    basket_brightness: np.ndarray = _parameter(FACTOR, 2, 1.0)  # factors of the inner plates and of those behind them
+    basket_tint: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors of the color channels
+    basket_gloss: np.ndarray = _parameter(FACTOR, 1, 0.5)
+    basket_pattern: np.ndarray = _parameter(FACTOR, 1, 0.0)  # contrast of dust and scratches
+    robot_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    pad_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    table_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    background_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
+
+
+@dataclass(frozen=True)
+class LightParameters:
+    """Lamps (the ceiling lamp first, then up to two more), ambient light and shadows."""
+
+    extra: np.ndarray = _parameter("lights", 1, 0.0)  # number of additional lamps, rounded
+    position_x: np.ndarray = _parameter("m", 3, 0.0)
+    position_y: np.ndarray = _parameter("m", 3, 0.0)
+    position_z: np.ndarray = _parameter("m", 3, 1.5)  # above the robot's base
+    brightness: np.ndarray = _parameter(FACTOR, 3, 0.7)
+    warmth: np.ndarray = _parameter(FACTOR, 3, 0.0)  # raises red and lowers blue by this share
+    ambient: np.ndarray = _parameter(FACTOR, 1, 0.3)
+    headlight: np.ndarray = _parameter(FACTOR, 1, 0.6)  # light from the camera's position
+    shadows: np.ndarray = _parameter("on", 1, 0.0)  # rounded: 1 is on
+
+
+@dataclass(frozen=True)
+class CameraParameters:
+    """Extrinsics, field of view and lens of the three cameras."""
+
+    position: np.ndarray = _parameter("m", 9, 0.0)  # offsets along the camera axes
+    orientation: np.ndarray = _parameter("deg", 9, 0.0)  # offsets about the camera axes
+    field_of_view: np.ndarray = _parameter("deg", 3, 0.0)  # offsets
+    distortion: np.ndarray = _parameter(FACTOR, 3, 0.0)  # radial, in units of half the image height; < 0 is barrel
+
+
+@dataclass(frozen=True)
+class ImageParameters:
+    """Sensor and transport effects on images."""
+
+    exposure: np.ndarray = _parameter("EV", 3, 0.0)
+    white_balance: np.ndarray = _parameter(FACTOR, 2, 1.0)  # factors of red and blue
+    gamma: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    noise: np.ndarray = _parameter("levels", 1, 0.0)  # standard deviation, of 255
+    blur: np.ndarray = _parameter("px", 3, 0.0)  # standard deviation
+    jpeg_loss: np.ndarray = _parameter("%", 1, 0.0)  # 100 - quality
+
+
+@dataclass(frozen=True)
+class DynamicsParameters:
+    """Masses, friction, actuators and the slope of the table."""
+
+    object_mass: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors
+    object_friction: np.ndarray = _parameter(FACTOR, 3, 0.5)  # sliding coefficients
+    pad_friction: np.ndarray = _parameter(FACTOR, 1, 0.5)
+    basket_friction: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    joint_damping: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    servo_stiffness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    gripper_force: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    tilt: np.ndarray = _parameter("deg", 2, 0.0)  # of the table about x and y
+
+
+@dataclass(frozen=True)
+class RobotParameters:
+    """Errors of the reported robot state."""
+
+    tool_offset: np.ndarray = _parameter("m", 3, 0.0)  # error of the reported TCP (calibration)
+    joint_noise: np.ndarray = _parameter("rad", 1, 0.0)  # standard deviation of reported joint positions
+    gripper_backlash: np.ndarray = _parameter("rad", 1, 0.0)  # the reported finger angle lags by up to this
+
+
+@dataclass(frozen=True)
+class TimeParameters:
+    """Latency and frame loss."""
+
+    image_delay: np.ndarray = _parameter("s", 1, 0.0)  # mean; fractions of a control period appear as jitter
+    action_delay: np.ndarray = _parameter("s", 1, 0.0)
+    dropped_frames: np.ndarray = _parameter("probability", 1, 0.0)  # a camera repeats its last image
+
+
+SECTIONS: dict[str, type] = {
+    "appearance": AppearanceParameters,
+    "lights": LightParameters,
+    "cameras": CameraParameters,
+    "image": ImageParameters,
+    "dynamics": DynamicsParameters,
+    "robot": RobotParameters,
+    "time": TimeParameters,
+}
+PARAMETERS: dict[str, dict[str, ParameterSpec]] = {
+    section: {entry.name: entry.metadata["spec"] for entry in fields(kind)} for section, kind in SECTIONS.items()
 }

@@ -1,4 +1,4 @@
-"""Policies that see the true state."""
+"""Experts: policies that act on the privileged state of the simulator."""
 
 from lossless_sim.experts.expert import Expert, make_expert
 from lossless_sim.experts.noise import Noise

@@ -1,4 +1,4 @@
-"""What an expert is, and how one is made from its name."""
+"""The interface of experts, and their construction by name."""
 
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,26 +12,28 @@ EXPERTS = ("scripted", "lenient", "reactive", "random", "specialist:PATH")
 
 
 class Expert(Protocol):
-    """A policy that sees the true state."""
+    """A policy that acts on the privileged state."""
 
     def reset(self) -> None:
-        """Begin another episode."""
+        """Start another episode."""
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
-        """The action (5,) float32 for what `env.step` or `env.reset` returned last."""
+        """Return the action (5,) float32 for the last return values of `env.reset` or `env.step`."""
 
 
 def make_expert(spec: str, task_name: str, seed: int) -> Expert:
-    """An expert for a task; `seed` fixes whatever is random in it.
+    """Create an expert for a task.
 
     Args:
-        spec: `scripted`, `lenient` and `reactive` (that students can follow), `random`, or `specialist:PATH`: a
-            released specialist, its weights (.npz) or SavedModel.
+        spec: `scripted`; `lenient` or `reactive`, which are easier to imitate; `random`; or `specialist:PATH` with the
+            weights (.npz) or the SavedModel folder of a released specialist.
+        task_name: name of the task.
+        seed: seed of the random experts.
 
     Raises:
-        SimError: unknown expert or task, or weights that cannot be read.
+        SimError: unknown expert or task, or unreadable weights.
     """
-    triplet = str(task(task_name)["triplet"])
+    task(task_name)
     kind, _, path = spec.partition(":")
     if spec == "random":
         from lossless_sim.experts.random import RandomExpert
@@ -44,7 +46,7 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     if spec in ("scripted", "lenient"):
         from lossless_sim.experts.scripted import ScriptedExpert
 
-        return ScriptedExpert(triplet, seed, lenient=spec == "lenient")
+        return ScriptedExpert(lenient=spec == "lenient")
     if kind == "specialist":
         if not path:
             raise SimError("specialist needs the path of its weights: specialist:PATH.npz")

@@ -1,106 +1,112 @@
-"""How the scripted expert moves: proportional, saturated, and over what stands in the way."""
+"""Motion primitives of the experts: proportional, saturated, and over obstacles."""
 
 import numpy as np
 
-from lossless_sim.control import MAX_LINEAR, WRIST_LIMIT
-from lossless_sim.experts.grasp import TIP_CLOSED, TIP_OPEN
-from lossless_sim.experts.view import View
+from lossless_sim.control import MAX_ANGULAR, MAX_LINEAR, WRIST_LIMIT
+from lossless_sim.experts.gripper import FINGERTIP_CLOSED, FINGERTIP_OPEN
+from lossless_sim.experts.privileged_state import PrivilegedState
 
-GAIN = 4.0  # [1/s] of the approach to a target
-TURN_GAIN = 4.0
-CLEARANCE = 0.008  # between the finger tips and what they pass over [m]
-LEAST_ABOVE = 0.02  # height of the approach funnel at least [m]
-HAND = 0.08  # reach of the open hand about the tool centre [m]
-CLOSE_BY = 0.005  # from a target: arrived [m]
-CARRY = 0.03  # height of a carried object's bottom over what it is put on [m]
-RISE = 0.07  # how far over what it let go the gripper leaves [m]
-CEILING = 0.262  # of the tool centre [m]
-OPEN, CLOSE = -1.0, 1.0
+GAIN = 4.0  # of the approach to a target [1/s]
+TURN_GAIN = 4.0  # [1/s]
+CLEARANCE = 0.008  # between the fingertips and what they pass over [m]
+MIN_FUNNEL_HEIGHT = 0.02  # of the approach from above [m]
+HAND_REACH = 0.08  # of the open gripper around the TCP [m]
+ARRIVED = 0.005  # distance from a target that counts as reached [m]
+CARRY_HEIGHT = 0.03  # of a carried object's bottom above its support [m]
+RETREAT_HEIGHT = 0.07  # of the TCP above the released object [m]
+MAX_TCP_HEIGHT = 0.262  # [m]
+OPEN, CLOSE = -1.0, 1.0  # gripper
 
 
-def action(way: np.ndarray, turn: float, gripper: float) -> np.ndarray:
-    """Action (5,) that covers a way (3,) [m] and a turn [rad] proportionally, within the speed limits."""
-    velocity = GAIN * way
+def proportional_action(offset: np.ndarray, turn: float, gripper: float) -> np.ndarray:
+    """Return the action (5,) towards an offset (3,) [m] and a turn [rad], proportional up to the speed limits."""
+    velocity = GAIN * offset
     norm = float(np.linalg.norm(velocity))
     if norm > MAX_LINEAR:
         velocity = velocity * (MAX_LINEAR / norm)
-    return np.append(velocity, [np.clip(TURN_GAIN * turn, -1.0, 1.0), gripper]).astype(np.float32)
+    return np.append(velocity, [np.clip(TURN_GAIN * turn, -MAX_ANGULAR, MAX_ANGULAR), gripper]).astype(np.float32)
 
 
-def approach(view: View, offset: np.ndarray, turn: float, gripper: float) -> np.ndarray:
-    """Action (5,) towards a place `offset` (3,) [m] and `turn` [rad] away, from above and over what is between."""
-    place = view.tool + offset
-    over = _top_on_the_way(view, place[:2]) + CLEARANCE - (TIP_OPEN if gripper < 0 else TIP_CLOSED)
-    above = min(max(LEAST_ABOVE, over - place[2]), 2.5 * max(0.0, misplaced(offset, turn) - 0.004))
-    rise = offset[2] + above
+def approach(state: PrivilegedState, offset: np.ndarray, turn: float, gripper: float) -> np.ndarray:
+    """Return the action (5,) towards a place `offset` (3,) [m] and `turn` [rad] away, from above, over obstacles."""
+    place = state.tcp + offset
+    fingertip = FINGERTIP_OPEN if gripper < 0 else FINGERTIP_CLOSED
+    safe_height = _highest_obstacle(state, place[:2]) + CLEARANCE - fingertip
+    funnel = 2.5 * max(0.0, pose_error(offset, turn) - 0.004)
+    rise = offset[2] + min(max(MIN_FUNNEL_HEIGHT, safe_height - place[2]), funnel)
     speed = 1.0 - np.clip((rise - 0.01) / 0.03, 0.0, 1.0)
-    return action(np.append(offset[:2] * speed, rise), turn, gripper)
+    return proportional_action(np.append(offset[:2] * speed, rise), turn, gripper)
 
 
-def _top_on_the_way(view: View, goal: np.ndarray) -> float:
-    """Height of what the open hand may touch between here and the goal (2,) [m]."""
-    start = view.tool[:2]
-    way = goal - start
-    length = max(1e-6, float(np.linalg.norm(way)))
-    points = np.concatenate([solid.vertices for solid in view.solids.values()])
-    along = np.clip((points[:, :2] - start) @ way / length, 0.0, length)
-    aside = np.linalg.norm(start + np.outer(along, way / length) - points[:, :2], axis=1)
-    return float(points[aside < HAND, 2].max(initial=0.0))
+def _highest_obstacle(state: PrivilegedState, goal: np.ndarray) -> float:
+    """Return the height of what the open gripper may touch on the way to the goal (2,) [m]."""
+    start = state.tcp[:2]
+    path = goal - start
+    length = max(1e-6, float(np.linalg.norm(path)))
+    points = np.concatenate([shape.vertices for shape in state.objects.values()])
+    along = np.clip((points[:, :2] - start) @ path / length, 0.0, length)
+    aside = np.linalg.norm(start + np.outer(along, path / length) - points[:, :2], axis=1)
+    return float(points[aside < HAND_REACH, 2].max(initial=0.0))
 
 
-def misplaced(offset: np.ndarray, turn: float) -> float:
-    """How far from a place in the plane [m], a turn counted as a distance."""
+def pose_error(offset: np.ndarray, turn: float) -> float:
+    """Return the distance to a pose in the plane [m]; a turn counts 40 mm per radian."""
     return float(np.linalg.norm(offset[:2])) + 0.04 * abs(turn)
 
 
-def short_turn(view: View, yaw: float) -> float:
-    """Angle to turn by [rad] to close along `yaw`, the short way that the wrist can go."""
-    short = (yaw - view.yaw + np.pi / 2) % np.pi - np.pi / 2
+def shortest_turn(state: PrivilegedState, yaw: float) -> float:
+    """Return the smallest turn [rad] to the closing direction `yaw` within the limits of the wrist."""
+    turn = (yaw - state.yaw + np.pi / 2) % np.pi - np.pi / 2
     limit = WRIST_LIMIT - 0.02
-    if view.wrist + short > limit:
-        short -= np.pi
-    elif view.wrist + short < -limit:
-        short += np.pi
-    return float(short)
+    if state.wrist_angle + turn > limit:
+        turn -= np.pi
+    elif state.wrist_angle + turn < -limit:
+        turn += np.pi
+    return float(turn)
 
 
-def hurdle(view: View, colour: str, goal: np.ndarray, support: float) -> float:
-    """How much higher to carry an object so that what stands near its way is cleared [m]."""
-    start = view.solids[colour].centre[:2]
-    way = goal - start
-    length = float(np.linalg.norm(way))
+def obstacle_clearance(state: PrivilegedState, color: str, goal: np.ndarray, support: float) -> float:
+    """Return how much higher to carry an object so that it clears the obstacles on its way [m]."""
+    start = state.objects[color].center[:2]
+    path = goal - start
+    length = float(np.linalg.norm(path))
     if length < 1e-6:
         return 0.0
     height = 0.0
-    for other in view.others(colour):
-        along = np.clip((other.centre[:2] - start) @ way / length, 0.0, length)
-        aside = np.linalg.norm(start + way / length * along - other.centre[:2])
-        if aside < 0.09 and np.linalg.norm(other.centre[:2] - goal) > 0.03:
+    for other in state.others(color):
+        along = np.clip((other.center[:2] - start) @ path / length, 0.0, length)
+        aside = np.linalg.norm(start + path / length * along - other.center[:2])
+        if aside < 0.09 and np.linalg.norm(other.center[:2] - goal) > 0.03:
             height = max(height, other.top - support)
     return height
 
 
-def carry(view: View, colour: str, goal: np.ndarray, support: float, aligned: float) -> np.ndarray:
-    """Action (5,) that brings a held object over its goal (2,) [m], then down onto the height `support` [m].
+def carry(state: PrivilegedState, color: str, goal: np.ndarray, support: float, aligned: float) -> np.ndarray:
+    """Return the action (5,) that moves a grasped object over its goal and then down; the caller releases it.
 
-    It goes down where the object is nearer to the goal than `aligned` [m]; letting go is left to the caller.
+    Args:
+        state: current state.
+        color: the grasped object.
+        goal: where its center belongs (2,) [m].
+        support: height of the surface under the goal [m].
+        aligned: distance from the goal below which it is lowered [m].
     """
-    offset = goal - view.solids[colour].centre[:2]
+    offset = goal - state.objects[color].center[:2]
     distance = float(np.linalg.norm(offset))
-    gap = view.solids[colour].bottom - support
-    over = CARRY + hurdle(view, colour, goal, support)
-    wanted = over * min(1.0, max(0.0, distance - 0.004) / 0.03)
+    gap = state.objects[color].bottom - support
+    height = CARRY_HEIGHT + obstacle_clearance(state, color, goal, support)
+    wanted = height * min(1.0, max(0.0, distance - 0.004) / 0.03)
     lift = wanted - gap
     if distance < aligned:
         lift = min(lift, -0.01)
     near = np.clip((0.16 - distance) / 0.06, 0.0, 1.0)
     speed = 1.0 - near * np.clip((wanted - gap - 0.01) / 0.02, 0.0, 1.0)
-    return action(np.append(offset * speed, lift), 0.0, CLOSE)
+    return proportional_action(np.append(offset * speed, lift), 0.0, CLOSE)
 
 
-def leave(view: View, colour: str) -> np.ndarray:
-    """Action (5,) that lets an object go and rises once the pads are off."""
-    goal = min(CEILING, view.solids[colour].top + RISE)
-    open_wide = view.finger < 0.02
-    free = 1.0 if open_wide else np.clip((view.clearance(colour) - 0.003) / 0.005, 0.0, 1.0)
-    return action(np.array([0.0, 0.0, (goal - view.tool[2]) * free]), 0.0, OPEN)
+def retreat(state: PrivilegedState, color: str) -> np.ndarray:
+    """Return the action (5,) that releases an object and rises once the pads are off."""
+    goal = min(MAX_TCP_HEIGHT, state.objects[color].top + RETREAT_HEIGHT)
+    is_open = state.finger_angle < 0.02
+    free = 1.0 if is_open else np.clip((state.pad_clearance(color) - 0.003) / 0.005, 0.0, 1.0)
+    return proportional_action(np.array([0.0, 0.0, (goal - state.tcp[2]) * free]), 0.0, OPEN)

@@ -1,10 +1,10 @@
-"""Random actions: what a policy has to beat."""
+"""Random actions as a baseline."""
 
 from typing import Any
 
 import numpy as np
 
-from lossless_sim.env import ACTION_HIGH, ACTION_LOW
+from lossless_sim.actions import ACTION_HIGH, ACTION_LOW
 
 
 class RandomExpert:
@@ -14,8 +14,8 @@ class RandomExpert:
         self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing: there is no state to reset."""
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
-        """A uniformly random action (5,) float32."""
+        """Return a uniformly random action (5,) float32."""
         return self._rng.uniform(ACTION_LOW, ACTION_HIGH).astype(np.float32)

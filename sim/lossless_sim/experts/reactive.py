@@ -1,73 +1,82 @@
-"""An expert for students: what it does follows from what cameras and joints show now, and from nothing else.
+"""Reactive expert: memoryless and easy to imitate, since its action follows from the current observation alone.
 
-It has neither plan nor memory, and turns the hand only where red would not fit into it: a convex object turns by itself
-between the closing pads. Where it closes and lets go there is room for a student's error. It does not tip blue over and
-does not mind green, so it is for triplets whose objects allow that.
+It has no plan, and turns the gripper only where red would not fit: a convex object aligns itself between the closing
+pads. Its thresholds for closing and releasing leave room for a student's errors. It neither topples blue nor moves
+green, so it is meant for triplets that need neither.
 """
 
 from typing import Any
 
 import numpy as np
 
-from lossless_sim.experts.grasp import LOWEST, OPENING, PALM, TURNS
-from lossless_sim.experts.motion import CLOSE, OPEN, action, approach, carry, leave, short_turn
-from lossless_sim.experts.solid import Solid
-from lossless_sim.experts.view import View
+from lossless_sim.experts.grasp import YAWS
+from lossless_sim.experts.gripper import MIN_TCP_HEIGHT, OPENING, PALM
+from lossless_sim.experts.motion import (
+    CLOSE,
+    OPEN,
+    approach,
+    carry,
+    proportional_action,
+    retreat,
+    shortest_turn,
+)
+from lossless_sim.experts.privileged_state import PrivilegedState
 
-CLOSE_BESIDE, CLOSE_ABOVE = 0.014, 0.012  # of red's centre, in the plane and in height: close [m]
-BETWEEN = 0.022  # of red's centre: red is still between closing pads, which have not slid off it [m]
-HELD_WITHIN = 0.035  # and what the pads touch is red [m]
-CLOSING = 0.1  # finger angle beyond which the fingers are on their way [rad]
-OPENED = 0.25  # and under which they have let go [rad]
-ALIGNED, RELEASE = 0.02, 0.008  # in the plane from where red belongs, and the gap under it: let go [m]
-LEFT_ALIGNED, LEFT_GAP = 0.04, 0.012  # the same once it is let go [m]; stacked is under 0.05
-ROOM = 0.005  # beside red in the open hand, under which the hand turns [m]
+CLOSE_HORIZONTAL = 0.014  # distance of the TCP from red at which to close [m]
+CLOSE_VERTICAL = 0.012  # and in height [m]
+BETWEEN_PADS = 0.022  # distance within which red is still between the closing pads [m]
+HELD = 0.035  # distance within which what the pads touch is red [m]
+CLOSING = 0.1  # finger angle above which the fingers are closing [rad]
+RELEASED = 0.25  # finger angle below which red is released [rad]
+ALIGNED = 0.02  # distance of red from its goal at which to release it [m]
+RELEASE_GAP = 0.008  # gap under red at which to release it [m]
+RELEASED_ALIGNED = 0.04  # the same once red is released; the success criterion is 0.05 [m]
+RELEASED_GAP = 0.012  # [m]
+MIN_CLEARANCE = 0.005  # on either side of red in the open gripper, below which the gripper turns [m]
 
 
 class ReactiveExpert:
-    """Stacks red on blue without plan and memory."""
+    """Stacks red on blue without plan or memory."""
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        """Do nothing: there is no state to reset."""
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
-        """The action (5,) float32 for what the environment returned last."""
-        view = View.of(obs, info)
-        red, blue = view.solids["red"], view.solids["blue"]
-        if view.success or _in_place(view):
-            return leave(view, "red")
-        offset = np.append(red.centre[:2], max(LOWEST, red.top - PALM, red.centre[2])) - view.tool
-        beside, above = float(np.linalg.norm(offset[:2])), abs(float(offset[2]))
-        if view.touching and view.finger > CLOSING and max(beside, above) < HELD_WITHIN:
-            return carry(view, "red", blue.top_centre(), blue.top, ALIGNED)
-        if view.finger > CLOSING and max(beside, above) < BETWEEN:
-            return action(np.zeros(3), 0.0, CLOSE)
-        if beside < CLOSE_BESIDE and above < CLOSE_ABOVE:
-            return action(offset, 0.0, CLOSE)
-        return approach(view, offset, _turn(view), OPEN)
+        """Return the action (5,) float32 for the last return values of the environment."""
+        state = PrivilegedState.of(obs, info)
+        red, blue = state.objects["red"], state.objects["blue"]
+        if state.success or _is_in_place(state):
+            return retreat(state, "red")
+        height = max(MIN_TCP_HEIGHT, red.top - PALM, red.center[2])
+        offset = np.append(red.center[:2], height) - state.tcp
+        horizontal, vertical = float(np.linalg.norm(offset[:2])), abs(float(offset[2]))
+        closing = state.finger_angle > CLOSING
+        if state.pads_in_contact and closing and max(horizontal, vertical) < HELD:
+            return carry(state, "red", blue.top_center(), blue.top, ALIGNED)
+        if closing and max(horizontal, vertical) < BETWEEN_PADS:
+            return proportional_action(np.zeros(3), 0.0, CLOSE)
+        if horizontal < CLOSE_HORIZONTAL and vertical < CLOSE_VERTICAL:
+            return proportional_action(offset, 0.0, CLOSE)
+        return approach(state, offset, _turn_to_fit(state), OPEN)
 
 
-def _in_place(view: View) -> bool:
-    """Red is where it belongs: over blue, its bottom at blue's top."""
-    red, blue = view.solids["red"], view.solids["blue"]
-    apart = float(np.linalg.norm(red.centre[:2] - blue.top_centre()))
+def _is_in_place(state: PrivilegedState) -> bool:
+    """Return whether red is over blue with its bottom at blue's top."""
+    red, blue = state.objects["red"], state.objects["blue"]
+    distance = float(np.linalg.norm(red.center[:2] - blue.top_center()))
     gap = abs(red.bottom - blue.top)
-    if view.finger < OPENED and apart < LEFT_ALIGNED and gap < LEFT_GAP:
+    if state.finger_angle < RELEASED and distance < RELEASED_ALIGNED and gap < RELEASED_GAP:
         return True
-    return apart < ALIGNED and gap < RELEASE
+    return distance < ALIGNED and gap < RELEASE_GAP
 
 
-def _turn(view: View) -> float:
-    """Angle to turn by [rad] so that red fits into the open hand; 0 if it does."""
-    red = view.solids["red"]
-    if _half_width(red, view.yaw) < OPENING - ROOM:
+def _turn_to_fit(state: PrivilegedState) -> float:
+    """Return the turn [rad] after which red fits into the open gripper, 0 if it does already."""
+    red = state.objects["red"]
+    room = OPENING - MIN_CLEARANCE
+    if red.half_width(state.yaw) < room:
         return 0.0
-    turns = [short_turn(view, float(yaw)) for yaw in TURNS if _half_width(red, float(yaw)) < OPENING - ROOM]
+    turns = [shortest_turn(state, float(yaw)) for yaw in YAWS if red.half_width(float(yaw)) < room]
     if not turns:
-        turns = [short_turn(view, float(min(TURNS, key=lambda yaw: _half_width(red, yaw))))]
+        turns = [shortest_turn(state, float(min(YAWS, key=red.half_width)))]
     return min(turns, key=abs)
-
-
-def _half_width(solid: Solid, yaw: float) -> float:
-    """How far a solid reaches from its centre along a closing direction [m]."""
-    return float(np.abs((solid.vertices - solid.centre)[:, :2] @ [np.cos(yaw), np.sin(yaw)]).max())

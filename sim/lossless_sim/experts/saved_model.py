@@ -1,8 +1,8 @@
-"""Weights of a released specialist from its original TensorFlow SavedModel, without TensorFlow.
+"""Read the weights of a released specialist from its TensorFlow SavedModel without TensorFlow.
 
-The checkpoint in the released folders' `variables` is empty: the networks were frozen, and their weights are
-constants in the graph of `saved_model.pb`. Of that file's protocol buffers a handful of fields is needed (numbers
-from tensorflow/core: saved_model, meta_graph, graph, function, node_def, attr_value, tensor).
+The checkpoint under `variables` of the released folders is empty: the networks were frozen, and their weights are
+constants in the graph of `saved_model.pb`. Only a few fields of its protocol buffers are needed (numbers from
+tensorflow/core: saved_model, meta_graph, graph, function, node_def, attr_value, tensor).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from lossless_sim.errors import SimError
 _ACTOR = "mpo/online/actor_"
 _INPUT = f"{_ACTOR}input_normalizer/InputNormalizer"
 _DISTRIBUTION = f"{_ACTOR}distro/JointGaussianLastDiscreteValued"
-NODES = {  # of the graph, by the names that `specialist` uses
+NODES = {  # name in `specialist` -> node of the graph
     "in_w": f"{_INPUT}/linear/w",
     "in_b": f"{_INPUT}/linear/b",
     "ln_gamma": f"{_INPUT}/layer_norm/gamma",
@@ -38,10 +38,10 @@ _FLOAT = np.dtype("<f4")
 
 
 def read_saved_model(folder: Path) -> dict[str, np.ndarray]:
-    """The actor's arrays by the keys of NODES, as far as the graph in `folder/saved_model.pb` has them.
+    """Return the actor's arrays by the keys of NODES; those that `folder/saved_model.pb` lacks are left out.
 
     Raises:
-        SimError: no such file, or not a SavedModel.
+        SimError: the file does not exist or is no SavedModel.
     """
     path = folder / "saved_model.pb"
     try:
@@ -62,6 +62,7 @@ def read_saved_model(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _array(tensor: memoryview) -> np.ndarray:
+    """Decode a TensorProto of float32."""
     sizes = [
         size
         for dimension in _all(tensor, *TENSOR_DIMENSION)
@@ -72,7 +73,7 @@ def _array(tensor: memoryview) -> np.ndarray:
 
 
 def _all(message: memoryview, *numbers: int) -> Iterator[memoryview]:
-    """Every field of that path of field numbers."""
+    """Yield every field at a path of field numbers."""
     if not numbers:
         yield message
         return
@@ -82,7 +83,7 @@ def _all(message: memoryview, *numbers: int) -> Iterator[memoryview]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Numbers and values of a protocol buffer's fields; fixed-width numbers are passed over."""
+    """Yield number and value of the fields of a protocol buffer; fixed-width fields are skipped."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -93,7 +94,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif kind == 2:
             size, at = _varint(message, at)
             if at + size > len(message):
-                raise ValueError("a field ends after its message")
+                raise ValueError("a field is longer than its message")
             yield number, message[at : at + size]
             at += size
         elif kind in (1, 5):
@@ -103,6 +104,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """Return the variable-length integer at a position, and the position after it."""
     value, shift = 0, 0
     while True:
         byte = message[at]

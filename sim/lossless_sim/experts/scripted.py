@@ -1,10 +1,10 @@
-"""A closed-loop expert for stacking red on blue, from the true state.
+"""Scripted expert: closed-loop stacking of red on blue from the privileged state.
 
-What it does next follows from what it sees: red lies on blue -> open and rise; something is between the pads
--> carry it to where it belongs and put it down; else -> go to the planned grasp of what has to move next, and
-close there, or go behind it and tip it over. Blue is first laid so that its top is level, and green taken away
-if it lies on the others. All motions are proportional and saturated, and heights follow from the remaining
-distance (funnels), so that actions change smoothly with the state.
+The next action follows from the state: if red lies on blue, open and rise; if an object is between the pads, carry it
+to its goal and put it down; otherwise go to the planned grasp of the object that has to move next and close there, or
+go behind it and topple it. Blue is first laid so that its top is level, and green is removed if it lies on the others.
+All motions are proportional and saturated, and heights follow from the remaining distance (funnels), so that actions
+change smoothly with the state.
 """
 
 from dataclasses import replace
@@ -12,194 +12,206 @@ from typing import Any
 
 import numpy as np
 
-from lossless_sim.experts.grasp import FLOOR, TURN_COST, Grasp, plan, would_hold
+from lossless_sim.experts.grasp import TURN_COST, Grasp, is_stable_grasp, plan
 from lossless_sim.experts.motion import (
-    CEILING,
+    ARRIVED,
     CLOSE,
-    CLOSE_BY,
+    MAX_TCP_HEIGHT,
     OPEN,
-    action,
     approach,
     carry,
-    leave,
-    misplaced,
-    short_turn,
+    pose_error,
+    proportional_action,
+    retreat,
+    shortest_turn,
 )
-from lossless_sim.experts.tip import Push, can_be_level, is_level, plan_push
-from lossless_sim.experts.view import View
+from lossless_sim.experts.privileged_state import PrivilegedState
+from lossless_sim.experts.push import Push
+from lossless_sim.experts.topple import can_be_level, is_level, plan_push
+from lossless_sim.scene.basket import FLOOR
 
-RELEASE = 0.0025  # gap under which it is let go [m]
-ALIGNED = 0.008  # distance from the goal at which it may be let go [m]
-LENIENT_ALIGNED = 0.012  # the same for a lenient expert [m]; stacked is under 0.05
-THIN = 0.74  # finger angle beyond which nothing is held [rad]
-GIVE_UP = 30  # control steps that closing, or waiting for rest, may take
-LENIENT_TURN_COST = 12.0  # [1/rad]: a lenient expert takes the grasp that is nearest to how the hand is turned
-PLAN_AGAIN = 8  # control steps after which it plans again, from where the hand is then
-TRIES = 3  # of tipping blue; then it stays as it lies
+RELEASE_GAP = 0.0025  # gap under an object at which it is released [m]
+ALIGNED = 0.008  # distance from the goal at which it may be released [m]
+LENIENT_ALIGNED = 0.012  # the same for a lenient expert; the success criterion is 0.05 [m]
+RELEASED_ALIGNED = 0.04  # distance from the goal at which a released object is in place [m]
+RELEASED_GAP = 0.012  # and the gap under it [m]
+EMPTY = 0.74  # finger angle above which nothing is held [rad]
+CONTACT_STEPS = 3  # control periods of contact that make a grasp
+MAX_WAIT_STEPS = 30  # control periods for closing, or for objects to come to rest
+LENIENT_TURN_COST = 12.0  # a lenient expert prefers the grasp closest to the current yaw [1/rad]
+REPLAN_INTERVAL = 8  # control periods after which a lenient expert plans again from the current pose
+MAX_TOPPLE_ATTEMPTS = 3  # for blue; after that it stays as it lies
 
 
 class ScriptedExpert:
-    """Stacks red on blue; remembers only what it is going for, what it lets go, and what failed.
+    """Stacks red on blue; remembers only its plan, what it is releasing, and what failed.
 
-    A lenient one closes and lets go wherever that would succeed, not only where it had planned to, and plans from where
-    the hand is: so its answers follow from what cameras see, and make sense also where a student drives.
+    A lenient expert closes and releases wherever that would succeed, not only where it had planned to, and plans from
+    the current pose. Its actions therefore follow from what cameras show, and are useful labels where a student drives.
     """
 
-    def __init__(self, triplet: str, seed: int, lenient: bool = False) -> None:
-        self._rng = np.random.default_rng(seed)
+    def __init__(self, lenient: bool = False) -> None:
         self._lenient = lenient
-        self._aligned, self._turn_cost = (LENIENT_ALIGNED, LENIENT_TURN_COST) if lenient else (ALIGNED, TURN_COST)
+        self._aligned = LENIENT_ALIGNED if lenient else ALIGNED
+        self._turn_cost = LENIENT_TURN_COST if lenient else TURN_COST
         self.reset()
 
     def reset(self) -> None:
-        """Begin another episode."""
-        self._aim: Grasp | Push | None = None
+        """Start another episode."""
+        self._plan: Grasp | Push | None = None
         self._target = "red"
-        self._pose = np.zeros(7)
+        self._planned_pose = np.zeros(7)  # of the target when the plan was made
         self._failed_grasps: list[Grasp] = []
         self._failed_pushes: list[Push] = []
-        self._touched = 0
-        self._busy = 0  # steps of closing, or of pushing
-        self._since_plan = 0
+        self._contact_steps = 0
+        self._execution_steps = 0  # of closing or pushing
+        self._plan_age = 0  # [control periods]
         self._waited = 0
-        self._letting: str | None = None
+        self._releasing: str | None = None
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
-        """The action (5,) float32 for what the environment returned last."""
-        view = View.of(obs, info)
-        self._touched = self._touched + 1 if view.touching and view.finger < THIN else 0
-        if view.success or self._in_place(view):
-            return self._leave(view, "red")
-        if self._letting not in (None, "red") and self._still_near(view, self._letting):
-            return self._leave(view, self._letting)
-        held = view.between() if self._touched >= 3 else None
+        """Return the action (5,) float32 for the last return values of the environment."""
+        state = PrivilegedState.of(obs, info)
+        in_contact = state.pads_in_contact and state.finger_angle < EMPTY
+        self._contact_steps = self._contact_steps + 1 if in_contact else 0
+        if state.success or self._is_in_place(state):
+            return self._release(state, "red")
+        if self._releasing not in (None, "red") and self._is_still_near(state, self._releasing):
+            return self._release(state, self._releasing)
+        held = state.object_in_gripper() if self._contact_steps >= CONTACT_STEPS else None
         if held is not None:
-            return self._carry(view, held)
-        self._letting = None
-        if self._needs_plan(view):
-            if view.moving and self._waited < GIVE_UP:
+            return self._carry(state, held)
+        self._releasing = None
+        if self._needs_plan(state):
+            if state.objects_moving and self._waited < MAX_WAIT_STEPS:
                 self._waited += 1
-                return self._rise(view)
+                return self._rise(state)
             self._waited = 0
-            self._plan(view)
-        if isinstance(self._aim, Grasp):
-            return self._fetch(view, self._aim)
-        if isinstance(self._aim, Push):
-            return self._tip(view, self._aim)
-        return self._rise(view)
+            self._make_plan(state)
+        if isinstance(self._plan, Grasp):
+            return self._execute_grasp(state, self._plan)
+        if isinstance(self._plan, Push):
+            return self._execute_push(state, self._plan)
+        return self._rise(state)
 
-    def _in_place(self, view: View) -> bool:
-        """Red is where it belongs: over blue, its bottom at blue's top (not so strictly once let go)."""
-        red, blue = view.solids["red"], view.solids["blue"]
-        apart = np.linalg.norm(red.centre[:2] - blue.top_centre())
-        gap = red.bottom - blue.top
-        if self._letting == "red":
-            return bool(apart < 0.04 and abs(gap) < 0.012)
-        return bool(apart < self._aligned and abs(gap) < RELEASE)
-
-    @staticmethod
-    def _still_near(view: View, colour: str | None) -> bool:
-        """The gripper is not yet clear of an object that it lets go."""
-        return colour is not None and view.between() == colour and view.tool[2] < CEILING - 0.005
+    def _is_in_place(self, state: PrivilegedState) -> bool:
+        """Return whether red is over blue with its bottom at blue's top; tolerances are wider once it is released."""
+        red, blue = state.objects["red"], state.objects["blue"]
+        distance = np.linalg.norm(red.center[:2] - blue.top_center())
+        gap = abs(red.bottom - blue.top)
+        if self._releasing == "red":
+            return bool(distance < RELEASED_ALIGNED and gap < RELEASED_GAP)
+        return bool(distance < self._aligned and gap < RELEASE_GAP)
 
     @staticmethod
-    def _rise(view: View) -> np.ndarray:
-        """Up and out of the way, open."""
-        return action(np.array([0.0, 0.0, CEILING - view.tool[2]]), 0.0, OPEN)
+    def _is_still_near(state: PrivilegedState, color: str | None) -> bool:
+        """Return whether the gripper is not yet clear of the object that it releases."""
+        return color is not None and state.object_in_gripper() == color and state.tcp[2] < MAX_TCP_HEIGHT - 0.005
 
-    def _leave(self, view: View, colour: str) -> np.ndarray:
+    @staticmethod
+    def _rise(state: PrivilegedState) -> np.ndarray:
+        """Rise out of the way, open."""
+        return proportional_action(np.array([0.0, 0.0, MAX_TCP_HEIGHT - state.tcp[2]]), 0.0, OPEN)
+
+    def _release(self, state: PrivilegedState, color: str) -> np.ndarray:
         """Open, and rise once the pads are off."""
-        self._aim, self._busy, self._letting = None, 0, colour
-        return leave(view, colour)
+        self._plan, self._execution_steps, self._releasing = None, 0, color
+        return retreat(state, color)
 
-    def _carry(self, view: View, colour: str) -> np.ndarray:
-        """Over the goal, then down, then let go."""
-        self._letting = None
-        if colour == "red":
-            goal, support = view.solids["blue"].top_centre(), view.solids["blue"].top
+    def _carry(self, state: PrivilegedState, color: str) -> np.ndarray:
+        """Move over the goal, lower, then release."""
+        self._releasing = None
+        if color == "red":
+            goal, support = state.objects["blue"].top_center(), state.objects["blue"].top
         else:
-            goal, support = view.free_spot(colour), FLOOR
-        distance = float(np.linalg.norm(goal - view.solids[colour].centre[:2]))
-        if distance < self._aligned and view.solids[colour].bottom - support < RELEASE:
-            return self._leave(view, colour)
-        return carry(view, colour, goal, support, self._aligned)
+            goal, support = state.free_spot(color), FLOOR
+        distance = float(np.linalg.norm(goal - state.objects[color].center[:2]))
+        if distance < self._aligned and state.objects[color].bottom - support < RELEASE_GAP:
+            return self._release(state, color)
+        return carry(state, color, goal, support, self._aligned)
 
-    def _fetch(self, view: View, grasp: Grasp) -> np.ndarray:
-        """Go to the grasp and close there; give it up when the fingers meet."""
-        if self._lenient and not self._busy and would_hold(view.solids[self._target], view.tool, view.yaw):
-            grasp = self._aim = replace(grasp, position=view.tool - self._moved(view), yaw=view.yaw)
-        turn = short_turn(view, grasp.yaw)
-        offset = grasp.position + self._moved(view) - view.tool
-        inside = 0.015 if self._busy else CLOSE_BY
-        if misplaced(offset, turn) > inside or abs(offset[2]) > inside:
-            self._busy = 0
-            return approach(view, offset, turn, OPEN)
-        self._busy += 1
-        if self._busy > GIVE_UP or view.finger > THIN + 0.03:
+    def _execute_grasp(self, state: PrivilegedState, grasp: Grasp) -> np.ndarray:
+        """Go to the grasp and close there; give up if the fingers meet."""
+        stable = self._lenient and not self._execution_steps
+        if stable and is_stable_grasp(state.objects[self._target], state.tcp, state.yaw):
+            grasp = self._plan = replace(grasp, position=state.tcp - self._displacement(state), yaw=state.yaw)
+        turn = shortest_turn(state, grasp.yaw)
+        offset = grasp.position + self._displacement(state) - state.tcp
+        tolerance = 0.015 if self._execution_steps else ARRIVED
+        if pose_error(offset, turn) > tolerance or abs(offset[2]) > tolerance:
+            self._execution_steps = 0
+            return approach(state, offset, turn, OPEN)
+        self._execution_steps += 1
+        if self._execution_steps > MAX_WAIT_STEPS or state.finger_angle > EMPTY + 0.03:
             self._failed_grasps.append(grasp)
-            return self._drop_aim()
-        return action(offset, turn, CLOSE)
+            return self._abort()
+        return proportional_action(offset, turn, CLOSE)
 
-    def _tip(self, view: View, push: Push) -> np.ndarray:
-        """Go behind the object, closed, and push until it falls over by itself."""
-        turn = short_turn(view, push.yaw)
-        offset = push.start - view.tool
-        if not self._busy:
-            offset = offset + self._moved(view)
-            if misplaced(offset, turn) > CLOSE_BY or abs(offset[2]) > CLOSE_BY or view.finger < THIN:
-                return approach(view, offset, turn, CLOSE)
-        self._busy += 1
-        if view.turned(self._target, self._pose) > push.turned:
-            return self._drop_aim()
-        way = push.way(view.tool, view.solids[self._target])
-        if way is None or self._busy > 3 * GIVE_UP:
+    def _execute_push(self, state: PrivilegedState, push: Push) -> np.ndarray:
+        """Go behind the object with closed fingers, and push until it falls by itself."""
+        turn = shortest_turn(state, push.yaw)
+        offset = push.start - state.tcp
+        if not self._execution_steps:
+            offset = offset + self._displacement(state)
+            far = pose_error(offset, turn) > ARRIVED or abs(offset[2]) > ARRIVED
+            if far or state.finger_angle < EMPTY:
+                return approach(state, offset, turn, CLOSE)
+        self._execution_steps += 1
+        if state.rotation_since(self._target, self._planned_pose) > push.fall_angle:
+            return self._abort()
+        motion = push.motion(state.tcp, state.objects[self._target])
+        if motion is None or self._execution_steps > 3 * MAX_WAIT_STEPS:
             self._failed_pushes.append(push)
-            return self._drop_aim()
+            return self._abort()
         aside = offset[:2] - (offset[:2] @ push.direction) * push.direction
-        return action(0.02 * way + np.append(aside, 0.0), turn, CLOSE)
+        return proportional_action(0.02 * motion + np.append(aside, 0.0), turn, CLOSE)
 
-    def _drop_aim(self) -> np.ndarray:
-        self._aim, self._busy = None, 0
-        return action(np.array([0.0, 0.0, 0.05]), 0.0, OPEN)
+    def _abort(self) -> np.ndarray:
+        """Drop the plan, open and rise."""
+        self._plan, self._execution_steps = None, 0
+        return proportional_action(np.array([0.0, 0.0, 0.05]), 0.0, OPEN)
 
-    def _moved(self, view: View) -> np.ndarray:
-        """Way (3,) of the target since the plan was made [m]."""
-        return np.asarray((view.poses[self._target] - self._pose)[:3])
+    def _displacement(self, state: PrivilegedState) -> np.ndarray:
+        """Return the displacement (3,) of the target since the plan was made [m]."""
+        return np.asarray((state.poses[self._target] - self._planned_pose)[:3])
 
-    def _needs_plan(self, view: View) -> bool:
-        if self._aim is None:
+    def _needs_plan(self, state: PrivilegedState) -> bool:
+        if self._plan is None:
             return True
-        if self._busy:
+        if self._execution_steps:
             return False
-        self._since_plan += 1
-        if self._lenient and isinstance(self._aim, Grasp) and self._since_plan >= PLAN_AGAIN:
+        self._plan_age += 1
+        if self._lenient and isinstance(self._plan, Grasp) and self._plan_age >= REPLAN_INTERVAL:
             return True
-        return bool(np.linalg.norm(self._moved(view)) > 0.015 or view.turned(self._target, self._pose) > 0.06)
+        moved = np.linalg.norm(self._displacement(state)) > 0.015
+        return bool(moved or state.rotation_since(self._target, self._planned_pose) > 0.06)
 
-    def _plan(self, view: View) -> None:
-        """Choose what to move next, and how; what cannot be moved is passed over."""
-        self._since_plan = 0
-        for colour, tip in self._wishes(view):
-            solid, others = view.solids[colour], view.others(colour)
-            aim: Grasp | Push | None
-            if tip:
-                aim = plan_push(solid, others, view.tool, view.yaw, self._failed_pushes, level=colour == "blue")
+    def _make_plan(self, state: PrivilegedState) -> None:
+        """Choose which object to move and how; objects that cannot be moved are skipped."""
+        self._plan_age = 0
+        may_topple_blue = len(self._failed_pushes) < MAX_TOPPLE_ATTEMPTS
+        for color, topple in _objects_to_move(state, may_topple_blue):
+            shape, others = state.objects[color], state.others(color)
+            found: Grasp | Push | None
+            if topple:
+                found = plan_push(shape, others, state.tcp, state.yaw, self._failed_pushes, level=color == "blue")
             else:
-                aim = plan(solid, others, view.yaw, self._failed_grasps[-4:], self._turn_cost)
-            if aim is not None:
-                self._aim, self._target, self._pose = aim, colour, view.poses[colour].copy()
+                found = plan(shape, others, state.yaw, self._failed_grasps[-4:], self._turn_cost)
+            if found is not None:
+                self._plan, self._target, self._planned_pose = found, color, state.poses[color].copy()
                 return
-        self._aim = None
+        self._plan = None
         self._failed_grasps.clear()
 
-    def _wishes(self, view: View) -> list[tuple[str, bool]]:
-        """Objects to move, the most urgent first, and whether to tip them over."""
-        blue = view.solids["blue"]
-        wishes = [("red", False), ("red", True), ("green", False), ("blue", False)]
-        if view.rests_on("green", "blue") or view.rests_on("green", "red"):
-            return [("green", False), *wishes]
-        if view.rests_on("blue", "red") or not blue.lies_flat():
-            return [("blue", False), *wishes]
-        if not is_level(blue) and can_be_level(blue) and len(self._failed_pushes) < TRIES:
-            return [("blue", True), *wishes]
-        return wishes
+
+def _objects_to_move(state: PrivilegedState, may_topple_blue: bool) -> list[tuple[str, bool]]:
+    """Return the objects to move, most urgent first, and whether to topple them."""
+    blue = state.objects["blue"]
+    default = [("red", False), ("red", True), ("green", False), ("blue", False)]
+    if state.rests_on("green", "blue") or state.rests_on("green", "red"):
+        return [("green", False), *default]
+    if state.rests_on("blue", "red") or not blue.lies_flat():
+        return [("blue", False), *default]
+    if not is_level(blue) and can_be_level(blue) and may_topple_blue:
+        return [("blue", True), *default]
+    return default

@@ -1,7 +1,7 @@
-"""The released state-based specialists (Lee et al. 2021), as plain numpy.
+"""The released state-based specialists (Lee et al. 2021) in plain numpy.
 
-Network, read off the released SavedModels (google-deepmind/rgb_stacking): linear, LayerNorm, tanh, two ELU
-layers of 256; a Gaussian over the arm's four velocities (its mean through tanh) and two logits for the gripper.
+Network of the released SavedModels (google-deepmind/rgb_stacking): linear, LayerNorm, tanh, two ELU layers of 256; a
+Gaussian over the arm's four velocities (with tanh on its mean) and two logits for the gripper.
 """
 
 from pathlib import Path
@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lossless_sim.env import ACTION_HIGH
+from lossless_sim.actions import ACTION_HIGH
 from lossless_sim.errors import SimError
 from lossless_sim.experts.saved_model import read_saved_model
-from lossless_sim.state import SIZE
+from lossless_sim.state_layout import STATE_SIZE
 
 WIDTH = 256
 SHAPES = {
-    "in_w": (SIZE, WIDTH),
+    "in_w": (STATE_SIZE, WIDTH),
     "in_b": (WIDTH,),
     "ln_gamma": (WIDTH,),
     "ln_beta": (WIDTH,),
@@ -33,10 +33,10 @@ Weights = dict[str, np.ndarray]
 
 
 def load_weights(path: Path) -> Weights:
-    """Weights of an actor from an .npz file with the keys of SHAPES, or from a released SavedModel folder.
+    """Load the weights of an actor from an .npz file with the keys of SHAPES, or from a released SavedModel folder.
 
     Raises:
-        SimError: no such file, not an .npz or SavedModel, or arrays missing or of another shape.
+        SimError: the file does not exist or is no .npz or SavedModel, or an array is missing or has another shape.
     """
     if path.is_dir():
         weights = read_saved_model(path)
@@ -54,16 +54,19 @@ def load_weights(path: Path) -> Weights:
 
 
 def distribution(weights: Weights, state: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean (..., 4), standard deviation (..., 4), in units of the action limits, and gripper logits (..., 2).
+    """Return the mean (..., 4) and standard deviation (..., 4) of the arm's velocities, and gripper logits (..., 2).
+
+    Velocities are in units of the action limits.
 
     Args:
-        state: (..., 292) float32, the observation of `lossless_sim.state`.
+        weights: arrays by the keys of SHAPES.
+        state: observations (..., 292) float32 in the layout of `lossless_sim.state_layout`.
     """
     w = weights
     hidden = state @ w["in_w"] + w["in_b"]
-    centred = hidden - hidden.mean(-1, keepdims=True)
-    variance = np.square(centred).mean(-1, keepdims=True)
-    hidden = np.tanh(centred / np.sqrt(variance + np.float32(1e-5)) * w["ln_gamma"] + w["ln_beta"])
+    centerd = hidden - hidden.mean(-1, keepdims=True)
+    variance = np.square(centerd).mean(-1, keepdims=True)
+    hidden = np.tanh(centerd / np.sqrt(variance + np.float32(1e-5)) * w["ln_gamma"] + w["ln_beta"])
     for layer in ("mlp0", "mlp1"):
         hidden = _elu(hidden @ w[f"{layer}_w"] + w[f"{layer}_b"])
     gauss = hidden @ w["gauss_w"] + w["gauss_b"]
@@ -76,17 +79,17 @@ def _elu(x: np.ndarray) -> np.ndarray:
 
 
 class Specialist:
-    """A released specialist; it samples its actions, as released."""
+    """A released specialist, which samples its actions as released."""
 
     def __init__(self, weights: Weights, seed: int) -> None:
         self._weights = weights
         self._rng = np.random.default_rng(seed)
 
     def reset(self) -> None:
-        """Nothing to forget: the policy looks at the present observation alone."""
+        """Do nothing: the policy depends on the current observation alone."""
 
     def act(self, obs: dict[str, np.ndarray], info: dict[str, Any]) -> np.ndarray:
-        """A sampled action (5,) float32 within the limits."""
+        """Return a sampled action (5,) float32 within the limits."""
         mean, deviation, logits = distribution(self._weights, obs["state"])
         arm = mean + deviation * self._rng.standard_normal(4).astype(np.float32)
         closes = self._rng.random() < 1.0 / (1.0 + np.exp(logits[0] - logits[1]))

@@ -1,4 +1,4 @@
-"""The composed cell on disk: made once per version of the parts, then only read."""
+"""Disk cache of the composed cell, one entry per version of its parts."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ PARTS = ("mujoco", "dm-control", "dm-robotics-moma", "dm-robotics-manipulation",
 
 
 def _key() -> str:
-    """Changes with the versions of the parts and with the code that composes them."""
+    """Return a hash of the versions of the parts and of the code that composes them."""
     code = [(Path(__file__).parent / name).read_bytes() for name in ("compose.py", "merge.py", "stl.py")]
     versions = json.dumps({name: version(name) for name in PARTS}).encode()
     return hashlib.sha256(b"\0".join([versions, *code])).hexdigest()[:16]
@@ -26,10 +26,10 @@ def _key() -> str:
 
 @cache
 def scene_folder() -> Path:
-    """Folder with `scene.xml`, its meshes and `objects/`; composed on the first call (about ten seconds).
+    """Return the folder with `scene.xml`, its meshes and `objects/`; the first call composes it (about 10 s).
 
     Raises:
-        SimError: the cache folder cannot be written, or composing failed.
+        SimError: the cache folder is not writable, or composing failed.
     """
     folder = cache_dir() / _key()
     if not (folder / "scene.xml").is_file():
@@ -38,16 +38,16 @@ def scene_folder() -> Path:
 
 
 def _compose_into(folder: Path) -> None:
-    """Compose in a process of its own (dm_control stays out of this one), then move into place at once."""
+    """Compose in a separate process, which keeps dm_control out of this one, then move into place atomically."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix="composing-", dir=folder.parent))
     except OSError as error:
-        raise SimError(f"cannot write the scene cache: {error} (XDG_CACHE_HOME names another place)") from None
+        raise SimError(f"cannot write the scene cache: {error} (XDG_CACHE_HOME selects another location)") from None
     try:
         root = str(Path(__file__).resolve().parents[2])
         environment = os.environ | {
-            "MUJOCO_GL": "disable",  # nothing is rendered, and dm_control would look for a display
+            "MUJOCO_GL": "disable",  # otherwise dm_control looks for a display
             "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")])),
         }
         command = [sys.executable, "-m", "lossless_sim.scene.compose", str(draft)]
@@ -58,7 +58,7 @@ def _compose_into(folder: Path) -> None:
         try:
             os.replace(draft, folder)
         except OSError:
-            if not (folder / "scene.xml").is_file():  # else another process was first
+            if not (folder / "scene.xml").is_file():  # otherwise another process composed it first
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)

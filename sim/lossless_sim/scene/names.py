@@ -1,4 +1,4 @@
-"""Names of what the simulator uses in the composed MJCF (DeepMind's own names)."""
+"""Names of the elements in the composed MJCF (DeepMind's own names)."""
 
 GRIPPER = "robot0/robotiq_fts300/robotiq_2f85/"
 ROBOT = "robot0/"
@@ -20,15 +20,15 @@ BASKET_MATERIAL = BASKET_TEXTURE = "basket"
 TABLE_MATERIAL = "groundplane"
 SKY_TEXTURE = "//unnamed_texture_0"
 LIGHTS = ("//unnamed_light_0", "extra_1", "extra_2")
-COLOURS = ("red", "green", "blue")
+COLORS = ("red", "green", "blue")
 CAMERAS = ("basket_front_left", "basket_front_right", "basket_back_left")
 
 
-def object_body(colour: str) -> str:
-    """Body (and free joint, and colliding geom) of the object of that colour."""
-    return f"rgb_object_{colour}"
+def object_body(color: str) -> str:
+    """Return the name of an object's body, free joint and collision geom."""
+    return f"rgb_object_{color}"
 
 
 def camera(name: str) -> str:
-    """Name in the MJCF of one of CAMERAS."""
+    """Return the name in the MJCF of one of CAMERAS."""
     return f"base/{name}"

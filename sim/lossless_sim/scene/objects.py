@@ -1,4 +1,4 @@
-"""The RGB objects: test triplets, training and held-out sets, meshes."""
+"""RGB objects: test triplets, training and held-out sets, meshes."""
 
 import json
 from functools import cache
@@ -16,37 +16,37 @@ TRIPLETS = {  # (red, green, blue): Lee et al. 2021, arXiv 2110.06192
     "triplet4": ("s0", "g5", "b6"),
     "triplet5": ("r2", "g6", "s0"),
 }
-RANDOM = {"train": "train", "heldout": "heldout"}
+RANDOM_SETS = ("train", "heldout")  # objects are sampled per episode
 Triplet = tuple[str, str, str]
 
 
 @cache
 def object_sets() -> dict[str, tuple[str, ...]]:
-    """Names of the objects by set: test (13), train and heldout."""
+    """Return the names of the objects by set: test (13), train and heldout."""
     sets = json.loads((scene_folder() / "objects" / "sets.json").read_text())
     return {name: tuple(members) for name, members in sets.items()}
 
 
 def check_triplet(name: str) -> None:
-    """Raise SimError unless `name` is a test triplet, `train`, `heldout`, or three objects `r3-s0-b2`."""
-    if name in TRIPLETS or name in RANDOM:
+    """Raise SimError unless `name` is a test triplet, `train`, `heldout`, or three objects such as `r3-s0-b2`."""
+    if name in TRIPLETS or name in RANDOM_SETS:
         return
     parts = name.split("-")
     if len(parts) != 3:
-        raise unknown("triplet", name, [*TRIPLETS, *RANDOM, "or three objects such as r3-s0-b2"])
+        raise unknown("triplet", name, [*TRIPLETS, *RANDOM_SETS, "or three objects such as r3-s0-b2"])
     known = {member for members in object_sets().values() for member in members}
     for part in parts:
         if part not in known:
             raise unknown("object", part, sorted(known))
 
 
-def draw_triplet(name: str, rng: np.random.Generator) -> Triplet:
-    """The objects (red, green, blue) of a triplet; three different ones of the set for `train`, `heldout`."""
+def sample_triplet(name: str, rng: np.random.Generator) -> Triplet:
+    """Return the objects (red, green, blue) of a triplet; `train` and `heldout` sample three different ones."""
     check_triplet(name)
     if name in TRIPLETS:
         return TRIPLETS[name]
-    if name in RANDOM:
-        red, green, blue = rng.choice(object_sets()[RANDOM[name]], 3, replace=False)
+    if name in RANDOM_SETS:
+        red, green, blue = rng.choice(object_sets()[name], 3, replace=False)
         return str(red), str(green), str(blue)
     red, green, blue = name.split("-")
     return red, green, blue
@@ -54,7 +54,7 @@ def draw_triplet(name: str, rng: np.random.Generator) -> Triplet:
 
 @cache
 def object_mesh(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices (V, 3) [m] and faces (F, 3) of an object, in the frame of its pose."""
+    """Load vertices (V, 3) [m] and faces (F, 3) of an object in the frame of its pose."""
     path = scene_folder() / "objects" / f"{name}.stl"
     if not path.is_file():
         raise SimError(f"no mesh of object '{name}' in {path.parent}")

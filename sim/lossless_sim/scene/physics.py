@@ -1,12 +1,11 @@
-"""How the physics is solved: as the released environment does, and the faster default."""
+"""Physics solver settings: those of the released environment, and the faster default."""
 
 from dataclasses import dataclass
 
 import mujoco
 
 from lossless_sim.errors import unknown
-
-CONTROL_PERIOD = 0.05  # [s], 20 Hz (released environment)
+from lossless_sim.timing import CONTROL_PERIOD
 
 
 @dataclass(frozen=True)
@@ -14,15 +13,15 @@ class Physics:
     """Solver settings of MuJoCo.
 
     Attributes:
-        timestep: of the physics [s]; divides CONTROL_PERIOD.
-        noslip_iterations: of the noslip solver, which stops creep of grasped objects.
-        impratio: friction impedance over normal impedance; above 1 it slows the same creep without noslip.
+        timestep: of the simulation [s]; divides CONTROL_PERIOD.
+        noslip_iterations: of the noslip solver, which prevents slow slipping of grasped objects.
+        impratio: ratio of friction to normal impedance; values above 1 reduce the same slip without noslip.
         integrator: name of a mujoco.mjtIntegrator.
-        iterations: most iterations of the Newton solver.
-        tolerance: at which it stops earlier.
-        ls_iterations: most iterations of its line search.
-        multiccd: several contact points where two flat faces meet, so that resting objects do not rattle.
-        lean: leave out what cannot touch anything in the basket (arm links).
+        iterations: limit of the Newton solver.
+        tolerance: at which the solver terminates early.
+        ls_iterations: limit of its line search.
+        multiccd: several contact points between two flat faces, so that resting objects do not rattle.
+        lean: disable collisions of links that cannot touch anything in the basket.
     """
 
     timestep: float
@@ -37,11 +36,11 @@ class Physics:
 
     @property
     def substeps(self) -> int:
-        """Physics steps in a control period."""
+        """Number of physics steps per control period."""
         return round(CONTROL_PERIOD / self.timestep)
 
     def apply(self, spec: mujoco.MjSpec) -> None:
-        """Write the settings into a model that is not compiled yet."""
+        """Write the settings into a model before it is compiled."""
         option = spec.option
         option.timestep = self.timestep
         option.noslip_iterations = self.noslip_iterations
@@ -55,13 +54,33 @@ class Physics:
 
 
 PHYSICS = {
-    "reference": Physics(0.0005, 5, 1.0, "euler", 100, 1e-8, 50, multiccd=False, lean=False),
-    "fast": Physics(0.002, 0, 10.0, "implicitfast", 20, 1e-6, 20, multiccd=True, lean=True),
+    "reference": Physics(
+        timestep=0.0005,
+        noslip_iterations=5,
+        impratio=1.0,
+        integrator="euler",
+        iterations=100,
+        tolerance=1e-8,
+        ls_iterations=50,
+        multiccd=False,
+        lean=False,
+    ),
+    "fast": Physics(
+        timestep=0.002,
+        noslip_iterations=0,
+        impratio=10.0,
+        integrator="implicitfast",
+        iterations=20,
+        tolerance=1e-6,
+        ls_iterations=20,
+        multiccd=True,
+        lean=True,
+    ),
 }
 
 
 def physics(name: str) -> Physics:
-    """Settings by name.
+    """Return solver settings by name.
 
     Raises:
         SimError: unknown name; the message lists the known ones.

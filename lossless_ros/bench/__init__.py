@@ -1,0 +1,1 @@
+"""Benchmarks of simulator, adapters, latency and training: `lossless bench`."""

@@ -1,0 +1,48 @@
+"""The `lossless` command. Every heavy import happens inside the command that needs it, so that help is quick."""
+
+import os
+import sys
+
+import typer
+
+from lossless_ros.cli.bench import bench
+from lossless_ros.cli.collect import collect
+from lossless_ros.cli.dagger import dagger
+from lossless_ros.cli.demo import demo
+from lossless_ros.cli.evaluate import evaluate
+from lossless_ros.cli.info import info
+from lossless_ros.cli.replay import replay
+from lossless_ros.cli.train import train
+from lossless_ros.cli.verify import verify
+from lossless_ros.errors import LosslessError
+
+app = typer.Typer(
+    help="One frozen backbone, thousands of robot tasks: collect, train, evaluate, replay, verify.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (collect, train, dagger, evaluate, replay, verify, info, demo):
+    app.command()(command)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line: exit 0 on success, 2 with one line on invalid input, 1 where a proof failed."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning torch threads starve other processes
+    try:
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        code = _fail(error.format_message() if hasattr(error, "format_message") else str(error))
+    except LosslessError as error:
+        code = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    sys.exit(code or 0)
+
+
+def _fail(message: str) -> int:
+    print(f"lossless: {' '.join(message.split())}", file=sys.stderr)
+    return 2

@@ -1,0 +1,58 @@
+"""`lossless collect`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
+from lossless_ros.progress import Progress, echo, write_json
+from lossless_ros.simulation.expert_names import EXPERTS
+
+
+def collect(
+    task: Task,
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the rosbag2 folders; existing episodes are kept.")],
+    seed: Seed = 0,
+    domain: Domain = "randomized",
+    workers: Annotated[
+        str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
+    ] = "2",
+    expert: Annotated[str, typer.Option(help=f"{EXPERTS}.")] = "scripted",
+    expert_noise: ExpertNoise = 0.0,
+    contract: Contract = "rgb_stacking",
+    max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
+    json: Json = None,
+) -> None:
+    """Record demonstrations of an expert in simulation, as rosbag2 folders."""
+    from lossless_ros.simulation.collect import CollectConfig
+    from lossless_ros.simulation.collect import collect as run
+
+    config = CollectConfig(
+        task=task,
+        out=out,
+        episodes=episodes,
+        seed=seed,
+        domain=domain,
+        expert=expert,
+        expert_noise=expert_noise,
+        contract=contract,
+        workers=workers,
+        max_steps=max_steps,
+    )
+    lost: list[str] = []
+
+    def on_progress(info: dict[str, Any]) -> None:
+        progress.advance()
+        if "unstable" in info:
+            lost.append(f"seed {info['seed']} not recorded: {info['unstable']}")
+
+    with Progress("collecting", episodes) as progress:
+        infos = run(config, on_progress)
+    for line in lost:
+        echo(line)
+    successes = sum(info["success"] for info in infos)
+    frames = sum(info["steps"] for info in infos)
+    echo(f"{len(infos)} episodes in {out}, {successes} of them successful, {frames} frames")
+    write_json(json, {"out": str(out), "n": len(infos), "successes": successes, "frames": frames, "episodes": infos})

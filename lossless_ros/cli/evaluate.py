@@ -1,0 +1,104 @@
+"""`lossless evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
+from lossless_ros.errors import LosslessError
+from lossless_ros.progress import Progress, echo, write_json
+from lossless_ros.simulation.expert_names import EXPERTS
+
+if TYPE_CHECKING:
+    from lossless_ros.evaluation.rollout import EvalConfig
+
+
+def evaluate(
+    bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
+    expert: Annotated[str | None, typer.Option(help=f"{EXPERTS}.")] = None,
+    task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
+    episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
+    seed: Seed = 0,
+    domain: Domain = "randomized",
+    workers: Annotated[int, typer.Option(help="Worker processes; not used with --over-ros.")] = 2,
+    expert_noise: ExpertNoise = 0.0,
+    weights: Weights = None,
+    allow_hub: Hub = False,
+    json: Json = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Video of an episode (.mp4), or an existing folder for several.")
+    ] = None,
+    video_seed: Annotated[
+        list[int] | None, typer.Option(help="Episode to film; may be given several times. Default: the first.")
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Folder for a rosbag2 folder per episode.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
+    ] = None,
+    runtime: Runtime = "torch",
+    over_ros: Annotated[
+        bool, typer.Option("--over-ros", help="Run the simulated robot and the inference node as two ROS 2 processes.")
+    ] = False,
+) -> None:
+    """Measure the closed-loop success rate in simulation, with its 95 % interval."""
+    from lossless_ros.evaluation.compare import compare, evaluate_baseline, summary_line
+    from lossless_ros.evaluation.rollout import EvalConfig, check
+    from lossless_ros.evaluation.video import video_paths
+
+    config = EvalConfig(
+        task=task,
+        bundle=bundle,
+        expert=expert,
+        episodes=episodes,
+        seed=seed,
+        domain=domain,
+        workers=workers,
+        runtime=runtime,
+        expert_noise=expert_noise,
+        weights=weights,
+        allow_hub=allow_hub,
+        record=record,
+        videos=video_paths(video, video_seed or [seed]),
+    )
+    config = _check_over_ros(config) if over_ros else check(config)
+    baseline = None
+    if against is not None:
+        with Progress(f"evaluating {against}", episodes) as progress:
+            baseline = evaluate_baseline(against, config, lambda _: progress.advance())
+    with Progress("evaluating", episodes) as progress:
+        result = _run(config, over_ros, progress)
+    low, high = result["interval_95"]
+    rate = result["success_rate"]
+    echo(
+        f"{result['successes']} of {result['n']} episodes successful: {100 * rate:.1f} % "
+        f"[{100 * low:.1f}, {100 * high:.1f}] (seeds {seed} to {seed + episodes - 1}, {domain})"
+    )
+    echo("stages reached (episodes): " + ", ".join(f"{stage} {n}" for stage, n in result["phases"].items()))
+    if baseline is not None:
+        result |= {"against": {"name": against, **baseline}, "comparison": compare(result, baseline)}
+        echo(summary_line(result["comparison"], str(against)))
+    write_json(json, result)
+
+
+def _check_over_ros(config: "EvalConfig") -> "EvalConfig":
+    """Check the job; what the node's device cannot run, the node itself reports."""
+    import dataclasses
+
+    from lossless_ros.evaluation.rollout import check
+
+    if config.bundle is None:
+        raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
+    if config.videos:
+        raise LosslessError("--video needs an evaluation without --over-ros; --record works with both")
+    return dataclasses.replace(check(dataclasses.replace(config, runtime="torch")), runtime=config.runtime)
+
+
+def _run(config: "EvalConfig", over_ros: bool, progress: Progress) -> dict[str, Any]:
+    if over_ros:
+        from lossless_ros.evaluation.over_ros import evaluate_over_ros
+
+        return evaluate_over_ros(config, on_progress=lambda _: progress.advance())
+    from lossless_ros.evaluation.rollout import evaluate as run
+
+    return run(config, lambda _: progress.advance())

@@ -1,0 +1,37 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossless_ros.errors import unknown
+from lossless_ros.models.runtimes.registry import RUNTIMES
+
+
+def _check_runtime(name: str) -> str:
+    if name not in RUNTIMES:
+        raise unknown("runtime", name, RUNTIMES)
+    return name
+
+
+Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
+Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
+Seed = Annotated[int, typer.Option(help="Seed of the first episode; a seed names an episode.")]
+Domain = Annotated[str, typer.Option(help="Simulated domain: a name of config/domains or a YAML file.")]
+Contract = Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")]
+ExpertNoise = Annotated[
+    float,
+    typer.Option(help="Noise on the expert's executed actions, 0 to 1 of their limits; labels stay clean."),
+]
+Workers = Annotated[int, typer.Option(help="Worker processes.")]
+Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Local file with the backbone's weights: .safetensors or a checkpoint.")
+]
+Hub = Annotated[bool, typer.Option("--allow-hub", help="Download weights that are not on this machine.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Runtime = Annotated[
+    str,
+    typer.Option(help=f"Inference runtime, torch is the reference: {', '.join(RUNTIMES)}.", callback=_check_runtime),
+]

@@ -1,0 +1,49 @@
+"""`lossless replay`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossless_ros.cli.options import Device, Hub, Json, Robot, Runtime, Weights
+from lossless_ros.progress import Progress, echo, write_json
+
+
+def replay(
+    bundle: Annotated[Path, typer.Option(help="The policy's bundle.")],
+    bag: Annotated[list[Path], typer.Option(help="A rosbag2 folder, or a folder of them; may be given several times.")],
+    robot: Robot = "sim",
+    device: Device = "auto",
+    runtime: Runtime = "torch",
+    weights: Weights = None,
+    allow_hub: Hub = False,
+    json: Json = None,
+    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the curves.")] = None,
+) -> None:
+    """Compare a policy with recorded runs: action error, gripper agreement, latency."""
+    from lossless_ros.evaluation.replay import ReplayConfig
+    from lossless_ros.evaluation.replay import replay as run
+
+    config = ReplayConfig(
+        bundle=bundle,
+        bags=tuple(bag),
+        robot=robot,
+        device=device,
+        runtime=runtime,
+        weights=weights,
+        allow_hub=allow_hub,
+    )
+    with Progress("replaying", None) as progress:
+        result = run(config, on_progress=lambda _: progress.advance())
+    for axis, error in result["action_error"].items():
+        unit = error["unit"]
+        echo(f"{axis}: mean error {error['mae']:.4f} {unit} (zero-action baseline: {error['mae_of_zero']:.4f} {unit})")
+    echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
+    times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
+    echo(f"inference on {result['device']} ({result['runtime']}): {times}")
+    write_json(json, result)
+    if report is not None:
+        from lossless_ros.evaluation.report import write_replay_report
+
+        write_replay_report(report, result)
+        echo(str(report))

@@ -1,0 +1,65 @@
+"""`lossless train`."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights
+from lossless_ros.progress import Progress, echo, write_json
+
+
+class Mode(str, Enum):
+    """How a policy is trained."""
+
+    frozen = "frozen"
+    top = "top"
+    middle = "middle"
+    bottom = "bottom"
+    adapters = "adapters"
+    full = "full"
+    scratch = "scratch"
+
+
+def train(
+    data: Annotated[list[Path], typer.Option(help="Folder with episodes; may be given several times.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],
+    backbone: Annotated[str, typer.Option(help="Name of the pretrained backbone.")] = "tf_efficientnet_lite0",
+    mode: Annotated[Mode, typer.Option(help="What is trained.")] = Mode.adapters,
+    config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
+    contract: Contract = "rgb_stacking",
+    robot: Robot = "sim",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
+    weights: Weights = None,
+    allow_hub: Hub = False,
+    init_from: Annotated[
+        Path | None, typer.Option("--from", help="A bundle of the same mode to initialize from.")
+    ] = None,
+    logs: Annotated[Path | None, typer.Option(help="Folder for TensorBoard and a plot of the learning curve.")] = None,
+    json: Json = None,
+) -> None:
+    """Train by behavior cloning: adapters and head for a frozen backbone, written as one bundle."""
+    from lossless_ros.training.behavior_cloning import TrainConfig
+    from lossless_ros.training.behavior_cloning import train as run
+
+    job = TrainConfig(
+        data=tuple(data),
+        out=out,
+        backbone=backbone,
+        mode=mode.value,
+        hyperparameters=config,
+        contract=contract,
+        robot=robot,
+        resume=resume,
+        weights=weights,
+        allow_hub=allow_hub,
+        init_from=init_from,
+        log_dir=logs,
+    )
+    with Progress("training", None) as progress:
+        result = run(job, progress.update)
+    if not result:  # one of several processes, and not the first
+        return
+    echo(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
+    write_json(json, result)

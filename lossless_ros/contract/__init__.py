@@ -1,0 +1,43 @@
+"""The contract between simulator, bags, training and robot, and how a robot's own names map to it."""
+
+from lossless_ros.contract.contract import (
+    GRIPPER_TOPIC,
+    JOINT_STATES,
+    POSE_DIM,
+    TCP_POSE,
+    TRAJECTORY_TOPIC,
+    TWIST_AXES,
+    TWIST_TOPIC,
+    VELOCITY_TOPIC,
+    Action,
+    Axis,
+    Camera,
+    Contract,
+    Gripper,
+    Proprioception,
+    load_contract,
+)
+from lossless_ros.contract.robot import HARDWARE, Arm, Robot, load_robot, robot_file
+
+__all__ = [
+    "GRIPPER_TOPIC",
+    "HARDWARE",
+    "JOINT_STATES",
+    "POSE_DIM",
+    "TCP_POSE",
+    "TRAJECTORY_TOPIC",
+    "TWIST_AXES",
+    "TWIST_TOPIC",
+    "VELOCITY_TOPIC",
+    "Action",
+    "Arm",
+    "Axis",
+    "Camera",
+    "Contract",
+    "Gripper",
+    "Proprioception",
+    "Robot",
+    "load_contract",
+    "load_robot",
+    "robot_file",
+]

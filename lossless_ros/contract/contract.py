@@ -1,0 +1,204 @@
+"""The contract: what a policy observes and commands. Shared by simulator, bags, trainer and inference node."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossless_ros.contract.config import from_mapping, load_yaml
+from lossless_ros.paths import find_config
+
+TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
+JOINT_STATES = "joint_states"
+TCP_POSE = "tcp_pose"
+TWIST_TOPIC = "servo_node/delta_twist_cmds"
+GRIPPER_TOPIC = "gripper_controller/commands"
+VELOCITY_TOPIC = "velocity_controller/commands"
+TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
+POSE_DIM = 9  # position and the first two columns of the rotation matrix: no sign ambiguity as in a quaternion
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera stream and its image size in the policy [px].
+
+    A sample up to `slop_s` [s] older than a frame is used at once, without waiting for a closer one.
+    """
+
+    name: str
+    width: int
+    height: int
+    slop_s: float = 0.02
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"camera '{self.name}' is {self.width}x{self.height}, expected at least 1x1")
+
+    @property
+    def topic(self) -> str:
+        return f"{self.name}/image_raw"
+
+
+@dataclass(frozen=True)
+class Proprioception:
+    """A part of the proprioception: positions of named joints [rad], or the pose of the tool center."""
+
+    stream: str
+    names: tuple[str, ...] = ()
+    slop_s: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.stream not in (JOINT_STATES, TCP_POSE):
+            raise ValueError(f"stream is '{self.stream}', expected {JOINT_STATES} or {TCP_POSE}")
+        if bool(self.names) != (self.stream == JOINT_STATES):
+            raise ValueError(f"{JOINT_STATES} needs joint names and {TCP_POSE} has none")
+
+    @property
+    def dim(self) -> int:
+        return len(self.names) if self.stream == JOINT_STATES else POSE_DIM
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One component of the twist and its limit [m/s or rad/s]."""
+
+    axis: str
+    limit: float
+
+    def __post_init__(self) -> None:
+        if self.axis not in TWIST_AXES:
+            raise ValueError(f"axis is '{self.axis}', expected one of {', '.join(TWIST_AXES)}")
+        if not 0 < self.limit < float("inf"):
+            raise ValueError(f"limit of {self.axis} is {self.limit}, expected more than 0")
+
+    @property
+    def unit(self) -> str:
+        return "m/s" if self.axis.startswith("linear") else "rad/s"
+
+
+@dataclass(frozen=True)
+class Gripper:
+    """Commands of the open and the closed gripper [rad of the finger joint]."""
+
+    open: float
+    closed: float
+
+    def __post_init__(self) -> None:
+        if self.open == self.closed:
+            raise ValueError(f"gripper open and closed are both {self.open}")
+
+    def command(self, action: float) -> float:
+        """Return the command for a policy's gripper output: > 0 closes, else opens."""
+        return self.closed if action > 0 else self.open
+
+    def position(self, share: float) -> float:
+        """Return the command for a gripper position from -1 (open) to 1 (closed)."""
+        return self.open + (self.closed - self.open) * (share + 1) / 2
+
+    def action(self, command: float) -> float:
+        """Return +1 (closes) or -1 (opens), whichever end a commanded position is closer to."""
+        return 1.0 if abs(command - self.closed) < abs(command - self.open) else -1.0
+
+
+@dataclass(frozen=True)
+class Action:
+    """The policy's output: velocities along `axes` in the frame `frame_id`, then the gripper in [-1, 1]."""
+
+    frame_id: str
+    axes: tuple[Axis, ...]
+    gripper: Gripper
+
+    @property
+    def dim(self) -> int:
+        return len(self.axes) + 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*(a.axis for a in self.axes), "gripper")
+
+    def twist(self, velocity: np.ndarray) -> np.ndarray:
+        """Return velocities along the axes (A,) as a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]."""
+        twist = np.zeros(6)
+        twist[[TWIST_AXES.index(a.axis) for a in self.axes]] = velocity
+        return twist
+
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """Largest magnitude of each output (dim,): m/s, rad/s, and 1 for the gripper."""
+        return (*(a.limit for a in self.axes), 1.0)
+
+
+@dataclass(frozen=True)
+class Contract:
+    """Cameras, proprioception, action, rate [Hz] and timing [s] of a policy.
+
+    Attributes:
+        max_skew_s: largest time between a frame and a sample that belongs to it.
+        max_age_s: data older than this stops the robot.
+    """
+
+    name: str
+    rate_hz: float
+    cameras: tuple[Camera, ...]
+    proprioception: tuple[Proprioception, ...]
+    action: Action
+    max_skew_s: float = 0.05
+    max_age_s: float = 0.2
+
+    def __post_init__(self) -> None:
+        names = [c.name for c in self.cameras]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"cameras are {names}, expected at least one and each once")
+        if not 0 < self.rate_hz <= 1000:
+            raise ValueError(f"rate_hz is {self.rate_hz}, expected more than 0 and at most 1000")
+        for slop_s in (*(c.slop_s for c in self.cameras), *(p.slop_s for p in self.proprioception)):
+            if not 0 <= slop_s <= self.max_skew_s:
+                raise ValueError(f"slop_s is {slop_s}, expected 0 to max_skew_s ({self.max_skew_s})")
+        if self.max_age_s < 1 / self.rate_hz:
+            raise ValueError(f"max_age_s is {self.max_age_s}, expected at least one period ({1 / self.rate_hz})")
+
+    @property
+    def period_ns(self) -> int:
+        return round(1e9 / self.rate_hz)
+
+    @property
+    def proprioception_dim(self) -> int:
+        return sum(p.dim for p in self.proprioception)
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of all streams: cameras, then proprioceptive streams, each once."""
+        return (*(c.name for c in self.cameras), *dict.fromkeys(p.stream for p in self.proprioception))
+
+    def joints(self) -> dict[str, int]:
+        """Return the index in the proprioception of each joint's position."""
+        found: dict[str, int] = {}
+        offset = 0
+        for part in self.proprioception:
+            found |= {name: offset + i for i, name in enumerate(part.names)}
+            offset += part.dim
+        return found
+
+    def slop_ns(self, stream: str) -> int:
+        """Return the age up to which a stream's sample counts as simultaneous with a frame [ns]."""
+        slops = [c.slop_s for c in self.cameras if c.name == stream]
+        slops += [p.slop_s for p in self.proprioception if p.stream == stream]
+        return round(min(slops) * 1e9)
+
+    def topic(self, stream: str) -> str:
+        """Return the relative topic name of a stream."""
+        return next((c.topic for c in self.cameras if c.name == stream), stream)
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+
+def load_contract(name: str) -> Contract:
+    """Load the contract of that name (config/contracts) or path.
+
+    Raises:
+        LosslessError: no such contract, or its file is invalid.
+    """
+    path = find_config("contracts", name)
+    return from_mapping(Contract, load_yaml(path), str(path))

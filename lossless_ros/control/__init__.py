@@ -1,0 +1,1 @@
+"""From actions to safe commands: limits, inverse kinematics, the inference thread. No ROS."""

@@ -1,0 +1,52 @@
+"""Write files and folders so that at any time there is the old one, or the whole new one."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from lossless_ros.errors import LosslessError
+
+
+def temporary_path(path: Path, suffix: str = ".part") -> Path:
+    """Return this process's hidden temporary name next to `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}{suffix}")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it.
+
+    Raises:
+        LosslessError: it cannot be written; nothing is left behind.
+    """
+    part = temporary_path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder to fill; it becomes `path` when the block ends without an error, else it is removed.
+
+    Raises:
+        OSError: a file or the folder cannot be written, or `path` exists.
+    """
+    part = temporary_path(path)
+    shutil.rmtree(part, ignore_errors=True)
+    folder = part / path.name
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+        os.rename(folder, path)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""What every node process shares: parameters, signals, exit codes."""

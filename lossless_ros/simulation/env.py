@@ -1,0 +1,114 @@
+"""The one door to the simulator: environments, experts, checks of names, and its errors as ours.
+
+`lossless_sim` is imported inside functions, so that everything that runs on a robot works without it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lossless_ros.contract import Contract
+from lossless_ros.errors import LosslessError
+
+STAGES = ("reached", "grasped", "lifted", "above", "placed", "left")  # of stacking, see `lossless_sim.stages`
+
+Observation = dict[str, np.ndarray]
+Info = dict[str, Any]
+
+
+class UnstableEpisodeError(LosslessError):
+    """The physics of an episode diverged; nothing of it can be used."""
+
+
+@contextmanager
+def simulator_errors() -> Iterator[None]:
+    """Re-raise the simulator's input errors as LosslessError, and say how to install it where it is missing."""
+    try:
+        from lossless_sim.errors import SimError, UnstableError
+    except ImportError as error:
+        raise LosslessError(f"the simulator is not installed ({error}); install lossless_ros[sim]") from None
+    try:
+        yield
+    except UnstableError as error:
+        raise UnstableEpisodeError(str(error)) from None
+    except SimError as error:
+        raise LosslessError(str(error)) from None
+
+
+def make_env(task: str, domain: str, cameras: Sequence[str] = (), image_size: int = 128) -> Any:
+    """Return the Gymnasium environment of a task in a domain; square images of `image_size` [px] per camera.
+
+    Raises:
+        LosslessError: unknown task, domain or camera.
+    """
+    with simulator_errors():
+        from lossless_sim.tasks import make_env as make
+
+        return make(task, domain, cameras=tuple(cameras), image_size=image_size)
+
+
+def make_simulator(task: str, domain: str, contract: Contract, images: bool = True) -> Any:
+    """Return the environment of a task with the contract's cameras, or with none.
+
+    Raises:
+        LosslessError: the contract's images are not square and of one size, or an unknown name.
+    """
+    sizes = {size for camera in contract.cameras for size in (camera.height, camera.width)}
+    if len(sizes) > 1:
+        raise LosslessError(f"contract {contract.name}: the simulator needs square images that all have the same size")
+    cameras = tuple(camera.name for camera in contract.cameras) if images else ()
+    return make_env(task, domain, cameras, sizes.pop())
+
+
+def make_expert(name: str, task: str, seed: int) -> Any:
+    """Return the expert of that name, reset for the episode with this seed: `act(observation, info)` -> action (dim,).
+
+    Raises:
+        LosslessError: unknown expert or task, or an expert that does not know the task.
+    """
+    with simulator_errors():
+        from lossless_sim.experts import make_expert as make
+
+        expert = make(name, task, seed)
+        expert.reset()
+        return expert
+
+
+def make_noise(scale: float, seed: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the noise of an episode on executed actions; `scale` is a share of the action limits, 0 to 1.
+
+    Raises:
+        LosslessError: `scale` is out of range.
+    """
+    with simulator_errors():
+        from lossless_sim.experts import Noise
+
+        return Noise(scale, seed)
+
+
+def check_world(task: str, domain: str, expert: str | None = None, expert_noise: float = 0.0) -> None:
+    """Check names before any process starts.
+
+    Raises:
+        LosslessError: unknown task, domain or expert, or noise out of range.
+    """
+    with simulator_errors():
+        from lossless_sim.domains import load_domain
+        from lossless_sim.experts import Noise
+        from lossless_sim.experts import make_expert as make
+        from lossless_sim.tasks import task as find_task
+
+        find_task(task)
+        if expert is not None:
+            make(expert, task, 0)
+            Noise(expert_noise, 0)
+        load_domain(domain)
+
+
+def stages(observation: Observation, info: Info) -> list[str]:
+    """Return the stages of stacking that hold at this instant, from the true state."""
+    from lossless_sim.stages import stages as of_instant
+
+    return list(of_instant(observation, info))

@@ -1,0 +1,161 @@
+"""Settings of a training run: config/training/*.yaml, unknown keys are errors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
+from lossless_ros.errors import unknown
+from lossless_ros.models.adapters import default_rank
+from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.network_config import PRETRAINED, RANDOM, NetworkConfig
+from lossless_ros.paths import find_config
+from lossless_ros.progress import echo
+
+MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
+    "frozen": (),
+    "top": ("top",),
+    "middle": ("middle",),
+    "bottom": ("bottom",),
+    "adapters": ("bottom", "middle", "top"),
+    "full": ("top",),  # what adapters have, but a copy of the backbone learns in place of bottom and middle
+    "scratch": ("top",),
+}
+BACKBONE_INIT = {"full": PRETRAINED, "scratch": RANDOM}  # modes that train a copy of the backbone, and how it begins
+_AT_LEAST_1 = (
+    *(
+        "steps",
+        "batch_size",
+        "warmup_steps",
+        "num_validations",
+        "val_frames",
+        "num_cached_views",
+        "cached_frame_stride",
+        "chunk_size",
+    ),
+    *("top_size", "top_grid", "bottleneck_dim", "image_size", "threads"),
+)
+_EXPECTED: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # of what is not null
+    (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
+    (("head_warmup_steps", "num_modes", "seed"), lambda value: value >= 0, "at least 0"),
+    (
+        ("learning_rate", "backbone_lr_scale", "grad_clip_norm", "max_minutes"),
+        lambda value: 0 < value < inf,
+        "more than 0",
+    ),
+    (("weight_decay", "gripper_weight"), lambda value: 0 <= value < inf, "0 or more"),
+    (
+        ("held_out", "random_shift", "color_jitter", "ema_decay"),
+        lambda value: 0 <= value < 1,
+        "0 or more and less than 1",
+    ),
+    (("noop_threshold",), lambda value: 0 <= value <= 1, "0 to 1"),
+    (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
+    (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
+)
+RENAMED = {  # keys of version 0.1.0 -> today's
+    "batch": "batch_size",
+    "full_rate": "backbone_lr_scale",
+    "warm_up": "warmup_steps",
+    "clip": "grad_clip_norm",
+    "shift": "random_shift",
+    "colour": "color_jitter",
+    "idle": "noop_threshold",
+    "looks": "num_validations",
+    "look_frames": "val_frames",
+    "head_start": "head_warmup_steps",
+    "cached": "cache_features",
+    "feature_views": "num_cached_views",
+    "feature_stride": "cached_frame_stride",
+    "rank": "bottleneck_dim",
+    "kernel": "kernel_size",
+    "hidden": "hidden_dims",
+    "chunk": "chunk_size",
+    "mixture": "num_modes",
+    "ema": "ema_decay",
+    "checkpointing": "gradient_checkpointing",
+}
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """A training run; config/training/default.yaml says what each value does."""
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    backbone_lr_scale: float
+    weight_decay: float
+    warmup_steps: int
+    grad_clip_norm: float
+    gripper_weight: float
+    random_shift: float
+    color_jitter: float
+    held_out: float
+    only_successful: bool
+    noop_threshold: float
+    num_validations: int
+    val_frames: int
+    num_cached_views: int
+    cached_frame_stride: int
+    head_warmup_steps: int
+    top_size: int
+    top_grid: int
+    hidden_dims: tuple[int, ...]
+    kernel_size: int
+    seed: int
+    bottleneck_dim: int | None
+    image_size: int | None
+    max_minutes: float | None
+    chunk_size: int
+    num_modes: int
+    ema_decay: float
+    amp: bool
+    cache_features: bool
+    gradient_checkpointing: bool
+    threads: int | None
+    device: str
+
+    def __post_init__(self) -> None:
+        for names, holds, expected in _EXPECTED:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not holds(value):
+                    raise ValueError(f"{name} is {value}, expected {expected}")
+
+
+def load_hyperparameters(name: str) -> Hyperparameters:
+    """The settings of that name (config/training) or path; what it does not say is as in default.yaml.
+
+    Raises:
+        LosslessError: no such file, or it is wrong.
+    """
+    path = find_config("training", name)
+    default, given = load_yaml(find_config("training", "default")), load_yaml(path)
+    old = [f"{key} is now {RENAMED[key]}" for key in given if key in RENAMED]
+    if old:
+        echo(f"{path}: {', '.join(old)}; the old names still work")
+    return from_mapping(Hyperparameters, {**default, **rename_keys(given, RENAMED, str(path))}, str(path))
+
+
+def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> NetworkConfig:
+    """Sizes of the trainable part for a mode on a backbone.
+
+    Raises:
+        LosslessError: unknown mode.
+    """
+    if mode not in MODES:
+        raise unknown("mode", mode, MODES)
+    return NetworkConfig(
+        placements=MODES[mode],
+        bottleneck_dim=config.bottleneck_dim or default_rank(backbone.sites, config.kernel_size, backbone.parameters),
+        kernel_size=config.kernel_size,
+        image_size=backbone.check_size(config.image_size or backbone.preprocessing.size),
+        top_size=config.top_size,
+        top_grid=config.top_grid,
+        hidden_dims=config.hidden_dims,
+        chunk_size=config.chunk_size,
+        num_modes=config.num_modes,
+        trainable_backbone=BACKBONE_INIT.get(mode, ""),
+    )

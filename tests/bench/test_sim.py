@@ -1,0 +1,24 @@
+"""The simulator's benchmark: its fields, and what a bad number gets."""
+
+import importlib.util
+import json
+
+import pytest
+
+from lossless_ros.bench.sim import bench_sim
+from lossless_ros.errors import LosslessError
+
+
+def test_bench_sim_measures_every_figure() -> None:
+    result = json.loads(json.dumps(bench_sim(steps=3, resets=1)))
+    assert {"steps_per_s_state", "steps_per_s_3cameras", "reset_s", "rss_mb", "reference"} <= set(result)
+    assert all(result[name] > 0 for name in ("steps_per_s_state", "steps_per_s_3cameras", "reset_s"))
+    assert 50 < result["rss_mb_state"] < result["rss_mb"] < 1000
+    if importlib.util.find_spec("rgb_stacking") is None:
+        assert result["reference"] is None
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"resets": 0}])
+def test_bench_sim_wants_positive_numbers(bad: dict[str, int]) -> None:
+    with pytest.raises(LosslessError, match="is 0, expected at least 1"):
+        bench_sim(**bad)

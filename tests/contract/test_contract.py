@@ -1,0 +1,97 @@
+"""The contract: loading, round trip, and one clear line for each mistake."""
+
+import dataclasses
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lossless_ros.contract import Contract, Gripper, Robot, load_contract, load_robot
+from lossless_ros.contract.config import from_mapping
+from lossless_ros.errors import LosslessError
+from lossless_ros.paths import share_dir
+
+
+@pytest.fixture
+def mapping():
+    return yaml.safe_load((share_dir() / "config/contracts/rgb_stacking.yaml").read_text())
+
+
+def test_the_shipped_contract_says_what_the_robot_says():
+    contract = load_contract("rgb_stacking")
+    assert contract.period_ns == 50_000_000
+    assert contract.streams == ("basket_front_left", "basket_front_right", "joint_states", "tcp_pose")
+    assert contract.proprioception_dim == 7 + 1 + 9
+    assert contract.action.names == ("linear.x", "linear.y", "linear.z", "angular.z", "gripper")
+    assert contract.action.limits == (0.07, 0.07, 0.07, 1.0, 1.0)
+
+
+def test_json_round_trip_gives_the_same_contract():
+    contract = load_contract("rgb_stacking")
+    assert from_mapping(Contract, json.loads(contract.to_json()), "here") == contract
+
+
+def test_every_shipped_robot_loads():
+    names = [path.stem for path in (share_dir() / "config/robots").glob("*.yaml")]
+    assert "sim" in names and "sawyer" in names
+    assert all(isinstance(load_robot(name), Robot) for name in names)
+
+
+def test_robot_in_no_parameter_file_is_refused(tmp_path):
+    (tmp_path / "arm.yaml").write_text("hardware: {frame_id: base}")
+    with pytest.raises(LosslessError, match="arm.yaml: expected a ROS parameter file"):
+        load_robot(str(tmp_path / "arm.yaml"))
+
+
+def test_unknown_name_lists_the_known_ones():
+    with pytest.raises(LosslessError, match=r"unknown contract 'rgb'; known: .*rgb_stacking"):
+        load_contract("rgb")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rate": 20}, "unknown key 'rate'; known: .*rate_hz"),
+        ({"rate_hz": "fast"}, "rate_hz: expected float, got 'fast'"),
+        ({"rate_hz": 0}, "rate_hz is 0"),
+        ({"rate_hz": True}, "expected float, got True"),
+        ({"cameras": []}, "expected at least one"),
+        ({"cameras": [{"name": "a", "width": 0, "height": 8}]}, "at least 1x1"),
+        ({"proprioception": [{"stream": "wrench"}]}, "expected joint_states or tcp_pose"),
+        ({"proprioception": [{"stream": "joint_states"}]}, "needs joint names"),
+        ({"max_age_s": 0.01}, "at least one period"),
+        ({"max_skew_s": 0.001}, "slop_s is 0.02"),
+    ],
+)
+def test_a_mistake_is_one_line(mapping, change, message):
+    with pytest.raises(LosslessError, match=message) as caught:
+        from_mapping(Contract, mapping | change, "here")
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("here")
+
+
+def test_missing_key_is_named(mapping):
+    del mapping["action"]
+    with pytest.raises(LosslessError, match="missing key 'action'"):
+        from_mapping(Contract, mapping, "here")
+
+
+def test_gripper_takes_the_nearer_end():
+    gripper = Gripper(open=0.0, closed=0.8)
+    assert [gripper.action(x) for x in (0.0, 0.3, 0.5, 0.8)] == [-1, -1, 1, 1]
+    assert [gripper.command(x) for x in (-1.0, 0.0, 0.1)] == [0.0, 0.0, 0.8]
+
+
+def test_contracts_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        load_contract("rgb_stacking").rate_hz = 1
+
+
+def test_the_contract_in_the_docs_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text()
+    block = page[page.index("    name: ur5e_table") : page.index("\nNobody publishes")]
+    path = tmp_path / "ur5e_table.yaml"
+    path.write_text(textwrap.dedent(block))
+    assert load_contract(str(path)).proprioception_dim == 6 + 9

@@ -1,0 +1,197 @@
+"""The inference node as a process, seen from a robot written with plain rclpy."""
+
+import signal
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from lossless_ros.observation.images import image_to_rgb
+
+
+def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
+    """With compressed images and reliable publishers, as real cameras may have them."""
+    robot = world.robot(compressed=True, reliable=True)
+    joints = f"/joint_states:={world.namespace}/joint_states"
+    process = world.start("inference_node", joints, bundles=bundle, autostart=True, runtime="auto", robot="sawyer")
+    world.wait_until(lambda: len(robot.would) > 5)
+    assert any(any(robot.velocity(msg)) for msg in robot.would)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
+    assert not robot.commands and not robot.grippers
+
+
+def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
+    robot = world.robot()
+    process = world.start("inference_node", bundles=bundle)
+    assert robot.change_state("configure")
+    for _ in range(2):  # deactivate, and come back
+        n = len(robot.commands)
+        assert robot.change_state("activate")
+        world.wait_until(lambda n=n: len(robot.commands) > n and robot.moving)
+        assert robot.change_state("deactivate")
+        world.wait_until(lambda: not robot.moving)
+    assert robot.change_state("cleanup")
+    assert not robot.change_state("activate")
+    assert robot.change_state("configure") and robot.change_state("activate")
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    world.wait_until(lambda: not robot.moving)
+
+
+CLOSED_TERMINAL = """
+import ctypes, signal
+import lossless_ros.nodes.inference_node as module
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests run under nohup
+class PolicyRunner(module.PolicyRunner):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        ctypes.CDLL(None).siginterrupt(signal.SIGHUP, 0)
+module.PolicyRunner = PolicyRunner
+"""
+
+
+def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
+    """And a signal that interrupts no wait, as some do with a policy on a GPU; here it is made so."""
+    robot = world.robot()
+    process = world.start("inference_node", before=CLOSED_TERMINAL, bundles=steady, autostart=True)
+    world.wait_until(lambda: robot.moving)
+    process.send_signal(signal.SIGHUP)
+    world.wait_until(lambda: not robot.moving)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+
+
+def test_latched_stop_outlives_a_new_configuration(world: Any, steady: Any) -> None:
+    robot = world.robot()
+    world.start("inference_node", bundles=steady)
+    assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success  # before there is anything to stop
+    for _ in range(2):
+        assert robot.change_state("configure") and robot.change_state("activate")
+        world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1]["guard"] == "latched")
+        robot.diagnostics.clear()
+        world.wait_until(lambda: len(robot.diagnostics) >= 2)
+        assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop" and not robot.moving
+        assert robot.change_state("deactivate") and robot.change_state("cleanup")
+    assert robot.change_state("configure") and robot.change_state("activate")
+    assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: robot.moving)
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
+    ({"bundles": "''"}, "parameter bundles is empty"),
+    ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
+    ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
+    ({"contract": "marriage"}, "unknown contract 'marriage'; known: rgb_stacking"),
+    ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
+    ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
+    (
+        {"runtime": "warp"},
+        "parameter runtime is 'warp', expected auto or torch or openvino or onnxruntime or cuda_graph",
+    ),
+    ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
+    ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
+    ({"dry_run": 3}, "expecting type 'BOOL'"),
+    ({"device": "abacus"}, "no device 'abacus' here"),
+    ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "line"), MISTAKES, ids=[next(iter(p)) for p, _ in MISTAKES])
+def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters: dict[str, Any], line: str) -> None:
+    process = world.start("inference_node", **{"autostart": True, "bundles": bundle, **parameters})
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    assert len(errors.splitlines()) == 1 and errors.startswith("error: ") and line in errors
+    assert not output
+
+
+@pytest.fixture(scope="module")
+def running(make_world: Any, bundles: Any) -> Iterator[Any]:
+    """A robot and an active node with two tasks; tests leave it moving, and come last: it takes time."""
+    world = make_world()
+    robot = world.robot()
+    task = "rgb_stacking/triplet1"
+    world.start("inference_node", bundles=bundles, task=task, autostart=True, debug_image=True)
+    yield SimpleNamespace(world=world, robot=robot)
+    world.close()
+
+
+def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: len(robot.commands) >= 20 and robot.grippers)  # both connections are made
+    first, grippers = len(robot.commands), len(robot.grippers)
+    world.wait_until(lambda: len(robot.commands) >= first + 40)
+    moves = sum(any(robot.velocity(msg)) for msg in robot.commands[first:])  # on a slow machine there are stops too
+    assert abs(moves - (len(robot.grippers) - grippers)) <= 2
+    stamps = [msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec for msg in robot.commands]
+    assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
+    assert all(msg.header.frame_id == "base" for msg in robot.commands)
+    velocities = [robot.velocity(msg) for msg in robot.commands]
+    assert max(abs(v) for velocity in velocities for v in velocity[:3]) <= 0.07
+    assert all(velocity[3:5] == (0.0, 0.0) for velocity in velocities)
+    assert set(robot.grippers) <= {0.0, 0.8}
+    report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
+    assert report["precision"] == ("float16" if report["device"] == "cuda" else "float32")
+    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == world.where()["device"]
+
+
+def test_debug_image_is_what_the_policy_sees(running: Any) -> None:
+    world, robot = running.world, running.robot
+    seen: list[Image] = []
+    looking = robot.node.create_subscription(Image, "inference_node/debug/image", seen.append, qos_profile_sensor_data)
+    msg = world.wait_until(lambda: seen and seen[-1])
+    robot.node.destroy_subscription(looking)
+    np.testing.assert_array_equal(image_to_rgb(msg), np.concatenate([robot.picture] * 2, axis=1))
+    stamps = [(sent.header.stamp.sec, sent.header.stamp.nanosec) for sent in robot.commands]
+    assert (msg.header.stamp.sec, msg.header.stamp.nanosec) <= stamps[-1]
+
+
+def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving and robot.diagnostics)
+    robot.cameras = False
+    try:
+        world.wait_until(lambda: not robot.moving and "basket_front_left" in robot.diagnostics[-1]["message"])
+        assert robot.diagnostics[-1]["message"].startswith("stopped: ")
+    finally:
+        robot.cameras = True
+    world.wait_until(lambda: robot.moving)
+
+
+def test_service_latches_the_stop_until_resume(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving)
+    robot.diagnostics.clear()
+    assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: not robot.moving)
+    n = len(robot.commands)
+    world.wait_until(lambda: len(robot.diagnostics) >= 2)
+    assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop"
+    assert len(robot.commands) == n
+    assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
+    world.wait_until(lambda: robot.moving)
+
+
+def test_task_switches_through_a_stop(running: Any) -> None:
+    world, robot = running.world, running.robot
+    world.wait_until(lambda: robot.moving)
+    n = len(robot.commands)
+    assert robot.set_parameter("task", "rgb_stacking/triplet2").successful
+    world.wait_until(lambda: any(not any(robot.velocity(msg)) for msg in robot.commands[n:]) and robot.moving)
+    world.wait_until(lambda: robot.diagnostics[-1]["task"] == "rgb_stacking/triplet2")
+
+
+def test_parameters_that_cannot_be_set_are_refused_with_the_reason(running: Any) -> None:
+    refused = running.robot.set_parameter("task", "rgb_stacking/triplet9")
+    assert not refused.successful
+    assert refused.reason.endswith("known: rgb_stacking/triplet1, rgb_stacking/triplet2")
+    refused = running.robot.set_parameter("dry_run", True)
+    assert not refused.successful and refused.reason.startswith("dry_run: fixed while configured")

@@ -1,0 +1,120 @@
+"""A recorded run played into the live node gives the frames and the commands that the bag gives, bit for bit."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image, JointState
+
+from lossless_ros.contract import TWIST_TOPIC, Robot, load_contract
+from lossless_ros.episodes.reader import read_episode, read_messages
+from lossless_ros.episodes.sim_messages import serialize
+from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.models.policy import load_policy
+from lossless_ros.nodes.inference.observations import ObservationSubscriber
+from lossless_ros.observation.frames import Frame
+from lossless_ros.observation.messages import stamp_ns
+from tests.support.gpu import needs_gpu
+from tests.support.robot_stub import PATIENCE_S, Peer
+
+CONTRACT = load_contract("rgb_stacking")
+TOPICS = {CONTRACT.topic(stream): stream for stream in CONTRACT.streams}
+KINDS = {"joint_states": JointState, "tcp_pose": PoseStamped}
+STEPS = 8
+AGAIN_S = 2.0  # images are best effort: on a busy machine one may be lost
+
+
+class Player(Peer):
+    """Plays a bag's messages one instant at a time, and notes the frames and commands that they make."""
+
+    def __init__(self, domain_id: int, namespace: str) -> None:
+        super().__init__("player", domain_id, namespace)
+        self.frames: dict[int, Frame] = {}
+        self.commands: dict[int, TwistStamped] = {}
+        self._clock = self.node.create_publisher(Clock, "clock", 10)
+        self._publishers = {t: self.node.create_publisher(KINDS.get(s, Image), t, 10) for t, s in TOPICS.items()}
+        self.node.create_subscription(TwistStamped, TWIST_TOPIC, self._on_command, 10)
+        self.streams = ObservationSubscriber(self.node, CONTRACT, Robot(), "raw", self._on_frame)
+        self.begin()
+
+    @property
+    def heard(self) -> bool:
+        """Whether the node listens, besides the player itself."""
+        return all(p.get_subscription_count() > 1 for p in self._publishers.values())
+
+    def play(self, stamp: int, messages: dict[str, Any]) -> None:
+        self._clock.publish(Clock(clock=Time(nanoseconds=stamp).to_msg()))
+        for topic, msg in messages.items():
+            self._publishers[topic].publish(serialize(msg))
+
+    def _on_frame(self, frame: Frame) -> None:
+        self.frames[frame.stamp] = frame
+
+    def _on_command(self, msg: TwistStamped) -> None:
+        self.commands[stamp_ns(msg)] = msg
+
+
+@pytest.fixture
+def bag(tmp_path: Path) -> Path:
+    random = np.random.default_rng(0)
+    path = tmp_path / "episode_000000"
+    with EpisodeWriter(path, CONTRACT) as writer:
+        for step in range(STEPS):
+            stamp = 1_000_000_000 + step * CONTRACT.period_ns
+            seen = {camera.name: random.integers(0, 256, (128, 128, 3), np.uint8) for camera in CONTRACT.cameras}
+            for kind in ("position", "velocity", "effort"):
+                seen |= {f"joint_{kind}": random.normal(size=7), f"gripper_{kind}": random.random(1)}
+            writer.observe(stamp, seen | {"tcp_pose": np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])})
+            writer.act(stamp, random.uniform(-0.05, 0.05, 5))
+        info = {"task": "rgb_stacking/triplet1", "domain": "nominal", "expert": "random", "contract": "rgb_stacking"}
+        writer.close({**info, "seed": 0, "steps": STEPS, "success": False})
+    return path
+
+
+@pytest.mark.parametrize(("device", "runtime"), [("cpu", "torch"), pytest.param("cuda", "cuda_graph", marks=needs_gpu)])
+def test_live_frames_and_commands_are_those_of_the_bag(
+    world: Any, bundle: Path, bag: Path, device: str, runtime: str
+) -> None:
+    episode = read_episode(bag, CONTRACT, Robot())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the node
+    try:
+        policy = load_policy(bundle, device, runtime=runtime)
+        expected = [policy.act(frame) for frame in episode.frames]
+    finally:
+        torch.set_num_threads(threads)
+    player = world.peer(Player)
+    world.start(
+        *("inference_node", f"/clock:={world.namespace}/clock"),
+        **{"bundles": bundle, "autostart": True, "dry_run": False, "use_sim_time": True},
+        **{"device": device, "runtime": runtime},
+    )
+    world.wait_until(lambda: player.heard)
+    instants: dict[int, dict[str, Any]] = {}
+    for topic, _, msg in read_messages(bag, set(TOPICS)):
+        instants.setdefault(stamp_ns(msg), {})[topic] = msg
+    time.sleep(1.0)  # the node's way from listening to being active
+    for stamp, messages in instants.items():
+        end = time.monotonic() + PATIENCE_S
+        while stamp not in player.commands:
+            assert time.monotonic() < end
+            player.play(stamp, messages)
+            again = time.monotonic() + AGAIN_S
+            while stamp not in player.commands and time.monotonic() < again:
+                time.sleep(0.005)
+    assert sorted(player.frames) == [frame.stamp for frame in episode.frames]
+    for frame, action in zip(episode.frames, expected, strict=True):
+        live = player.frames[frame.stamp]
+        np.testing.assert_array_equal(live.proprioception, frame.proprioception)
+        assert live.stamps == frame.stamps
+        for ours, theirs in zip(live.images, frame.images, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        twist = player.commands[frame.stamp].twist
+        said = [twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z]
+        assert said == action[:-1].astype(np.float64).tolist()

@@ -1,0 +1,122 @@
+"""The simulated robot as a process, and evaluation with the robot and the inference node as two."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lossless_sim", reason="the simulator is not installed")
+
+from lossless_ros.contract import load_contract  # noqa: E402
+from lossless_ros.episodes.reader import read_episode  # noqa: E402
+from lossless_ros.errors import LosslessError  # noqa: E402
+from lossless_ros.evaluation.over_ros import evaluate_over_ros  # noqa: E402
+from lossless_ros.evaluation.rollout import evaluate  # noqa: E402
+from lossless_ros.observation.images import image_to_rgb  # noqa: E402
+
+PERIOD = 50_000_000
+TASK = "rgb_stacking/triplet1"
+
+
+def test_lock_step_is_the_environment_itself(world: Any, tmp_path: Path) -> None:
+    from lossless_sim.tasks import make_env
+
+    pilot = world.pilot()
+    result = tmp_path / "result.json"
+    remap = f"/clock:={world.namespace}/clock"
+    robot = world.start(
+        *("sim_robot_node", remap), mode="lock_step", task=TASK, seed=3, episodes=2, steps=4, result=result
+    )
+    _, errors = robot.communicate(timeout=300)
+    assert robot.returncode == 0, errors
+    stamps = sorted(pilot.images)
+    assert np.diff(stamps).tolist() == [PERIOD] * 7
+    env = make_env(TASK, "nominal", cameras=("basket_front_left", "basket_front_right"), image_size=128)
+    action = np.array([0.02, 0, 0, 0, 1], np.float32)
+    for seed, first in ((3, 0), (4, 4)):
+        observation, _ = env.reset(seed=seed)
+        for stamp in stamps[first : first + 4]:
+            for camera, msg in pilot.images[stamp].items():
+                np.testing.assert_array_equal(image_to_rgb(msg), observation[camera])
+            np.testing.assert_array_equal(pilot.joints[stamp].position[:7], observation["joint_position"])
+            observation, *_ = env.step(action)
+    env.close()
+    document = json.loads(result.read_text())
+    assert document["finished"] and [e["seed"] for e in document["episodes"]] == [3, 4]
+    assert [e["steps"] for e in document["episodes"]] == [4, 4]
+
+
+def test_real_time_runs_without_answers_and_ends_on_a_signal(world: Any) -> None:
+    pilot = world.pilot()
+    pilot.answering = False
+    robot = world.start("sim_robot_node", f"/clock:={world.namespace}/clock", mode="real_time", task=TASK)
+    world.wait_until(lambda: len(pilot.tool) >= 10)
+    assert np.ptp(pilot.tool, axis=0).max() < 0.001  # m: it stands still
+    robot.send_signal(signal.SIGTERM)
+    assert robot.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "line"),
+    [
+        ({"task": "juggling"}, "unknown task 'juggling'"),
+        ({"domain": "mars"}, "mars"),
+        ({"mode": "turbo"}, "parameter mode is 'turbo', expected real_time or lock_step"),
+        ({"steps": -1}, "parameter steps is -1"),
+        ({"timeout": 0.5}, "no inference node after 0.5 s: nobody at the other end of"),
+    ],
+)
+def test_mistake_is_one_line_and_exit_code_2(world: Any, parameters: dict[str, Any], line: str) -> None:
+    process = world.start("sim_robot_node", **parameters)
+    _, errors = process.communicate(timeout=120)
+    lines = [text for text in errors.splitlines() if "[INFO]" not in text]
+    assert process.returncode == 2
+    assert len(lines) == 1 and lines[0].startswith("error: ") and line in lines[0]
+
+
+def test_evaluation_over_ros_scores_every_episode(bundle: Path) -> None:
+    told: list[dict[str, Any]] = []
+    document = evaluate_over_ros(None, "nominal", 2, 7, bundle, device="cpu", steps=5, on_progress=told.append)
+    assert (document["task"], document["n"], document["seeds"]) == (TASK, 2, [7, 8])
+    assert document["episodes"] == told and [e["steps"] for e in told] == [5, 5]
+    assert 0 < document["latency_ms"]["p50"] <= document["latency_ms"]["p99"] <= document["latency_ms"]["max"]
+    assert document["over_ros"]
+
+
+def test_an_unstable_simulation_scores_as_without_ros(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain, bags = tmp_path / "explosive.yaml", tmp_path / "bags"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    document = evaluate_over_ros(None, str(domain), 2, 0, bundle, device="cpu", steps=6, record=bags)
+    assert all("went unstable at step" in episode["unstable"] for episode in document["episodes"])
+    assert document["episodes"] == evaluate(None, str(domain), 2, 0, bundle, max_steps=6)["episodes"]
+    assert not list(bags.glob("*"))
+
+
+def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
+    with pytest.raises(LosslessError, match="inference_node ended before the last episode: no device 'abacus' here"):
+        evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")
+
+
+@pytest.mark.parametrize("chunk", [1, 4])
+def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk: int) -> None:
+    """The bags of both runs hold the same frames and the same commands, bit for bit; no episode knows of another."""
+    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk=chunk)
+    direct = evaluate(None, "randomized", 2, 7, bundle, record=tmp_path / "direct", max_steps=6)
+    over_ros = evaluate_over_ros(None, "randomized", 2, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
+    contract = load_contract("rgb_stacking")
+    for name in ("episode_000007", "episode_000008"):
+        one, other = (read_episode(tmp_path / way / name, contract) for way in ("direct", "ros"))
+        assert len(one.frames) == len(other.frames) == 6 and np.ptp(one.actions, axis=0).max() > 0
+        np.testing.assert_array_equal(one.actions, other.actions)
+        for a, b in zip(one.frames, other.frames, strict=True):
+            np.testing.assert_array_equal(a.images, b.images)
+            np.testing.assert_array_equal(a.proprioception, b.proprioception)
+    own = {"driver_ms", "return"}
+    mine, theirs = ([{k: v for k, v in e.items() if k not in own} for e in d["episodes"]] for d in (direct, over_ros))
+    assert mine == theirs

@@ -1,0 +1,149 @@
+"""Collection in real simulation: a seed names an episode, what is there is kept, nothing half-written stays."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rosbags.rosbag2 import Reader
+
+from lossless_ros.contract import load_contract
+from lossless_ros.episodes.reader import read_episode, read_info
+from lossless_ros.errors import LosslessError
+from lossless_ros.simulation.collect import collect
+from lossless_ros.simulation.episode import make_simulator
+from lossless_ros.simulation.expert_names import EXPERTS
+
+TASK = "rgb_stacking/triplet1"
+
+
+def run(out, episodes=2, seed=3, **options):
+    return collect(TASK, episodes, seed, "randomized", out, **{"expert": "random", "max_steps": 6, **options})
+
+
+def digests(path):
+    with Reader(path) as reader:
+        return [(c.topic, at, hashlib.sha256(data).hexdigest()) for c, at, data in reader.messages()]
+
+
+def test_cameras_that_the_simulator_does_not_have_are_one_line():
+    contract = load_contract("rgb_stacking")
+    wide = dataclasses.replace(contract.cameras[0], width=160)
+    with pytest.raises(LosslessError, match="images are square and all of one size"):
+        make_simulator(TASK, "nominal", dataclasses.replace(contract, cameras=(wide, *contract.cameras[1:])))
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory):
+    out = tmp_path_factory.mktemp("collected")
+    return out, run(out)
+
+
+def test_episodes_are_named_by_their_seeds_and_hold_what_the_contract_says(collected):
+    out, infos = collected
+    assert sorted(p.name for p in out.iterdir()) == ["episode_000003", "episode_000004"]
+    assert [info["seed"] for info in infos] == [3, 4]
+    episode = read_episode(out / "episode_000003", load_contract("rgb_stacking"))
+    assert len(episode.frames) == len(episode.actions) == 6
+    assert episode.info["draw"]["domain"] == "randomized"
+
+
+def test_same_seed_gives_the_same_messages_whatever_the_number_of_workers(collected, tmp_path):
+    run(tmp_path, workers=2)
+    for name in ("episode_000003", "episode_000004"):
+        assert digests(tmp_path / name) == digests(collected[0] / name)
+    assert digests(tmp_path / "episode_000003") != digests(tmp_path / "episode_000004")
+
+
+def test_what_is_there_is_kept_and_only_the_rest_is_made(collected, tmp_path):
+    run(tmp_path, episodes=1)
+    before = (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns
+    seen = []
+    run(tmp_path, on_progress=lambda info: seen.append(info["seed"]))
+    assert seen == [3, 4]
+    assert (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns == before
+
+
+def test_episodes_of_something_else_in_the_folder_are_refused(collected):
+    with pytest.raises(LosslessError, match="has expert 'random', not 'scripted'"):
+        run(collected[0], expert="scripted")
+
+
+def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
+    options = {"episodes": 1, "expert": "scripted", "max_steps": 12}
+    for name, noise in (("clean", 0.0), ("noisy", 0.5)):
+        run(tmp_path / name, expert_noise=noise, **options)
+    contract = load_contract("rgb_stacking")
+    clean, noisy = (read_episode(tmp_path / name / "episode_000003", contract) for name in ("clean", "noisy"))
+    assert noisy.info["expert_noise"] == 0.5
+    assert (clean.actions[0] == noisy.actions[0]).all()  # the same observation, the same label
+    last = [episode.frames[-1].proprioception for episode in (clean, noisy)]
+    assert abs(last[0] - last[1]).max() > 1e-3  # and yet the arm went elsewhere
+    with pytest.raises(LosslessError, match="has expert_noise 0.5, not 0.0"):
+        run(tmp_path / "noisy", **options)
+
+
+def test_experts_of_the_help_are_the_simulators():
+    from lossless_sim.experts.expert import EXPERTS as known
+
+    assert EXPERTS.replace(" or ", ", ").split(", ") == list(known)
+
+
+def test_an_unstable_simulation_is_told_and_not_recorded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+    domain = tmp_path / "explosive.yaml"
+    domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
+    seen = []
+    out = tmp_path / "out"
+    infos = collect(TASK, 2, 0, str(domain), out, expert="random", max_steps=6, on_progress=seen.append)
+    assert infos == [] and sorted(info["seed"] for info in seen) == [0, 1]
+    assert all("went unstable at step" in info["unstable"] for info in seen)
+    assert os.listdir(out) == []
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # what a full disk does, for files of this process
+from lossless_ros.cli.app import main
+sys.argv = ["lossless", "collect", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+    options = ["--task", TASK, "--episodes", "2", "--out", str(tmp_path), "--expert", "random", "--max-steps", "20"]
+    code = [sys.executable, "-c", FULL_DISK, *options, "--workers", "2"]
+    done = subprocess.run(code, capture_output=True, text=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("lossless:")]
+    assert done.returncode == 2 and len(lines) == 1, done.stderr
+    assert "cannot write" in lines[0] and "File too large" in lines[0]
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_killed_collection_leaves_whole_episodes_and_goes_on(tmp_path):
+    options = ["--task", TASK, "--episodes", "4", "--out", str(tmp_path), "--expert", "random", "--max-steps", "8"]
+    code = "from lossless_ros.cli.app import main; main()"
+    command = [sys.executable, "-c", code, "collect", *options, "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not list(tmp_path.glob("episode_*")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    for path in tmp_path.glob("episode_*"):
+        assert len(digests(path)) == 6 * read_info(path)["steps"]
+    subprocess.run(command, check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # the killed one's worker may still be ending
+        subprocess.run(command, check=True, capture_output=True)
+    assert sorted(os.listdir(tmp_path)) == [f"episode_{seed:06d}" for seed in range(4)]
+
+
+def test_the_information_in_the_bag_is_the_returned_one(collected):
+    out, infos = collected
+    assert read_info(out / "episode_000004") == json.loads(json.dumps(infos[1]))
