@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros.evaluation.episode_result import STAGES, count_stages
 from lossless_ros.evaluation.compare import compare
+from lossless_ros.evaluation.episode_result import count_stages
 from lossless_ros.evaluation.statistics import wilson_interval
-from lossless_ros.models.bundle import write_atomically
+from lossless_ros.files import write_atomically
+from lossless_ros.simulation.env import STAGES
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHOWN_STAGES = STAGES[:-1]  # in tables; the last one nearly always coincides with success

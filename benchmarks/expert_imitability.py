@@ -10,6 +10,7 @@ per episode) and expert_imitability.json into the folder. The same command resum
 
 import argparse
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from lossless_ros.contract import load_contract
 from lossless_ros.evaluation.episode_result import EpisodeResult
 from lossless_ros.models.network import to_action
 from lossless_ros.models.temporal_ensemble import TemporalEnsemble
-from lossless_ros.simulation.episode import STEPS_AFTER_SUCCESS, Observation, make_simulator, run_episode
+from lossless_ros.simulation.env import Info, Observation, make_expert, make_noise, make_simulator
+from lossless_ros.simulation.episode import STEPS_AFTER_SUCCESS, EpisodeEnd, run_episode
 from lossless_ros.simulation.process_pool import run_parallel
 
 EXPERTS = ("scripted", "lenient", "reactive")
@@ -42,22 +44,19 @@ class Demonstrator:
 
     def __call__(self, seed: int) -> Path:
         """Return the file of an episode: states, actions, and whether it succeeded."""
-        from lossless_sim.experts import Noise, make_expert
-
         path = self._folder / f"{self._expert}_{seed}.npz"
         if path.exists():
             return path
-        expert, noise = make_expert(self._expert, TASK, seed), Noise(EXPERT_NOISE, seed)
-        expert.reset()
+        expert, noise = make_expert(self._expert, TASK, seed), make_noise(EXPERT_NOISE, seed)
         states, actions = [], []
 
-        def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             action = expert.act(observation, info)
             states.append(privileged_state(observation, info))
             actions.append(action)
             return action, noise(action)
 
-        result = run_episode(self._env, seed, choose, after_success=STEPS_AFTER_SUCCESS)
+        result = run_episode(self._env, seed, choose, EpisodeEnd(after_success=STEPS_AFTER_SUCCESS))
         part = path.with_suffix(".part.npz")
         np.savez_compressed(part, states=np.stack(states), actions=np.stack(actions), success=result["success"])
         part.rename(path)
@@ -81,15 +80,15 @@ class Evaluator:
         period_ns = self._contract.period_ns
         ensemble, result = TemporalEnsemble(period_ns), EpisodeResult(seed, period_ns / 1e9)
 
-        def choose(step: int, observation: Observation, info: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+        def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             with torch.inference_mode():
                 outputs = self._student(torch.from_numpy(privileged_state(observation, info))[None])
                 chunk = to_action(outputs, self._contract)[0].numpy()
             action = ensemble(step * period_ns, chunk)
             return action, action
 
-        run_episode(self._env, seed, choose, look=result.update)
-        return result.result()
+        run_episode(self._env, seed, choose, EpisodeEnd(), on_step=result.update)
+        return result.document()
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class Imitability:
         if not missing:
             return
         seeds = [FIRST_SEED + i for i in range(self.demonstrations)]
-        paths = sorted(run_parallel(Demonstrator, (expert, self.folder), seeds, self.workers))
+        paths = sorted(run_parallel(partial(Demonstrator, expert, self.folder), seeds, self.workers))
         demonstrations = [episode for episode in map(_load, paths) if episode["success"]]
         weights = self.folder / f"{expert}.pt"
         if not weights.exists():
@@ -117,7 +116,7 @@ class Imitability:
             part = weights.with_suffix(".part")
             torch.save(student.state_dict(), part)
             part.rename(weights)
-        for result in run_parallel(Evaluator, (weights,), missing, self.workers):
+        for result in run_parallel(partial(Evaluator, weights), missing, self.workers):
             append_rows(self.folder / f"{TABLE}.csv", [{"expert": expert, **episode_row(result)}])
         self.write(expert, demonstrations)
 

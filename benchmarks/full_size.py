@@ -16,13 +16,13 @@ from safetensors.torch import save_file
 
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
+from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.adapters import count
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
-from lossless_ros.models.verify import verify
 from lossless_ros.models.weights import create
-from lossless_ros.training.config import load_training_config, network_config
+from lossless_ros.training.hyperparameters import load_hyperparameters, network_config
 
 NAMES = ("vit_base_patch16_224", "dm_nfnet_f0", "resnet50", "tf_efficientnet_lite0")
 
@@ -34,7 +34,7 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
     save_file(create(name).state_dict(), weights)
     backbone = load_backbone(name, weights)
     contract = load_contract("rgb_stacking")
-    sizes = network_config(load_training_config("default"), "adapters", backbone)
+    sizes = network_config(load_hyperparameters("default"), "adapters", backbone)
     network = Network(sizes, backbone, contract)
     images = torch.rand(2, 3, sizes.image_size, sizes.image_size)
     with torch.inference_mode():

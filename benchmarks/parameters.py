@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import append_rows, markdown
-from lossless_ros.models.adapters import Adapters, count, default_bottleneck_dim
+from lossless_ros.models.adapters import Adapters, count, default_rank
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family
 from lossless_ros.models.weights import create
@@ -24,7 +24,7 @@ def measure(name: str) -> dict[str, str | int]:
     with torch.device("meta"):
         model = create(name)
         backbone = Backbone(name, find_family(name, model), model, "none")
-        width = default_bottleneck_dim(backbone.sites, kernel_size, backbone.parameters)
+        width = default_rank(backbone.sites, kernel_size, backbone.parameters)
         sizes = {place: count(Adapters(backbone.sites, (place,), width, kernel_size)) for place in ("bottom", "middle")}
     return {
         "backbone": name,

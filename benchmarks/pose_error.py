@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.common import append_rows, episode_row, read_rows, select, totals, write_summary
 from lossless_ros.evaluation.episode_result import EpisodeResult
+from lossless_ros.simulation.env import make_env, make_expert
 from lossless_ros.simulation.process_pool import run_parallel
 
 TRIPLETS = ("triplet1", "triplet5")
@@ -42,12 +43,9 @@ class Evaluator:
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Return the row of an episode."""
-        from lossless_sim.experts import make_expert
-
         env = self._env(job.triplet)
-        expert = make_expert(EXPERT, f"rgb_stacking/{job.triplet}", job.seed)
+        expert = make_expert(EXPERT, _task(job.triplet), job.seed)
         result = EpisodeResult(job.seed, PERIOD_S)
-        expert.reset()
         observation, info = env.reset(seed=job.seed)
         sample = np.random.default_rng([job.seed, _STREAM_ID]).standard_normal((len(info["objects"]), 2))
         errors = dict(zip(sorted(info["objects"]), job.error_mm / 1000 * sample, strict=True))
@@ -56,30 +54,31 @@ class Evaluator:
             wrong = {name: pose + np.append(errors[name], np.zeros(5)) for name, pose in info["objects"].items()}
             observation, _, _, truncated, info = env.step(expert.act(observation, {**info, "objects": wrong}))
             result.update(observation, info)
-        return {"triplet": job.triplet, "error_mm": job.error_mm, **episode_row(result.result())}
+        return {"triplet": job.triplet, "error_mm": job.error_mm, **episode_row(result.document())}
 
     def _env(self, triplet: str) -> Any:
-        from lossless_sim.tasks import make_env
-
         if triplet not in self._envs:
-            self._envs[triplet] = make_env(f"rgb_stacking/{triplet}", domain=DOMAIN, cameras=())
+            self._envs[triplet] = make_env(_task(triplet), DOMAIN)
         return self._envs[triplet]
 
 
 def clearance(triplet: str) -> dict[str, float]:
     """Return the width of red where the expert grasps it and the room on either side in the open gripper [mm]."""
     from lossless_sim.experts.grasp import OPENING, plan
-    from lossless_sim.experts.view import View
-    from lossless_sim.tasks import make_env
+    from lossless_sim.experts.privileged_state import PrivilegedState
 
-    env, widths = make_env(f"rgb_stacking/{triplet}", domain=DOMAIN, cameras=()), []
+    env, widths = make_env(_task(triplet), DOMAIN), []
     for seed in range(20):
-        view = View.of(*env.reset(seed=seed))
-        grasp = plan(view.solids["red"], [], view.yaw, [])
+        state = PrivilegedState.of(*env.reset(seed=seed))
+        grasp = plan(state.objects["red"], [], state.yaw, [])
         if grasp is not None:
             widths.append(grasp.width)
     width = 1000 * float(np.median(widths))
     return {"red_width_mm": round(width, 1), "clearance_mm": round(1000 * OPENING - width / 2, 1)}
+
+
+def _task(triplet: str) -> str:
+    return f"rgb_stacking/{triplet}"
 
 
 def write(folder: Path) -> None:
@@ -108,7 +107,7 @@ def main() -> None:
         for seed in range(options.episodes)
         if (triplet, error_mm, seed) not in done
     ]
-    for row in run_parallel(Evaluator, (), jobs, options.workers):
+    for row in run_parallel(Evaluator, jobs, options.workers):
         append_rows(path, [row])
     write(options.folder)
 

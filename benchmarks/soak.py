@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.models.bundle import write_atomically
-from tests.ros.conftest import World, write_policy
-from tests.ros.peers import Robot
+from lossless_ros.files import write_atomically
+from tests.nodes.conftest import World, write_policy
+from tests.support.robot_stub import Robot
 
 SAMPLE_S = 1.0
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
