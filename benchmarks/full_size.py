@@ -53,7 +53,7 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
         "backbone": name,
         "parameters": backbone.parameters,
         "image_size": sizes.image_size,
-        "rank": sizes.rank,
+        "rank": sizes.bottleneck_dim,
         "adapter_parameters": count(network.adapters),
         "starts_as_identity": starts_as_identity,
         **{key: report[key] for key in (*kept, "adapter_share", "bundle_share")},

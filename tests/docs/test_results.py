@@ -1,5 +1,6 @@
 """The tables of results in README.md and docs/ agree with benchmarks/results, and its summaries with its episodes."""
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -25,19 +26,17 @@ def test_the_results_page_has_every_table() -> None:
     assert sorted(names) == sorted(TABLES)
 
 
-def test_an_edited_table_is_reported_by_name_of_the_page(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("# A page\n")
-    page = tmp_path / "docs" / "page.md"
-    page.parent.mkdir()
-    page.write_text("<!-- results: demo begin -->\n| 50 of 50 |\n<!-- results: demo end -->\n")
-    command = [sys.executable, SCRIPT, "--root", tmp_path]
-    stale = subprocess.run([*command, "--check"], capture_output=True, text=True)
-    assert stale.returncode == 1
-    assert "docs/page.md: out of date" in stale.stdout
+def test_an_edited_table_is_reported_and_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = _pages(tmp_path, "<!-- results: demo begin -->\n| 50 of 50 |\n<!-- results: demo end -->\n")
+    assert _run(monkeypatch, tmp_path, "--check") == 1
+    assert capsys.readouterr().out == "docs/page.md: out of date; run scripts/update_results.py\n"
     assert "50 of 50" in page.read_text()
-    assert subprocess.run(command).returncode == 0
+    assert _run(monkeypatch, tmp_path) == 0
+    assert "50 of 50" not in page.read_text()
     assert "0 of 4" in page.read_text()
-    assert subprocess.run([*command, "--check"]).returncode == 0
+    assert _run(monkeypatch, tmp_path, "--check") == 0
 
 
 @pytest.mark.parametrize(
@@ -48,13 +47,32 @@ def test_an_edited_table_is_reported_by_name_of_the_page(tmp_path: Path) -> None
         ("<!-- results: demo begin -->\n<!-- results: soak end -->\n", "docs/page.md: a results marker has no partner"),
     ],
 )
-def test_wrong_markers_are_errors(tmp_path: Path, text: str, expected: str) -> None:
-    (tmp_path / "README.md").write_text("# A page\n")
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "page.md").write_text(text)
-    done = subprocess.run([sys.executable, SCRIPT, "--root", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 2
-    assert expected in done.stderr
+def test_wrong_markers_are_errors(
+    text: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _pages(tmp_path, text)
+    with pytest.raises(SystemExit, match="2"):
+        _run(monkeypatch, tmp_path)
+    assert expected in capsys.readouterr().err
+
+
+def _pages(root: Path, text: str) -> Path:
+    """Write a README without tables and a page; return the page."""
+    (root / "README.md").write_text("# A page\n")
+    (root / "docs").mkdir()
+    page = root / "docs" / "page.md"
+    page.write_text(text)
+    return page
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, root: Path, *options: str) -> int:
+    """Run the script on the pages of another folder; return its exit status."""
+    spec = importlib.util.spec_from_file_location("update_results", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(sys, "argv", [SCRIPT.name, "--root", str(root), *options])
+    return int(script.main())
 
 
 def _episodes(file: str, **values: object) -> list[dict[str, str]]:
