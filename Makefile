@@ -1,24 +1,24 @@
-# Entry points of the repository. Each sets up first what is missing; `make` alone lists them.
+# Entry points of the repository; each installs first what is missing. `make` lists them.
 BIN := .venv/bin
 export MUJOCO_GL ?= egl
-# a sourced ROS 2 does not mix with the wheels in .venv
+# a sourced ROS 2 conflicts with the wheels in .venv
 unexport PYTHONPATH AMENT_PREFIX_PATH
 
 .PHONY: help setup demo test lint bench lock clean
 
-help:            ## this list
+help:            ## list the entry points
 	@sed -n 's/^\([a-z]*\): .*## /make \1\t/p' Makefile
 
-setup:           ## make .venv with pinned packages; installs nothing twice
+setup:           ## create .venv with the pinned packages
 	@scripts/setup.sh
 
-demo: setup      ## the main job end to end: collect, train, evaluate over ROS, replay, verify, report
+demo: setup      ## run the pipeline end to end: collect, train, evaluate over ROS, replay, verify, report
 	$(BIN)/lossless demo
 
-test: setup      ## all tests
+test: setup      ## run all tests
 	$(BIN)/python -m pytest
 
-lint: setup      ## ruff and mypy
+lint: setup      ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -26,9 +26,9 @@ lint: setup      ## ruff and mypy
 bench: setup     ## measure simulator, adapters, latency and training
 	$(BIN)/lossless bench all
 
-lock: setup      ## pin requirements.in anew in requirements.txt
+lock: setup      ## pin requirements.in in requirements.txt
 	scripts/lock.sh
 
-clean:           ## remove what building and testing leave behind (.venv stays)
+clean:           ## remove the output of builds and tests (.venv stays)
 	rm -rf build install log dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -16,7 +16,7 @@ data_files = [
 ]
 for folder, _, files in sorted(os.walk("config")):
     data_files.append((f"share/{NAME}/{folder}", [os.path.join(folder, f) for f in sorted(files)]))
-if "bdist_wheel" in sys.argv:  # pip puts console scripts in bin/ only; colcon puts them where `ros2 run` looks
+if "bdist_wheel" in sys.argv:  # pip installs console scripts in bin/ only, `ros2 run` looks in lib/
     data_files.append((f"lib/{NAME}", [f"scripts/ros2run/{node}" for node in NODES]))
 
 simulator = [
@@ -26,7 +26,7 @@ simulator = [
     "gymnasium",
     "fast-simplification",
 ]
-ros = [  # ROS 2 Jazzy; leave it out where a distribution's ROS is sourced
+ros = [  # ROS 2 Jazzy; do not install it where a distribution's ROS is sourced
     "ros-rclpy[fastrtps]==7.1.6",
     "ros-sensor-msgs==5.3.6",
     "ros-geometry-msgs==5.3.6",
@@ -47,7 +47,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=[NAME, f"{NAME}.*"]), *find_packages("sim")],
     package_dir={"lossless_sim": "sim/lossless_sim"},
-    package_data={NAME: ["py.typed"], "lossless_sim": ["py.typed"]},
+    package_data={NAME: ["py.typed", "evaluation/pages/*.html"], "lossless_sim": ["py.typed"]},
     data_files=data_files,
     install_requires=[
         "numpy",
@@ -62,16 +62,19 @@ setup(
         "typer",
         "rich",
         "matplotlib",
+        "jinja2",
+        "pillow",
+        "scipy",
     ],
     extras_require={
         "sim": simulator,
         "ros": ros,
-        "cpu": ["openvino"],  # the node's fast runtime on a CPU
-        # the runtime onnxruntime; on a GPU, and for tensorrt, onnxruntime-gpu in its place
+        "cpu": ["openvino"],  # fast inference runtime on a CPU
+        # runtime onnxruntime; on a GPU, and for tensorrt, install onnxruntime-gpu instead
         "onnx": ["onnxruntime", "onnx", "onnxscript"],
         "joints": ["mink"],  # joint commands by differential inverse kinematics
         "training": ["tensorboard"],
-        "cluster": ["ray"],  # collection over many machines
+        "cluster": ["ray"],  # collection on many machines
         "test": ["pytest"],
     },
     entry_points={

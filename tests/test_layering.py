@@ -1,35 +1,20 @@
-"""Imports point one way. Read from the source, so that imports inside functions count too."""
+"""Imports go one way. Read from the source, so that imports inside functions count too."""
 
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = (  # each part may import from its own row and the rows above it
-    {
-        "__init__",
-        "errors",
-        "paths",
-        "settings",
-        "contract",
-        "images",
-        "messages",
-        "frames",
-        "safety",
-        "kinematics",
-        "provenance",
-    },
-    {"episodes", "models"},
-    {"training", "evaluation"},
-    {"nodes", "cli", "cli_bench", "cli_dagger", "cli_options", "demo", "info", "progress"},
-)
+LAYERS = [set(row["parts"]) for row in yaml.safe_load((ROOT / "docs" / "layers.yaml").read_text())]  # low to high
 LAYER = {part: index for index, parts in enumerate(LAYERS) for part in parts}
 SIMULATOR = re.compile(r"(mujoco|dm_control|dm_env|dm_robotics|gymnasium|lossless_sim)\b")
 DESKTOP = re.compile(r"(typer|rich|pydantic|matplotlib)\b")
-ASKED_FOR = {"lossless_ros.control.kinematics"}  # imports MuJoCo inside functions, for joint commands and only then
+ON_DEMAND = {"lossless_ros.control.kinematics"}  # imports MuJoCo inside functions, for joint commands and only then
 ROS = re.compile(r"(rclpy|rcl_interfaces|std_srvs|launch|launch_ros|\w+_msgs)\b")
 LEARNING = re.compile(r"(torch|torchvision|timm|safetensors)\b")
 
@@ -44,6 +29,7 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 OURS = modules(ROOT / "lossless_ros")
+NODES = [module for module in OURS if module.startswith("lossless_ros.nodes")]
 SIM = modules(ROOT / "sim" / "lossless_sim")
 
 
@@ -76,7 +62,7 @@ def reachable(start: str) -> set[str]:
 
 @pytest.mark.parametrize("module", OURS)
 def test_module_imports_only_its_own_layer_and_lower_ones(module: str) -> None:
-    assert part(module) in LAYER, f"give '{part(module)}' a layer in {Path(__file__).name}"
+    assert part(module) in LAYER, f"give '{part(module)}' a layer in docs/layers.yaml"
     for name in imports(OURS[module]):
         if name in OURS:
             assert LAYER[part(name)] <= LAYER[part(module)], f"{module} imports {name}, which is above it"
@@ -87,24 +73,41 @@ def test_ros_is_imported_under_nodes_only(module: str) -> None:
     assert not [name for name in imports(OURS[module]) if ROS.match(name)]
 
 
+@pytest.mark.parametrize("module", [m for m in OURS if part(m) == "nodes"])
+def test_what_imports_no_ros_is_not_a_node(module: str) -> None:
+    names = {name for reached in reachable(module) & set(NODES) for name in imports(OURS[reached])}
+    assert OURS[module].name == "__init__.py" or [name for name in names if ROS.match(name)]
+
+
+@pytest.mark.parametrize("module", [m for m in OURS if m != "lossless_ros.simulation.env"])
+def test_simulator_is_imported_through_one_door(module: str) -> None:
+    assert not [name for name in imports(OURS[module]) if name.startswith("lossless_sim")]
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    graph = {m: {name for name in imports(path) if name in OURS and name != m} for m, path in OURS.items()}
+    packages = {m for m, path in OURS.items() if path.name == "__init__.py"}
+    tuple(TopologicalSorter({m: graph[m] - packages for m in graph if m not in packages}).static_order())
+
+
 @pytest.mark.parametrize("module", SIM)
 def test_simulator_knows_neither_ros_nor_torch_nor_the_policy_package(module: str) -> None:
     names = list(imports(SIM[module]))
     assert not [name for name in names if ROS.match(name) or LEARNING.match(name) or name.startswith("lossless_ros")]
 
 
-@pytest.mark.parametrize("root", ["nodes.inference_node", "contract", "frames", "messages", "safety", "models"])
+@pytest.mark.parametrize("root", ["nodes.inference_node", "contract", "observation", "control", "models"])
 def test_robot_side_runs_without_simulator_and_command_line(root: str) -> None:
     root = f"lossless_ros.{root}"
     assert root in OURS
     for module in [m for m in OURS if m == root or m.startswith(f"{root}.")]:
-        for name in reachable(module) - ASKED_FOR:
+        for name in reachable(module) - ON_DEMAND:
             unwanted = [i for i in imports(OURS[name]) if SIMULATOR.match(i) or DESKTOP.match(i)]
             assert not unwanted, f"{module} needs {name}, which imports {unwanted[0]}"
 
 
-@pytest.mark.parametrize("module", sorted(ASKED_FOR))
-def test_what_is_asked_for_is_imported_inside_functions(module: str) -> None:
+@pytest.mark.parametrize("module", sorted(ON_DEMAND))
+def test_optional_packages_are_imported_inside_functions(module: str) -> None:
     tree = ast.parse(OURS[module].read_text())
     top = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     names = [str(getattr(node, "module", None) or node.names[0].name) for node in top]

@@ -1,5 +1,6 @@
 """Episodes over worker processes: one worker object per process, results as they are finished."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -106,7 +107,8 @@ def _serve(make_worker: Callable[[], Callable[[Any], Any]], pipe: Connection) ->
     except (EOFError, BrokenPipeError):  # the parent wants no more
         return
     except Exception as error:
-        pipe.send((None, error, traceback.format_exc()))
+        with contextlib.suppress(BrokenPipeError):  # the parent has ended on another worker's error
+            pipe.send((None, error, traceback.format_exc()))
 
 
 def _exit_with_parent() -> None:

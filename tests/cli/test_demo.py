@@ -2,7 +2,7 @@
 
 import json
 
-from lossless_ros.cli.demo import Scale, run
+from lossless_ros.cli.demo import Scale, run_demo
 
 SMALL = """
 steps: 3
@@ -19,7 +19,7 @@ only_successful: false
 def test_the_main_job_runs_and_reports_what_it_measured(tmp_path, capsys):
     config = tmp_path / "small.yaml"
     config.write_text(SMALL)
-    report = run(tmp_path / "out", 1, Scale(episodes=2, trials=1, max_steps=6, training=str(config)))
+    report = run_demo(tmp_path / "out", 1, Scale(episodes=2, trials=1, max_steps=6, training=str(config)))
     assert capsys.readouterr().out.splitlines()[-1] == str(report)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["collection"]["n"] == 2 and results["collection"]["frames"] == 12

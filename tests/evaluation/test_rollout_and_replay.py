@@ -1,5 +1,6 @@
 """A bundle in closed loop and against a recording, with the real simulator and the real backbone."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -11,17 +12,17 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import STAGES
-from lossless_ros.evaluation.proof import verify_on_recording
-from lossless_ros.evaluation.replay import replay
+from lossless_ros.evaluation.replay import ReplayConfig, replay
 from lossless_ros.evaluation.report import write_replay_report
-from lossless_ros.evaluation.rollout import evaluate
+from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.verify import verify_on_recording
 from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.policy import load_policy
-from lossless_ros.simulation.collect import collect
+from lossless_ros.simulation.collect import CollectConfig, collect
 
 TASK = "rgb_stacking/triplet1"
 STEPS = 5
@@ -42,7 +43,7 @@ def bundle(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory):
     out = tmp_path_factory.mktemp("recording")
-    collect(TASK, 2, 0, "nominal", out, "random", max_steps=STEPS)
+    collect(CollectConfig(TASK, out, 2, domain="nominal", expert="random", max_steps=STEPS))
     return out
 
 
@@ -52,7 +53,8 @@ def without_times(result):
 
 
 def test_evaluation_has_the_documented_fields_and_repeats_itself(bundle):
-    first = evaluate(None, "nominal", 2, 7, bundle=bundle, workers=1, max_steps=STEPS)
+    config = EvalConfig(bundle=bundle, domain="nominal", episodes=2, seed=7, max_steps=STEPS)
+    first = evaluate(config)
     assert first["task"] == TASK and first["domain"] == "nominal"
     assert first["n"] == 2 and first["seeds"] == [7, 8]
     assert first["success_rate"] == first["successes"] / 2
@@ -60,13 +62,13 @@ def test_evaluation_has_the_documented_fields_and_repeats_itself(bundle):
     assert 0 <= low <= first["success_rate"] <= high <= 1
     assert [e["steps"] for e in first["episodes"]] == [STEPS, STEPS]
     assert list(first["phases"]) == list(STAGES) and max(first["phases"].values()) <= 2
-    again = evaluate(None, "nominal", 2, 7, bundle=bundle, workers=2, max_steps=STEPS)
+    again = evaluate(dataclasses.replace(config, workers=2))
     assert without_times(again) == without_times(first)
 
 
-def test_films_of_chosen_episodes_show_cameras_action_and_phase(tmp_path):
+def test_videos_of_chosen_episodes_show_cameras_action_and_stage(tmp_path):
     videos = video_paths(tmp_path, [1, 2])
-    evaluate(TASK, "nominal", 3, 0, expert="random", videos=videos, max_steps=STEPS)
+    evaluate(EvalConfig(TASK, domain="nominal", episodes=3, expert="random", videos=videos, max_steps=STEPS))
     import cv2
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["episode_000001.mp4", "episode_000002.mp4"]
@@ -77,10 +79,10 @@ def test_films_of_chosen_episodes_show_cameras_action_and_phase(tmp_path):
     assert picture[256:].std() > 10  # something is written below the cameras
 
 
-def test_film_draws_the_action_to_its_side():
-    film = EpisodeVideo(Path("none.mp4"), contract := load_contract("rgb_stacking"), 20)
+def test_video_draws_the_action_on_its_side():
+    video = EpisodeVideo(Path("none.mp4"), contract := load_contract("rgb_stacking"), 20)
     images = [np.zeros((128, 128, 3), np.uint8)] * 2
-    right, left = (film.draw(images, np.float32([v, 0, 0, 0, 1]), "")[256:] for v in (0.07, -0.07))
+    right, left = (video.draw(images, np.float32([v, 0, 0, 0, 1]), "")[256:] for v in (0.07, -0.07))
     changed = np.argwhere((right != left).any(2))[:, 1]
     assert changed.min() < 384 < changed.max() and right.shape == left.shape
     assert contract.action.dim == 5 and right.shape[0] % 2 == 0
@@ -90,48 +92,50 @@ def test_film_draws_the_action_to_its_side():
     ("videos", "line"),
     [({9: "a.mp4"}, "no episode with seed 9 to film; seeds are 0 to 0"), ({0: "a.avi"}, "ends in .mp4")],
 )
-def test_film_that_cannot_be_is_told_before_any_episode(tmp_path, videos, line):
+def test_video_that_cannot_be_written_is_refused_before_any_episode(tmp_path, videos, line):
     with pytest.raises(LosslessError, match=line):
-        evaluate(TASK, "nominal", 1, 0, expert="random", videos={s: tmp_path / n for s, n in videos.items()})
+        paths = {seed: tmp_path / name for seed, name in videos.items()}
+        evaluate(EvalConfig(TASK, domain="nominal", episodes=1, expert="random", videos=paths))
 
 
-def test_what_was_driven_is_recorded_as_bags(bundle, tmp_path):
-    document = evaluate(None, "nominal", 1, 3, bundle=bundle, record=tmp_path / "bags", max_steps=STEPS)
+def test_evaluated_episodes_are_recorded_as_bags(bundle, tmp_path):
+    where = {"domain": "nominal", "episodes": 1, "seed": 3, "record": tmp_path / "bags"}
+    document = evaluate(EvalConfig(bundle=bundle, max_steps=STEPS, **where))
     episode = read_episode(tmp_path / "bags" / "episode_000003", load_contract("rgb_stacking"))
     policy = load_policy(bundle, "cpu")
     np.testing.assert_allclose(episode.actions[:, :-1], [policy.act(f)[:-1] for f in episode.frames], atol=1e-5)
     assert episode.info["phase"] == document["episodes"][0]["phase"] and episode.info["task"] == TASK
 
 
-def test_an_unstable_simulation_is_a_failed_episode_and_not_recorded(tmp_path, monkeypatch):
+def test_unstable_episode_counts_as_failed_and_is_not_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
     domain, bags = tmp_path / "explosive.yaml", tmp_path / "bags"
     domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
-    result = evaluate(TASK, str(domain), 2, 0, expert="random", max_steps=6, record=bags)
+    result = evaluate(EvalConfig(TASK, domain=str(domain), episodes=2, expert="random", max_steps=6, record=bags))
     assert result["n"] == 2 and result["successes"] == 0
     assert all("went unstable at step" in episode["unstable"] for episode in result["episodes"])
     assert not list(bags.glob("*"))
 
 
-def test_runtime_of_another_device_is_told_before_any_episode(bundle):
+def test_runtime_of_another_device_is_refused_before_any_episode(bundle):
     line = "evaluated on the CPU: runtime cuda_graph runs on cuda"
     with pytest.raises(LosslessError, match=line):
-        evaluate(TASK, "nominal", 1, 0, bundle=bundle, runtime="cuda_graph")
+        evaluate(EvalConfig(TASK, domain="nominal", episodes=1, bundle=bundle, runtime="cuda_graph"))
 
 
-def test_exactly_one_driver(bundle):
+def test_bundle_and_expert_together_are_refused(bundle):
     with pytest.raises(LosslessError, match="either --bundle FILE or --expert"):
-        evaluate(TASK, "nominal", 1, 0, bundle=bundle, expert="random")
+        evaluate(EvalConfig(TASK, domain="nominal", episodes=1, bundle=bundle, expert="random"))
 
 
 def test_replay_measures_every_axis_in_its_unit(bundle, recording, tmp_path):
-    result = replay(bundle, [recording], device="cpu")
+    result = replay(ReplayConfig(bundle, (recording,), device="cpu"))
     assert result["n"] == 2 and result["frames"] == 2 * STEPS
     units = {axis: error["unit"] for axis, error in result["action_error"].items()}
     assert units == {"linear.x": "m/s", "linear.y": "m/s", "linear.z": "m/s", "angular.z": "rad/s"}
     example = {name: np.array(result["example"][name]) for name in ("recorded", "predicted")}
     assert example["recorded"].shape == example["predicted"].shape == (STEPS, 5)
-    one = replay(bundle, [recording / "episode_000000"], device="cpu")
+    one = replay(ReplayConfig(bundle, (recording / "episode_000000",), device="cpu"))
     error = np.abs(example["predicted"] - example["recorded"])[:, 0].mean()
     assert one["action_error"]["linear.x"]["mae"] == pytest.approx(error)
     page = tmp_path / "page.html"
@@ -141,25 +145,25 @@ def test_replay_measures_every_axis_in_its_unit(bundle, recording, tmp_path):
     assert 'src="http' not in text and 'href="http' not in text  # everything is in the page
 
 
-def test_a_perfect_policy_has_no_error(bundle, recording, monkeypatch):
-    """The measure itself: a policy that repeats the recording scores zero."""
+def test_policy_that_repeats_the_recording_has_zero_error(bundle, recording, monkeypatch):
+    """The metric itself."""
     from lossless_ros.models import policy
 
     episode = read_episode(recording / "episode_000000", load_contract("rgb_stacking"))
     answers = {frame.stamp: action for frame, action in zip(episode.frames, episode.actions, strict=True)}
     monkeypatch.setattr(policy.Policy, "act", lambda self, frame: answers.get(frame.stamp, np.zeros(5)))
-    result = replay(bundle, [recording / "episode_000000"], device="cpu")
+    result = replay(ReplayConfig(bundle, (recording / "episode_000000",), device="cpu"))
     assert result["gripper_agreement"] == 1
     assert all(error["mae"] == error["rmse"] == 0 for error in result["action_error"].values())
 
 
-def test_a_recording_without_commands_is_refused(bundle, recording, tmp_path):
+def test_recording_without_commands_is_refused(bundle, recording, tmp_path):
     from lossless_ros.episodes.writer import EpisodeWriter
 
     with EpisodeWriter(tmp_path / "silent", load_contract("rgb_stacking")) as writer:
         writer.close({})
     with pytest.raises(LosslessError, match="silent: no frame of contract 'rgb_stacking'"):
-        replay(bundle, [tmp_path / "silent"], device="cpu")
+        replay(ReplayConfig(bundle, (tmp_path / "silent",), device="cpu"))
     with pytest.raises(LosslessError, match="silent: no frame of contract 'rgb_stacking'"):
         verify_on_recording(bundle, tmp_path / "silent")
     (tmp_path / "arm.yaml").write_text("/**: {ros__parameters: {hardware: {topics: {tcp_pose: /arm/tool}}}}")
@@ -168,4 +172,4 @@ def test_a_recording_without_commands_is_refused(bundle, recording, tmp_path):
     with pytest.raises(LosslessError, match="bundle"):
         shutil.copy(bundle, tmp_path / "cut.safetensors")
         (tmp_path / "cut.safetensors").write_bytes(bundle.read_bytes()[:100])
-        replay(tmp_path / "cut.safetensors", [recording], device="cpu")
+        replay(ReplayConfig(tmp_path / "cut.safetensors", (recording,), device="cpu"))

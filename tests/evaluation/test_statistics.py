@@ -13,7 +13,7 @@ def test_wilson_interval_as_in_newcombe_1998(successes, n, low, high):
     assert wilson_interval(successes, n) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_no_episodes_say_nothing():
+def test_interval_of_no_episodes_is_everything():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 

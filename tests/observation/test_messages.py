@@ -41,8 +41,8 @@ def test_pose_does_not_depend_on_the_quaternions_sign():
 
 
 @pytest.mark.parametrize("bad", [(0, 0, 0, 0, 0, 0, 0), (float("nan"), 0, 0, 0, 0, 0, 1), (0, 0, 0, 0, 0, 0, 2)])
-def test_no_pose_says_so(bad):
-    with pytest.raises(DataError, match="no pose"):
+def test_invalid_pose_says_why(bad):
+    with pytest.raises(DataError, match="not a valid pose"):
         pose_vector(pose(*bad))
 
 

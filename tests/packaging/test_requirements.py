@@ -1,4 +1,4 @@
-"""The pinned requirements, setup.py and package.xml say the same."""
+"""The pinned requirements, setup.py and package.xml agree."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -15,7 +15,7 @@ NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def names(lines: list[str]) -> set[str]:
-    """Normalised distribution names in lines of requirements."""
+    """Return the normalized distribution names in lines of requirements."""
     found = (NAME.match(line.strip()) for line in lines)
     return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
 
@@ -29,14 +29,14 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         assert re.match(r"^[a-z0-9.-]+(\[[a-z]+\])?==[^ ]+( ; python_full_version .*)?$", line), line
 
 
-def test_pins_cover_what_is_asked_for() -> None:
+def test_pins_cover_all_requirements() -> None:
     pinned = names(lines("requirements.txt"))
     assert names(lines("requirements.in")) <= pinned
     assert names(requires("lossless_ros") or []) <= pinned
 
 
 @pytest.mark.parametrize("file", ["requirements.in", "requirements.txt", "setup.py", "Makefile", "scripts/setup.sh"])
-def test_no_download_address_is_written_down(file: str) -> None:
+def test_no_download_address_is_in_the_setup_files(file: str) -> None:
     assert not re.search(r"https?:|index-url|find-links", (ROOT / file).read_text())
 
 
@@ -49,6 +49,6 @@ def test_package_xml_agrees_with_the_python_package() -> None:
 def test_package_xml_names_every_ros_package_that_nodes_import() -> None:
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     named = {element.text for element in package.iter("exec_depend")}
-    sources = [*(ROOT / "lossless_ros" / "nodes").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    sources = [*(ROOT / "lossless_ros" / "nodes").rglob("*.py"), *(ROOT / "launch").glob("*.py")]
     imported = {match[1] for path in sources for match in ROS_IMPORT.finditer(path.read_text())}
     assert imported and imported <= named

@@ -10,7 +10,7 @@ SITE_PACKAGES = str(Path(pytest.__file__).parents[1])  # the dependencies; the p
 
 @pytest.fixture(scope="module")
 def prefix(source: Path, tmp_path_factory: pytest.TempPathFactory, run) -> Path:
-    """A new virtual environment with the package's wheel and nothing else."""
+    """Return a new virtual environment with only the package's wheel."""
     folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
     run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
@@ -20,7 +20,7 @@ def prefix(source: Path, tmp_path_factory: pytest.TempPathFactory, run) -> Path:
     return folder / "venv"
 
 
-def test_executables_and_files_are_where_ros_looks(prefix: Path, check_files) -> None:
+def test_executables_and_files_are_where_ros_expects_them(prefix: Path, check_files) -> None:
     check_files(prefix)
 
 
@@ -37,3 +37,8 @@ def test_command_reads_the_installed_configuration(prefix: Path, tmp_path: Path,
     code = "import lossless_ros.paths as p, lossless_sim as s; print(p.share_dir(), p.__file__, s.__file__)"
     shown = run(prefix / "bin" / "python", "-c", code, cwd=tmp_path, PYTHONPATH=SITE_PACKAGES)
     assert shown.count(str(prefix)) == 3
+
+
+def test_report_templates_are_installed(prefix: Path) -> None:
+    (pages,) = prefix.glob("lib/python*/site-packages/lossless_ros/evaluation/pages")
+    assert {path.name for path in pages.iterdir()} >= {"base.html", "demo.html", "replay.html", "replay_part.html"}

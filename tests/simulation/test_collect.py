@@ -1,4 +1,4 @@
-"""Collection in real simulation: a seed names an episode, what is there is kept, nothing half-written stays."""
+"""Collection in simulation: a seed names an episode, existing episodes are kept, nothing stays half-written."""
 
 import dataclasses
 import hashlib
@@ -15,15 +15,16 @@ from rosbags.rosbag2 import Reader
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode, read_info
 from lossless_ros.errors import LosslessError
-from lossless_ros.simulation.collect import collect
-from lossless_ros.simulation.episode import make_simulator
+from lossless_ros.simulation.collect import CollectConfig, collect
+from lossless_ros.simulation.env import make_simulator
 from lossless_ros.simulation.expert_names import EXPERTS
 
 TASK = "rgb_stacking/triplet1"
 
 
-def run(out, episodes=2, seed=3, **options):
-    return collect(TASK, episodes, seed, "randomized", out, **{"expert": "random", "max_steps": 6, **options})
+def run(out, episodes=2, seed=3, on_progress=lambda info: None, **options):
+    options = {"expert": "random", "max_steps": 6, **options}
+    return collect(CollectConfig(TASK, out, episodes, seed, **options), on_progress)
 
 
 def digests(path):
@@ -31,10 +32,10 @@ def digests(path):
         return [(c.topic, at, hashlib.sha256(data).hexdigest()) for c, at, data in reader.messages()]
 
 
-def test_cameras_that_the_simulator_does_not_have_are_one_line():
+def test_images_that_are_not_square_are_refused_in_one_line():
     contract = load_contract("rgb_stacking")
     wide = dataclasses.replace(contract.cameras[0], width=160)
-    with pytest.raises(LosslessError, match="images are square and all of one size"):
+    with pytest.raises(LosslessError, match="needs square images that all have the same size"):
         make_simulator(TASK, "nominal", dataclasses.replace(contract, cameras=(wide, *contract.cameras[1:])))
 
 
@@ -44,7 +45,7 @@ def collected(tmp_path_factory):
     return out, run(out)
 
 
-def test_episodes_are_named_by_their_seeds_and_hold_what_the_contract_says(collected):
+def test_episodes_are_named_by_their_seeds_and_meet_the_contract(collected):
     out, infos = collected
     assert sorted(p.name for p in out.iterdir()) == ["episode_000003", "episode_000004"]
     assert [info["seed"] for info in infos] == [3, 4]
@@ -60,7 +61,7 @@ def test_same_seed_gives_the_same_messages_whatever_the_number_of_workers(collec
     assert digests(tmp_path / "episode_000003") != digests(tmp_path / "episode_000004")
 
 
-def test_what_is_there_is_kept_and_only_the_rest_is_made(collected, tmp_path):
+def test_existing_episodes_are_kept_and_only_missing_ones_are_collected(collected, tmp_path):
     run(tmp_path, episodes=1)
     before = (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns
     seen = []
@@ -69,12 +70,12 @@ def test_what_is_there_is_kept_and_only_the_rest_is_made(collected, tmp_path):
     assert (tmp_path / "episode_000003" / "metadata.yaml").stat().st_mtime_ns == before
 
 
-def test_episodes_of_something_else_in_the_folder_are_refused(collected):
+def test_episodes_of_another_job_in_the_folder_are_refused(collected):
     with pytest.raises(LosslessError, match="has expert 'random', not 'scripted'"):
         run(collected[0], expert="scripted")
 
 
-def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
+def test_noise_disturbs_the_robot_and_not_the_labels(tmp_path):
     options = {"episodes": 1, "expert": "scripted", "max_steps": 12}
     for name, noise in (("clean", 0.0), ("noisy", 0.5)):
         run(tmp_path / name, expert_noise=noise, **options)
@@ -83,24 +84,24 @@ def test_noise_moves_the_robot_and_leaves_the_labels_the_experts_own(tmp_path):
     assert noisy.info["expert_noise"] == 0.5
     assert (clean.actions[0] == noisy.actions[0]).all()  # the same observation, the same label
     last = [episode.frames[-1].proprioception for episode in (clean, noisy)]
-    assert abs(last[0] - last[1]).max() > 1e-3  # and yet the arm went elsewhere
+    assert abs(last[0] - last[1]).max() > 1e-3  # but the arm went elsewhere
     with pytest.raises(LosslessError, match="has expert_noise 0.5, not 0.0"):
         run(tmp_path / "noisy", **options)
 
 
-def test_experts_of_the_help_are_the_simulators():
+def test_help_lists_the_experts_of_the_simulator():
     from lossless_sim.experts.expert import EXPERTS as known
 
     assert EXPERTS.replace(" or ", ", ").split(", ") == list(known)
 
 
-def test_an_unstable_simulation_is_told_and_not_recorded(tmp_path, monkeypatch):
+def test_unstable_episode_is_reported_and_not_recorded(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
     domain = tmp_path / "explosive.yaml"
     domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
     seen = []
     out = tmp_path / "out"
-    infos = collect(TASK, 2, 0, str(domain), out, expert="random", max_steps=6, on_progress=seen.append)
+    infos = run(out, seed=0, domain=str(domain), on_progress=seen.append)
     assert infos == [] and sorted(info["seed"] for info in seen) == [0, 1]
     assert all("went unstable at step" in info["unstable"] for info in seen)
     assert os.listdir(out) == []
@@ -109,14 +110,14 @@ def test_an_unstable_simulation_is_told_and_not_recorded(tmp_path, monkeypatch):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # what a full disk does, for files of this process
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))  # files of this process fail as on a full disk
 from lossless_ros.cli.app import main
 sys.argv = ["lossless", "collect", *sys.argv[1:]]
 main()
 """
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
+def test_full_disk_is_a_one_line_error_and_leaves_nothing_half_written(tmp_path):
     options = ["--task", TASK, "--episodes", "2", "--out", str(tmp_path), "--expert", "random", "--max-steps", "20"]
     code = [sys.executable, "-c", FULL_DISK, *options, "--workers", "2"]
     done = subprocess.run(code, capture_output=True, text=True)
@@ -127,7 +128,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_killed_collection_leaves_whole_episodes_and_goes_on(tmp_path):
+def test_killed_collection_leaves_whole_episodes_and_can_be_continued(tmp_path):
     options = ["--task", TASK, "--episodes", "4", "--out", str(tmp_path), "--expert", "random", "--max-steps", "8"]
     code = "from lossless_ros.cli.app import main; main()"
     command = [sys.executable, "-c", code, "collect", *options, "--workers", "1"]
@@ -139,11 +140,11 @@ def test_killed_collection_leaves_whole_episodes_and_goes_on(tmp_path):
         assert len(digests(path)) == 6 * read_info(path)["steps"]
     subprocess.run(command, check=True, capture_output=True)
     deadline = time.monotonic() + 60
-    while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # the killed one's worker may still be ending
+    while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # its worker may still be ending
         subprocess.run(command, check=True, capture_output=True)
     assert sorted(os.listdir(tmp_path)) == [f"episode_{seed:06d}" for seed in range(4)]
 
 
-def test_the_information_in_the_bag_is_the_returned_one(collected):
+def test_information_in_the_bag_equals_the_returned_one(collected):
     out, infos = collected
     assert read_info(out / "episode_000004") == json.loads(json.dumps(infos[1]))

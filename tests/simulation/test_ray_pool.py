@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.simulation.collect import collect
+from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.ray_pool import connect, run_on_ray
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -19,7 +19,7 @@ def files(folder):
 
 
 def patiently(start):
-    """Ray gives a node 30 s to start, in which a busy machine may not get to it."""
+    """Retry: Ray gives a node 30 s to start, which a busy machine may miss."""
     for _ in range(5):
         try:
             return start()
@@ -44,38 +44,39 @@ def cluster():
     cluster.shutdown()
 
 
-def test_two_nodes_make_the_episodes_of_one_worker(cluster, tmp_path):
+def test_two_nodes_collect_the_episodes_of_one_worker(cluster, tmp_path):
     options = {"expert": "scripted", "max_steps": 5, "expert_noise": 0.2}
     seen = []
-    infos = collect(
-        TASK, 3, 7, "randomized", tmp_path / "ray", workers="ray", on_progress=lambda i: seen.append(i), **options
-    )
+    on_ray = CollectConfig(TASK, tmp_path / "ray", 3, 7, workers="ray", **options)
+    infos = collect(on_ray, seen.append)
     assert [info["seed"] for info in infos] == [7, 8, 9] and len(seen) == 3
-    collect(TASK, 3, 7, "randomized", tmp_path / "one", workers=1, **options)
+    collect(CollectConfig(TASK, tmp_path / "one", 3, 7, **options))
     assert files(tmp_path / "ray") == files(tmp_path / "one")
-    assert len(files(tmp_path / "ray")) == 6  # of each episode the MCAP file and metadata.yaml, nothing besides
-    again = collect(TASK, 3, 7, "randomized", tmp_path / "ray", workers="ray", **options)
-    assert again == infos
+    assert len(files(tmp_path / "ray")) == 6  # of each episode the MCAP file and metadata.yaml, nothing else
+    assert collect(on_ray) == infos
 
     with pytest.raises(LosslessError, match="^expected 3 gave 2$"):
-        list(run_on_ray(_fail, [1, 2], "ray", str, ()))
+        list(run_on_ray(_make_failing_worker, [1, 2], "ray"))
 
 
-def _fail(item):
-    raise LosslessError(f"expected 3 gave {2}")
+def _make_failing_worker():
+    def fail(item):
+        raise LosslessError(f"expected 3 gave {2}")
+
+    return fail
 
 
-def test_no_ray_is_one_line(monkeypatch, tmp_path):
+def test_missing_ray_is_a_one_line_error(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(
         LosslessError, match="needs Ray, which is not installed; install it .* or give a number"
     ) as error:
-        collect(TASK, 1, 0, "nominal", tmp_path, workers="ray", expert="random", max_steps=2)
+        collect(CollectConfig(TASK, tmp_path, domain="nominal", workers="ray", expert="random", max_steps=2))
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(("workers", "named"), [("ray://127.0.0.1:1", ""), ("ray", "127.0.0.1:1"), ("ray://none", "")])
-def test_no_cluster_is_one_line(monkeypatch, workers, named):
+def test_missing_cluster_is_a_one_line_error(monkeypatch, workers, named):
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_ADDRESS", named)
     with pytest.raises(LosslessError, match="no Ray cluster at .*(127.0.0.1:1|none).*; expected ray://") as error:
@@ -86,9 +87,9 @@ def test_no_cluster_is_one_line(monkeypatch, workers, named):
 @pytest.mark.parametrize("workers", ["many", "ray:7", "0", "-1", ""])
 def test_workers_are_a_number_or_a_cluster(workers, tmp_path):
     with pytest.raises(LosslessError, match="expected a number, ray, or ray://HOST:PORT|expected at least 1"):
-        collect(TASK, 1, 0, "nominal", tmp_path, workers=workers, expert="random")
+        collect(CollectConfig(TASK, tmp_path, domain="nominal", workers=workers, expert="random"))
 
 
-def test_ray_is_imported_only_when_asked_for():
+def test_ray_is_imported_only_when_used():
     code = "import sys; import lossless_ros.simulation.collect; sys.exit('ray' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=os.environ, check=False).returncode == 0

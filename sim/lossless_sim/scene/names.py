@@ -13,7 +13,6 @@ FINGER_JOINT = GRIPPER + "left_driver_joint"
 FINGER_ACTUATOR = GRIPPER + "fingers_actuator"
 FINGERTIPS = (GRIPPER + "reinforced_right_fingertip_geom", GRIPPER + "reinforced_left_fingertip_geom")
 TABLE = "ground"
-FLOOR = "base/basket_base_surface_CollisionGeom"
 BASKET_BODY = "base/rgb_basket"
 BASKET_SURFACES = ("base/basket_base_surface", "base/basket_sloped")
 BASKET_MATERIAL = BASKET_TEXTURE = "basket"
