@@ -17,11 +17,11 @@ from safetensors.torch import save_file
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
 from lossless_ros.evaluation.verify import verify
-from lossless_ros.models.adapters import count
+from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
-from lossless_ros.models.weights import create
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import load_hyperparameters, network_config
 
 NAMES = ("vit_base_patch16_224", "dm_nfnet_f0", "resnet50", "tf_efficientnet_lite0")
@@ -31,7 +31,7 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
     """Check the identity at the start, then verify the bundle of an adapted policy."""
     torch.manual_seed(0)
     weights = folder / f"{name}.safetensors"
-    save_file(create(name).state_dict(), weights)
+    save_file(create_model(name).state_dict(), weights)
     backbone = load_backbone(name, weights)
     contract = load_contract("rgb_stacking")
     sizes = network_config(load_hyperparameters("default"), "adapters", backbone)
@@ -51,10 +51,10 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
     kept = ("ok", "failures", "parameters_equal", "outputs_equal", "batchnorm_unmoved", "bundle_free_of_backbone")
     return {
         "backbone": name,
-        "parameters": backbone.parameters,
+        "parameters": backbone.num_parameters,
         "image_size": sizes.image_size,
         "rank": sizes.bottleneck_dim,
-        "adapter_parameters": count(network.adapters),
+        "adapter_parameters": count_parameters(network.adapters),
         "starts_as_identity": starts_as_identity,
         **{key: report[key] for key in (*kept, "adapter_share", "bundle_share")},
     }

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.common import append_rows, markdown
-from lossless_ros.models.adapters import Adapters, count, default_rank
+from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family
-from lossless_ros.models.weights import create
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import load_hyperparameters
 
 NAMES = ("vit_base_patch16_224", "resnet50", "dm_nfnet_f0", "tf_efficientnet_lite0")
@@ -22,13 +22,16 @@ def measure(name: str) -> dict[str, str | int]:
     """Return the sizes of one backbone and of its adapters with the default settings."""
     kernel_size = load_hyperparameters("default").kernel_size
     with torch.device("meta"):
-        model = create(name)
+        model = create_model(name)
         backbone = Backbone(name, find_family(name, model), model, "none")
-        width = default_rank(backbone.sites, kernel_size, backbone.parameters)
-        sizes = {place: count(Adapters(backbone.sites, (place,), width, kernel_size)) for place in ("bottom", "middle")}
+        width = default_bottleneck_dim(backbone.sites, kernel_size, backbone.num_parameters)
+        sizes = {
+            place: count_parameters(Adapters(backbone.sites, (place,), width, kernel_size))
+            for place in ("bottom", "middle")
+        }
     return {
         "backbone": name,
-        "parameters": backbone.parameters,
+        "parameters": backbone.num_parameters,
         "sites": len(backbone.sites),
         "bottleneck_dim": width,
         **sizes,

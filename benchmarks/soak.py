@@ -22,8 +22,9 @@ import numpy as np
 
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.files import write_atomically
-from tests.nodes.conftest import World, write_policy
-from tests.support.robot_stub import Robot
+from tests.support.node_policies import write_policy
+from tests.support.node_world import NodeWorld
+from tests.support.robot_stub import RobotStub
 
 SAMPLE_S = 1.0
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -51,7 +52,7 @@ def soak(
         node's diagnostics say.
     """
     bundle = write_policy(folder / "policy.safetensors", "rgb_stacking/triplet1", seed=1)
-    world = World()
+    world = NodeWorld()
     try:
         robot = world.robot()
         node = world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime=runtime)
@@ -69,7 +70,7 @@ def soak(
 class _Run:
     """A robot and a node that works, and what was measured so far."""
 
-    def __init__(self, world: World, robot: Robot, node: "subprocess.Popen[str]") -> None:
+    def __init__(self, world: NodeWorld, robot: RobotStub, node: "subprocess.Popen[str]") -> None:
         self._world, self._robot, self._node = world, robot, node
         self._start = time.monotonic()
         self._first_command = len(robot.commands)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lossless_ros.contract import Contract
-from lossless_ros.training.loss import limits_of, loss
+from lossless_ros.training.loss import action_limits, loss
 
 CHUNK_SIZE, WIDTH = 8, 256
 BATCH_SIZE, STEPS, LEARNING_RATE = 256, 4000, 0.001
@@ -63,7 +63,7 @@ def train_student(episodes: list[dict[str, np.ndarray]], contract: Contract) -> 
     student.std.copy_(states.std(0).clamp(min=0.01))
     optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS, pct_start=0.03)
-    limits = limits_of(contract, "cpu")
+    limits = action_limits(contract, "cpu")
     for _ in range(STEPS):
         now = torch.randint(len(states), (BATCH_SIZE,))
         then = now[:, None] + torch.arange(CHUNK_SIZE)

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapter_set import AdapterSet
-from lossless_ros.models.adapters import Adapters, count, default_rank
-from lossless_ros.models.backbones import REGISTRY, Backbone, check_pieces, find_entry, load_backbone
+from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
+from lossless_ros.models.backbones import REGISTRY, Backbone, check_segments, find_entry, load_backbone
 from lossless_ros.models.families import find_family
 from lossless_ros.models.network_config import RANDOM
-from lossless_ros.models.weights import create
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import load_hyperparameters
 
 BATCHES = (2, 16)  # two cameras of one robot; of eight
@@ -85,10 +85,10 @@ def load_with_any_weights(name: str) -> Backbone:
     find_entry(name)
     with contextlib.suppress(LosslessError):
         return load_backbone(name)
-    model = create(name)
+    model = create_model(name)
     backbone = Backbone(name, find_family(name, model), model, RANDOM)
     if name not in REGISTRY:
-        check_pieces(backbone)
+        check_segments(backbone)
     return backbone
 
 
@@ -114,7 +114,7 @@ def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
     )
     shared = {
         "image_size": size,
-        "adapter_share": count(one) / backbone.parameters,
+        "adapter_share": count_parameters(one) / backbone.num_parameters,
         "mixed8_over_single": many["mixed"] / many["single"],
         "serial8_over_single": many["serial"] / many["single"],
         "memory_100_tasks_over_bare": (bare_bytes + tasks.nbytes) / bare_bytes,
@@ -150,7 +150,7 @@ def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
 def _awake(backbone: Backbone) -> Adapters:
     """Adapters of the default rank that do something."""
     kernel = load_hyperparameters("default").kernel_size
-    rank = default_rank(backbone.sites, kernel, backbone.parameters)
+    rank = default_bottleneck_dim(backbone.sites, kernel, backbone.num_parameters)
     adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, kernel).to(backbone.device).requires_grad_(False)
     for parameter in adapters.parameters():
         parameter.add_(0.01 * torch.randn_like(parameter))

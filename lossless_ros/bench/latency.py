@@ -14,7 +14,7 @@ from lossless_ros.contract import Contract, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.over_ros import evaluate_over_ros
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.models.policy_library import load_policies
+from lossless_ros.models.policy_library import RuntimeConfig, load_policies
 from lossless_ros.observation.frames import Frame
 
 TASK = "rgb_stacking/triplet1"
@@ -95,7 +95,7 @@ def _inference(
     frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
     times: dict[str, list[float]] = {what: [] for what in bundles}
     with threads(1):  # the node's default
-        policies = load_policies(bundles, device, 1, runtime, "auto")
+        policies = load_policies(bundles, RuntimeConfig(device, runtime))
         due = time.perf_counter()
         for _ in range(periods):
             for what, policy in policies.items():

@@ -19,9 +19,9 @@ from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.adapters import count
+from lossless_ros.models.adapters import count_parameters
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
-from lossless_ros.models.policy import find_device
 from lossless_ros.training.determinism import deterministic
 from lossless_ros.training.distributed import Group
 from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters, network_config
@@ -89,7 +89,7 @@ def bench_training(
                     times[name].append(1e3 * (time.perf_counter() - begin) / steps)
             on_progress(f"round {number + 1} of {rounds}")
     step_ms = {name: min(values) for name, values in times.items()}
-    trained = {name: count(run.network) for name, run in runs.items()}
+    trained = {name: count_parameters(run.network) for name, run in runs.items()}
     return {
         "adapters_over_full": step_ms["adapters"] / step_ms["full"],
         "memory_adapters_over_full": trained["adapters"] / trained["full"],

@@ -1,1 +1,1 @@
-"""Frozen backbones, the adapters they wear, policies and their bundles."""
+"""Frozen backbones, task adapters, policies and their bundles, and the runtimes that run them."""

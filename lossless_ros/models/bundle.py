@@ -19,27 +19,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "lossless_ros bundle"
-FORMAT_VERSION = 2  # 1 had other names of network keys and tensors, see `legacy`
-_KEYS = ("task", "mode", "contract", "backbone", "fingerprint", "network", "provenance", "content")
+FORMAT_VERSION = 2  # version 1 has other names of network keys and tensors, see `legacy`
+_REQUIRED_KEYS = ("task", "mode", "contract", "backbone", "fingerprint", "network", "provenance", "content")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle says of itself."""
+    """The metadata of a bundle."""
 
     task: str
-    mode: str
+    mode: str  # of training: adapters, frozen, full, ...
     contract: Contract
-    backbone: str  # name of the backbone that it was trained on,
-    fingerprint: str  # and its fingerprint
+    backbone: str  # name of the backbone that the policy was trained on
+    fingerprint: str  # of that backbone, see `backbones.fingerprint`
     network: NetworkConfig
-    provenance: dict[str, Any] = field(default_factory=dict)
-    source: str = ""  # where the backbone's weights came from; the fingerprint decides
+    provenance: dict[str, Any] = field(default_factory=dict)  # how it was trained
+    source: str = ""  # where the backbone's weights came from; the fingerprint decides whether they are the right ones
     hash: str = ""  # sha256 over tensors and metadata; empty until saved
 
 
 def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> Bundle:
-    """Write the file, whole or not at all, and return the bundle with its hash.
+    """Write a bundle file atomically and return the bundle with its hash.
+
+    Args:
+        path: the file.
+        bundle: its metadata; `hash` is computed.
+        tensors: the network's state dict.
 
     Raises:
         LosslessError: the file cannot be written.
@@ -65,10 +70,10 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
 
 
 def read_bundle(path: Path) -> Bundle:
-    """What the bundle at `path` says of itself, without its tensors; quick, and needs no torch.
+    """Read a bundle's metadata without its tensors; fast, and without importing torch.
 
     Raises:
-        LosslessError: no such file, no bundle, damaged, or of a newer format.
+        LosslessError: the file is missing, damaged, not a bundle, or of a newer format.
     """
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
@@ -76,71 +81,79 @@ def read_bundle(path: Path) -> Bundle:
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
     return Bundle(
-        metadata["task"],
-        metadata["mode"],
-        from_mapping(Contract, parts["contract"], f"{path}: contract"),
-        metadata["backbone"],
-        metadata["fingerprint"],
-        from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
-        parts["provenance"],
-        metadata.get("source", ""),  # not in the first bundles
-        metadata["content"],
+        task=metadata["task"],
+        mode=metadata["mode"],
+        contract=from_mapping(Contract, parts["contract"], f"{path}: contract"),
+        backbone=metadata["backbone"],
+        fingerprint=metadata["fingerprint"],
+        network=from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
+        provenance=parts["provenance"],
+        source=metadata.get("source", ""),  # the first bundles do not have it
+        hash=metadata["content"],
     )
 
 
 def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
-    """The bundle and its tensors, checked against the hash that the file carries.
+    """Read a bundle and its tensors, checked against the hash in the file; format 1 gets today's tensor names.
 
     Raises:
-        LosslessError: as `read_bundle`, or the content was changed after writing.
+        LosslessError: as `read_bundle`, or the content does not match the hash.
     """
     bundle = read_bundle(path)
     with _open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         metadata = file.metadata()
     if _content_hash(metadata, {n: t.numpy() for n, t in tensors.items()}) != bundle.hash:
-        raise LosslessError(f"{path}: content was changed after it was written (hash differs); train or copy it again")
+        raise LosslessError(f"{path}: content was changed after writing (hash differs); copy it again or train again")
     if metadata["format_version"] == "1":
         tensors = legacy.rename_tensors(tensors)
     return bundle, tensors
 
 
 def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> None:
-    """Refuse a backbone that is not the one that the bundle was trained on.
+    """Check that a backbone is the one that the bundle was trained on.
+
+    Args:
+        path: the bundle file, for the error message.
+        bundle: its metadata.
+        name: the backbone's name.
+        fingerprint: the backbone's fingerprint.
 
     Raises:
-        LosslessError: another name or other weights.
+        LosslessError: the backbone has another name or other weights.
     """
     if (name, fingerprint) != (bundle.backbone, bundle.fingerprint):
         raise LosslessError(
             f"{path} was trained on {bundle.backbone} ({bundle.fingerprint[:12]}), "
-            f"not on {name} ({fingerprint[:12]}); load that backbone or train again"
+            f"not on {name} ({fingerprint[:12]}); use the backbone it was trained on, or train again"
         )
 
 
 def _open(path: Path, framework: str) -> Any:
+    """Open a safetensors file; `framework` (numpy or pt) is the type of the tensors read from it."""
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise LosslessError(f"no such file: {path} (expected a bundle as written by lossless train)")
+        raise LosslessError(f"no such file: {path} (expected a bundle written by lossless train)")
     try:
         return safe_open(path, framework)
     except (SafetensorError, OSError) as error:
         why = " ".join(str(error).split())
-        raise LosslessError(f"{path} is no bundle: not a whole safetensors file ({why})") from None
+        raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({why})") from None
 
 
 def _check_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
+    """Return the metadata if they are a bundle's and of a format that this version reads."""
     if metadata.get("format") != FORMAT:
-        raise LosslessError(f"{path} is no bundle: a safetensors file, but not one that lossless train wrote")
+        raise LosslessError(f"{path} is not a bundle: a safetensors file, but not written by lossless train")
     version = metadata.get("format_version", "")
     if not version.isdigit() or int(version) > FORMAT_VERSION:
         raise LosslessError(
             f"{path} has bundle format {version}, this version reads up to {FORMAT_VERSION}; update lossless_ros"
         )
-    missing = [k for k in _KEYS if k not in metadata]
+    missing = [k for k in _REQUIRED_KEYS if k not in metadata]
     if missing:
-        raise LosslessError(f"{path} is no bundle: its metadata lack {', '.join(missing)}")
+        raise LosslessError(f"{path} is not a bundle: its metadata lacks {', '.join(missing)}")
     return metadata
 
 
@@ -148,10 +161,11 @@ def _json(path: Path, key: str, text: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError):
-        raise LosslessError(f"{path}: {key} in its metadata is not readable") from None
+        raise LosslessError(f"{path}: metadata key {key} is not a JSON object") from None
 
 
 def _content_hash(metadata: Mapping[str, str], arrays: Mapping[str, Any]) -> str:
+    """Return the sha256 over metadata and arrays, independent of their order."""
     digest = hashlib.sha256()
     for key in sorted(metadata.keys() - {"content"}):
         digest.update(f"{key}={metadata[key]}\n".encode())

@@ -1,4 +1,4 @@
-"""A frozen backbone with its BatchNorms folded into the convolutions before them: the same function, sooner."""
+"""Fuse a backbone's BatchNorms into the preceding convolutions; same outputs up to rounding, faster."""
 
 import copy
 
@@ -9,34 +9,36 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lossless_ros.models.backbones import Backbone
 
-_TOLERANCE = 1e-3  # of the largest feature; float32 differs by a hundredth of that
+_TOLERANCE = 1e-3  # of the largest feature; in float32 the rounding error is a hundredth of that
 
 
 def fuse_batchnorm(backbone: Backbone) -> Backbone:
-    """A copy for training, in which a step need not compute and keep what each BatchNorm does.
+    """Return a copy of the backbone with its BatchNorms fused, or the backbone itself if that is not possible.
 
-    Its features are those of `backbone` up to rounding. A model whose convolutions and BatchNorms do not stand in
-    pairs comes back as it is.
+    It is not possible if no convolution is followed by a BatchNorm, or if the copy's features differ from the
+    backbone's by more than rounding.
     """
     model = copy.deepcopy(backbone.model)
     pairs = 0
     for parent in list(model.modules()):
         children = list(parent.named_children())
-        for (name, conv), (after, norm) in zip(children, children[1:], strict=False):
+        for (conv_name, conv), (norm_name, norm) in zip(children, children[1:], strict=False):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, _BatchNorm) and norm.num_features == conv.out_channels:
-                setattr(parent, name, fuse_conv_bn_eval(conv, norm))
-                setattr(parent, after, getattr(norm, "act", nn.Identity()))  # timm's norms may end in an activation
+                setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
+                activation = getattr(norm, "act", nn.Identity())  # timm's norms may include it
+                setattr(parent, norm_name, activation)
                 pairs += 1
     if not pairs:
         return backbone
-    made = Backbone(backbone.name, backbone.family, model, backbone.source)
-    made.model.to(memory_format=torch.channels_last)
-    return made if _same(made, backbone) else backbone
+    fused = Backbone(backbone.name, backbone.family, model, backbone.source)
+    fused.model.to(memory_format=torch.channels_last)
+    return fused if _same_features(fused, backbone) else backbone
 
 
-def _same(one: Backbone, other: Backbone) -> bool:
-    image = torch.rand(1, 3, *[other.preprocessing.size] * 2, generator=torch.Generator().manual_seed(0))
-    # In TF32, a GPU's usual arithmetic for convolutions, even the same function may differ by more.
+def _same_features(fused: Backbone, backbone: Backbone) -> bool:
+    size = backbone.preprocessing.size
+    image = torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    # TF32, the default for convolutions on a GPU, may differ by more than the tolerance even for the same function.
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        a, b = (backbone.features(image.to(backbone.device)) for backbone in (one, other))
+        a, b = (model.features(image.to(model.device)) for model in (fused, backbone))
         return bool((a - b).abs().max() <= _TOLERANCE * b.abs().max())

@@ -1,4 +1,4 @@
-"""Bundles and checkpoints of format 1: their keys and tensor names under today's names."""
+"""Translate the network keys and tensor names of format 1 (version 0.1.0) to today's."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -13,18 +13,19 @@ NETWORK_KEYS = {  # old -> new
     "mixture": "num_modes",
     "own_backbone": "trainable_backbone",
 }
-_TENSOR_PARTS = {"near": "depthwise", "mix": "proj", "own": "trainable_backbone"}
 
 
 def rename_tensors(tensors: Mapping[str, T]) -> dict[str, T]:
-    """Return the tensors under today's names; the backbone's own tensor names below `own.model` stay."""
+    """Return the tensors of a network of format 1 under today's names."""
     return {rename_tensor(name): tensor for name, tensor in tensors.items()}
 
 
 def rename_tensor(name: str) -> str:
-    """Return today's name of a tensor of format 1."""
+    """Return today's name of a network's tensor of format 1; timm's own names below `own.model.` stay."""
     if name.startswith("own."):
         return f"trainable_backbone.{name.removeprefix('own.')}"
-    if name.startswith(("adapters.", "top.")):
-        return ".".join(_TENSOR_PARTS.get(part, part) for part in name.split("."))
+    if name.startswith("top.mix."):
+        return f"top.proj.{name.removeprefix('top.mix.')}"
+    if name.startswith("adapters."):
+        return name.replace(".near.", ".depthwise.")
     return name

@@ -1,25 +1,25 @@
-"""Sizes of a policy's trainable part; no torch, so that a bundle can be described quickly."""
+"""Sizes of a policy's trainable part. No torch here, so that a bundle can be described quickly."""
 
 from dataclasses import dataclass
 
 PLACEMENTS = ("bottom", "middle", "top")
-PRETRAINED, RANDOM = "pretrained", "random"  # how a policy's own backbone began
+PRETRAINED, RANDOM = "pretrained", "random"  # how a trainable backbone is initialized
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Everything that fixes the shapes; a bundle carries it."""
+    """All that determines the network's shapes; stored in the bundle."""
 
-    placements: tuple[str, ...]  # where there are adapters: any of bottom, middle, top
+    placements: tuple[str, ...]  # where adapters are: any of bottom, middle, top
     bottleneck_dim: int  # width of bottom and middle adapters
-    kernel_size: int  # of their depthwise convolution [px], odd; 1 for none
+    kernel_size: int  # of their depthwise convolution [px], odd; 1: none
     image_size: int  # images are resized to this square [px]
-    top_size: int  # numbers that the top gives per camera, about
-    top_grid: int  # its cells along height and width
+    top_size: int  # values per camera that the top adapter passes on, about
+    top_grid: int  # its pooling cells along height and width
     hidden_dims: tuple[int, ...]  # widths of the head's hidden layers
-    chunk_size: int = 1  # instants for which a frame predicts actions: its own and the next ones
-    num_modes: int = 0  # Gaussians of the velocities; 0: a point
-    trainable_backbone: str = ""  # a copy of the backbone that learns: pretrained or random at first; "": none
+    chunk_size: int = 1  # steps predicted per frame: the current one and those after it
+    num_modes: int = 0  # Gaussians of the velocities' mixture; 0: a point estimate
+    trainable_backbone: str = ""  # a trainable copy of the backbone, initialized pretrained or random; "": none
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.placements if p not in PLACEMENTS]
@@ -29,15 +29,12 @@ class NetworkConfig:
             raise ValueError(
                 f"trainable_backbone is '{self.trainable_backbone}', expected {PRETRAINED}, {RANDOM} or nothing"
             )
-        if self.chunk_size < 1 or self.num_modes < 0:
-            raise ValueError(f"chunk is {self.chunk_size} and mixture {self.num_modes}, expected at least 1 and 0")
-        sizes = (
-            self.bottleneck_dim,
-            self.kernel_size,
-            self.image_size,
-            self.top_size,
-            self.top_grid,
-            *self.hidden_dims,
-        )
-        if min(sizes) < 1 or self.kernel_size % 2 == 0:
-            raise ValueError(f"sizes are {sizes}, expected at least 1 each and an odd kernel")
+        for name in ("bottleneck_dim", "kernel_size", "image_size", "top_size", "top_grid", "chunk_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {self.kernel_size}, expected an odd number")
+        if self.hidden_dims and min(self.hidden_dims) < 1:
+            raise ValueError(f"hidden_dims is {list(self.hidden_dims)}, expected at least 1 each")
+        if self.num_modes < 0:
+            raise ValueError(f"num_modes is {self.num_modes}, expected at least 0")

@@ -1,4 +1,4 @@
-"""Memory that cannot be had, on a processor or a GPU, told in one line."""
+"""Turn CPU and GPU out-of-memory errors into one-line user errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,30 +7,28 @@ import torch
 
 from lossless_ros.errors import LosslessError
 
-_SAID = (  # by torch and CUDA's libraries, which have no common type of error; the last one by small boards' drivers
+_MESSAGES = (  # torch and the CUDA libraries share no exception type for these
     "can't allocate memory",
     "out of memory",
     "STATUS_ALLOC_FAILED",
-    "NVML_SUCCESS == r INTERNAL ASSERT FAILED",
+    "NVML_SUCCESS == r INTERNAL ASSERT FAILED",  # from the drivers of small boards such as Jetson
 )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, torch or a library of CUDA could not get memory."""
-    kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or any(text in str(error) for text in _SAID)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(m in str(error) for m in _MESSAGES)
 
 
 @contextmanager
-def enough_memory(what: str, advice: str) -> Iterator[None]:
-    """Turn errors of memory inside into `out of memory WHAT; ADVICE`.
+def explain_out_of_memory(where: str, advice: str) -> Iterator[None]:
+    """Re-raise out-of-memory errors of the block as `out of memory WHERE; ADVICE`; other errors pass through.
 
     Raises:
-        LosslessError: there was not enough.
+        LosslessError: the block ran out of memory.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        raise LosslessError(f"out of memory {what}; {advice}") from None
+        raise LosslessError(f"out of memory {where}; {advice}") from None

@@ -1,6 +1,6 @@
-"""A trained policy: a bundle worn by its backbone. Gets frames, gives actions."""
+"""A trained policy: task adapters and head on a shared frozen backbone; maps frames to actions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,25 +10,25 @@ import torch
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network, to_action
-from lossless_ros.models.out_of_memory import enough_memory
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime, takes_batches
 from lossless_ros.models.temporal_ensemble import TemporalEnsemble
 from lossless_ros.observation.frames import Frame
 
 if TYPE_CHECKING:
-    from lossless_ros.models.runtimes.registry import Run
+    from lossless_ros.models.runtimes.base import Runner
 
-RUNTIME_TOLERANCE = (
-    0.05  # that another runtime may be from torch in the head's numbers: velocities are 1 at their limits
-)
+RUNTIME_TOLERANCE = 0.05  # largest accepted difference to torch's head outputs, in which velocity limits are 1
 
 
 class Policy:
-    """Deterministic: the same frames give the same actions.
+    """Maps frames to actions. Deterministic: the same frames give the same actions.
 
-    Keeps no state between frames, unless its network predicts several instants: then `act` remembers what it predicted.
+    With a `chunk_size` above 1 `act` averages its recent predictions, see `TemporalEnsemble`. There is no other state
+    between frames.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Policy:
         runtime: str = "torch",
         precision: str = "float32",
     ) -> None:
+        """Move network and backbone to `device`. `runtime` and `precision` are resolved names, not auto."""
         self.bundle = bundle
         self.task = bundle.task
         self.mode = bundle.mode
@@ -53,56 +54,57 @@ class Policy:
         self._run = make_runtime(runtime, precision, self.network, self.backbone)
 
     def reset(self) -> None:
-        """Begin anew: what was predicted for the next instants no longer counts."""
+        """Start a new episode: forget the predictions for its next steps."""
         chunked = self.bundle.network.chunk_size > 1
         self._ensemble = TemporalEnsemble(self.contract.period_ns) if chunked else None
 
     def act(self, frame: Frame) -> np.ndarray:
-        """Action (dim,) float32 for a frame: m/s, rad/s, gripper in [-1, 1]; within the contract's limits."""
-        predicted = self._predict([frame])[0]
-        return predicted[0] if self._ensemble is None else self._ensemble(frame.stamp, predicted)
+        """Return the action (A,) float32 for a frame: [m/s, rad/s] within the contract's limits, gripper in [-1, 1]."""
+        chunk = self._predict([frame])[0]
+        return chunk[0] if self._ensemble is None else self._ensemble(frame.stamp, chunk)
 
     def act_batch(self, frames: Sequence[Frame]) -> np.ndarray:
-        """Actions (B, dim) float32 for frames of any instants, each by itself, all cameras in one pass."""
+        """Return the actions (B, A) float32 for independent frames, without temporal ensembling."""
         return self._predict(frames)[:, 0]
 
-    def max_runtime_error(self) -> float:
-        """Largest difference of the head's numbers to torch's, for a picture of noise; beyond 1 in parts of the number.
+    def warm_up(self, times: int = 3) -> None:
+        """Act on black frames, so that the first real frame does not take longer than the others."""
+        images = tuple(np.zeros((c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
+        proprioception = np.zeros(self.contract.proprioception_dim, np.float32)
+        for _ in range(times):
+            self._predict([Frame(0, images, proprioception, {})])
 
-        Infinite if only torch's are finite: half precision may overflow.
+    def max_runtime_error(self) -> float:
+        """Return the largest difference between this runtime's head outputs and torch's, for a random frame.
+
+        Absolute for outputs up to 1 and relative for larger ones. Infinite if only torch's outputs are finite, as when
+        half precision overflows.
         """
         rng = np.random.default_rng(0)
         images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
         mean, std = self.network.mean.cpu().numpy(), self.network.std.cpu().numpy()
         frame = Frame(0, images, (mean + std * rng.normal(size=mean.shape)).astype(np.float32), {})
-        torchs = make_runtime("torch", "float32", self.network, self.backbone)
-        expected, found = (self._raw([frame], run).cpu().numpy() for run in (torchs, self._run))
+        reference = make_runtime("torch", "float32", self.network, self.backbone)
+        expected, outputs = (self._outputs([frame], run).cpu().numpy() for run in (reference, self._run))
         if not np.isfinite(expected).all():
             return 0.0
-        off = np.abs(found - expected) / np.maximum(np.abs(expected), 1)
-        return float(off.max()) if np.isfinite(off).all() else np.inf
+        errors = np.abs(outputs - expected) / np.maximum(np.abs(expected), 1)
+        return float(errors.max()) if np.isfinite(errors).all() else np.inf
 
     def _predict(self, frames: Sequence[Frame]) -> np.ndarray:
-        """Actions (B, T, dim) for the frames' instants and the next ones."""
+        """Return the action chunks (B, T, A) for frames: for the frame's own step and those after it."""
         if len(frames) > 1 and not takes_batches(self.runtime):
             return np.concatenate([self._predict([frame]) for frame in frames])
         with torch.inference_mode():
-            return to_action(self.network.select_mode(self._raw(frames, self._run)), self.contract).cpu().numpy()
+            return to_action(self.network.select_mode(self._outputs(frames, self._run)), self.contract).cpu().numpy()
 
-    def _raw(self, frames: Sequence[Frame], run: "Run") -> torch.Tensor:
-        """The head's numbers, see `Network`."""
+    def _outputs(self, frames: Sequence[Frame], run: "Runner") -> torch.Tensor:
+        """Return the head outputs (B, T * W), see `Network`."""
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
         proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
         with torch.inference_mode():
             images = to_batch(cameras, self.network.config.image_size, self.backbone.preprocessing, self.device)
             return run(images, proprioception)
-
-    def warm_up(self, times: int = 3) -> None:
-        """Act on black frames, so that the first real one is not slower than the rest."""
-        images = tuple(np.zeros((c.height, c.width, 3), np.uint8) for c in self.contract.cameras)
-        felt = np.zeros(self.contract.proprioception_dim, np.float32)
-        for _ in range(times):
-            self._predict([Frame(0, images, felt, {})])
 
 
 def load_policy(
@@ -114,58 +116,55 @@ def load_policy(
     precision: str = "auto",
     allow_hub: bool = False,
 ) -> Policy:
-    """The policy in a bundle file, on its own backbone or on one that is loaded already.
+    """Load the policy in a bundle file.
 
-    `weights` is a local file with the backbone's weights; without it they come from where the bundle says. `runtime`
-    is one of `runtimes.RUNTIMES`; those but torch make a graph for the first network of a shape, which takes seconds,
-    and are compared with torch. `precision` is one of `runtimes.PRECISIONS`; auto is float32 where half is not enough.
+    Args:
+        bundle: the file.
+        device: a torch device; auto: the GPU if there is one, except for runtime openvino.
+        backbone: a loaded backbone to share; without it the bundle's is loaded.
+        weights: local file with the backbone's weights; without it they come from the source in the bundle.
+        runtime: one of `runtimes.registry.RUNTIMES`. All but torch compile a graph for the first network of a shape,
+            which takes seconds, and their head outputs are compared with torch's.
+        precision: one of `runtimes.registry.PRECISIONS`; auto falls back to float32 where float16 is not accurate.
+        allow_hub: download the backbone's weights if they are not on this machine.
 
     Raises:
-        LosslessError: the file is no whole bundle, is for another backbone, device or runtime are not there, or the
-            runtime's actions are not torch's.
+        LosslessError: the bundle is damaged or for another backbone, the device or runtime is not available, memory
+            is short, or the runtime's head outputs differ from torch's by more than RUNTIME_TOLERANCE.
     """
-    where = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
-    if where.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # float32 means float32; half precision is there for speed
-    runtime = find_runtime(runtime, where)
-    asked, precision = precision, find_precision(precision, runtime)
+    torch_device = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
+    if torch_device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # float32 is meant to be exact; float16 is the fast choice
+    runtime = find_runtime(runtime, torch_device)
+    requested, precision = precision, find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
     backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
-    wanted = network.state_dict()
-    for name in sorted(wanted.keys() | tensors.keys()):
-        got, expected = (tuple(s[name].shape) if name in s else "none" for s in (tensors, wanted))
-        if got != expected:
-            raise LosslessError(f"{bundle}: tensor {name} is {got}, expected {expected}")
+    _check_tensors(bundle, tensors, network.state_dict())
     network.load(tensors)
-    with enough_memory(f"for {bundle} on {where}", "try another device, runtime torch or a smaller backbone"):
-        policy = Policy(description, network, backbone, where, runtime, precision)
-        off = 0.0 if runtime == "torch" else policy.max_runtime_error()
-        if off > RUNTIME_TOLERANCE and (asked, precision) == ("auto", "float16"):
-            policy = Policy(description, network, backbone, where, runtime, "float32")
-            off = policy.max_runtime_error()
-    if off > RUNTIME_TOLERANCE:
-        what = (
-            f"off by {off:.2g} of their limits, allowed is {RUNTIME_TOLERANCE:g}" if np.isfinite(off) else "not finite"
-        )
+    advice = "try another device, runtime torch or a smaller backbone"
+    with explain_out_of_memory(f"for {bundle} on {torch_device}", advice):
+        policy = Policy(description, network, backbone, torch_device, runtime, precision)
+        error = 0.0 if runtime == "torch" else policy.max_runtime_error()
+        if error > RUNTIME_TOLERANCE and (requested, precision) == ("auto", "float16"):
+            policy = Policy(description, network, backbone, torch_device, runtime, "float32")
+            error = policy.max_runtime_error()
+    if error > RUNTIME_TOLERANCE:
+        finite = f"off by {error:.2g} of their limits, allowed is {RUNTIME_TOLERANCE:g}"
+        what = finite if np.isfinite(error) else "not finite"
         instead = "precision float32" if policy.precision == "float16" else "runtime torch"
         raise LosslessError(f"{bundle}: with runtime {runtime} in {policy.precision} actions are {what}; use {instead}")
     return policy
 
 
-def find_device(name: str) -> torch.device:
-    """`auto` is the GPU if there is one; else the device of that name.
+def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Check that a bundle's tensors have the names and shapes of the network's.
 
     Raises:
-        LosslessError: no such device here.
+        LosslessError: names the first tensor that does not.
     """
-    gpu = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if gpu else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device).add_(1)  # a GPU may be there without kernels for it
-    except (RuntimeError, AssertionError):
-        raise LosslessError(f"no device '{name}' here; there is cpu{', cuda' if gpu else ''}") from None
-    return device
+    for name in sorted(expected.keys() | tensors.keys()):
+        found, wanted = (tuple(t[name].shape) if name in t else "none" for t in (tensors, expected))
+        if found != wanted:
+            raise LosslessError(f"{path}: tensor {name} is {found}, expected {wanted}")

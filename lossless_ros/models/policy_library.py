@@ -1,5 +1,7 @@
-"""The policies of a node: one bundle, or a folder of them, over one backbone."""
+"""The policies of a node: one bundle, or a folder with a bundle per task, on shared backbones."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +15,21 @@ if TYPE_CHECKING:
 SUFFIX = ".safetensors"
 
 
+@dataclass(frozen=True)
+class RuntimeConfig:
+    """How a node's policies are run; the fields have the names of the node's parameters."""
+
+    device: str = "auto"  # torch device; auto: the GPU if there is one
+    runtime: str = "auto"  # one of runtimes.registry.RUNTIMES
+    precision: str = "auto"  # one of runtimes.registry.PRECISIONS
+    threads: int = 1  # of the process for inference on a CPU, at least 1
+
+
 def find_bundles(bundles: str) -> dict[str, Path]:
-    """Bundle of each task in a file or a folder; reads no weights.
+    """Return the bundle of each task in a file or folder, without loading weights.
 
     Raises:
-        LosslessError: nothing there, a damaged bundle, or two bundles of one task.
+        LosslessError: there is no bundle, a bundle is damaged, or two are for the same task.
     """
     if not bundles:
         raise LosslessError("parameter bundles is empty; give a bundle file or a folder of them: -p bundles:=PATH")
@@ -34,92 +46,93 @@ def find_bundles(bundles: str) -> dict[str, Path]:
     return found
 
 
-def choose_task(task: str, found: dict[str, Path]) -> str:
-    """The task to begin with: the named one, or the only one.
+def choose_task(task: str, found: Mapping[str, Path]) -> str:
+    """Return the task to start with: the named one, or the only one.
 
     Raises:
-        LosslessError: not known, or not named though there are several.
+        LosslessError: the task is unknown, or none is named though there are several.
     """
     if task and task not in found:
         raise unknown("task", task, found)
     if not task and len(found) > 1:
-        raise LosslessError(f"several tasks, say which: -p task:=NAME with one of {', '.join(sorted(found))}")
+        raise LosslessError(f"several tasks, choose one with -p task:=NAME: {', '.join(sorted(found))}")
     return task or next(iter(found))
 
 
-def load_policies(
-    found: dict[str, Path], device: str, threads: int, runtime: str, precision: str
-) -> dict[str, "Policy"]:
-    """Load and warm up all of them, each backbone once.
+def load_policies(found: dict[str, Path], config: RuntimeConfig) -> dict[str, "Policy"]:
+    """Load and warm up the policy of each task, each backbone once. Sets the process's number of torch threads.
 
     Raises:
-        LosslessError: a bundle cannot be used, the bundles' contracts differ, or not at least one thread.
+        LosslessError: a bundle cannot be used, the bundles' contracts differ, or `threads` is below 1.
     """
     import torch
 
-    if threads < 1:
-        raise LosslessError(f"parameter threads is {threads}, expected at least 1")
-    torch.set_num_threads(threads)
+    if config.threads < 1:
+        raise LosslessError(f"parameter threads is {config.threads}, expected at least 1")
+    torch.set_num_threads(config.threads)
     policies: dict[str, Policy] = {}
     for task, file in found.items():
-        policies[task] = _load(file, list(policies.values()), device, runtime, precision)
+        policies[task] = _load(file, list(policies.values()), config)
     return policies
 
 
 def load_new_policies(
-    bundles: str, known: dict[str, "Policy"], device: str, runtime: str, precision: str
+    bundles: str, known: Mapping[str, "Policy"], config: RuntimeConfig
 ) -> tuple[dict[str, "Policy"], list[str]]:
-    """Policies of a folder's bundles that are new or have changed, and what was wrong with the others, a line each.
+    """Load the policies of a folder's new and changed bundles.
+
+    Returns:
+        the policies by task, and an error line for each bundle that could not be loaded.
 
     Raises:
         LosslessError: no such folder.
     """
     folder = Path(bundles)
     if not folder.is_dir():
-        raise LosslessError(f"parameter bundles is {bundles}, not a folder; there is nothing to look through")
+        raise LosslessError(f"parameter bundles is {bundles}, expected a folder to scan for new bundles")
     policies: dict[str, Policy] = {}
-    how, faults = (device, runtime, precision), []
+    errors = []
     for file in sorted(folder.glob(f"*{SUFFIX}")):
         try:
             bundle = read_bundle(file)
             if bundle.task in policies:
-                raise LosslessError(f"{file} is for task {bundle.task} as another one is; keep one of them")
+                raise LosslessError(f"{file} is for task {bundle.task}, and so is another bundle; keep one of them")
             if bundle.task not in known or known[bundle.task].bundle_hash != bundle.hash:
-                policies[bundle.task] = _load(file, [*known.values(), *policies.values()], *how)
+                policies[bundle.task] = _load(file, [*known.values(), *policies.values()], config)
         except LosslessError as error:
-            faults.append(str(error))
-    return policies, faults
+            errors.append(str(error))
+    return policies, errors
 
 
-def _load(file: Path, others: list["Policy"], device: str, runtime: str, precision: str) -> "Policy":
-    """The policy of a bundle, on a backbone of the others if one is its own; warmed up.
+def _load(file: Path, others: Sequence["Policy"], config: RuntimeConfig) -> "Policy":
+    """Load and warm up a bundle's policy, on the backbone of one of the others if it is the same.
 
     Raises:
-        LosslessError: it cannot be used, or has another contract than the others.
+        LosslessError: the bundle cannot be used, or its contract differs from the others'.
     """
     from lossless_ros.models.policy import load_policy
 
     bundle = read_bundle(file)
     if others and bundle.contract != others[0].contract:
-        raise LosslessError(f"{file} has another contract than that of {others[0].task}; use separate folders")
+        raise LosslessError(f"the contract of {file} differs from that of {others[0].task}; use separate folders")
     backbone = next((p.backbone for p in others if p.bundle.fingerprint == bundle.fingerprint), None)
-    policy = load_policy(file, device, backbone, runtime=runtime, precision=precision)
-    policy.warm_up(1)  # the comparison with torch was one, and the thread that drives has one more
+    policy = load_policy(file, config.device, backbone, runtime=config.runtime, precision=config.precision)
+    policy.warm_up(1)  # the comparison with torch ran it once already, and the inference thread warms up once more
     return policy
 
 
 def check_contract(contract: Contract, own: Contract) -> None:
-    """A contract given by hand may rename and retime, not change what the policy takes and gives.
+    """Check that a contract given by hand keeps the policy's inputs and outputs; it may change names and timing.
 
     Raises:
-        LosslessError: it does.
+        LosslessError: camera sizes, proprioception or action differ from those of `own`, the bundle's contract.
     """
 
-    def shape(c: Contract) -> tuple:
+    def shapes(c: Contract) -> tuple:
         images = tuple((camera.height, camera.width) for camera in c.cameras)
         return images, tuple((p.stream, p.dim) for p in c.proprioception), c.action
 
-    if shape(contract) != shape(own):
+    if shapes(contract) != shapes(own):
         raise LosslessError(
             f"contract '{contract.name}' does not fit the bundle's '{own.name}': "
             "camera sizes, proprioception and action must be the same"

@@ -1,4 +1,4 @@
-"""From camera images to a backbone's input: resize, then normalize. Training and robot use the same lines."""
+"""Turn camera images into a backbone's input: resize, then normalize. Training and robot share this code."""
 
 from collections.abc import Sequence
 
@@ -10,22 +10,26 @@ from torch.nn import functional
 from lossless_ros.models.backbones import Preprocessing
 
 
-def to_batch(cameras: Sequence[np.ndarray], size: int, how: Preprocessing, device: torch.device | str) -> Tensor:
-    """One batch of floats 0..1 (cameras * B, 3, size, size) from each camera's images (B, H, W, 3) uint8 RGB.
+def to_batch(
+    cameras: Sequence[np.ndarray], size: int, preprocessing: Preprocessing, device: torch.device | str
+) -> Tensor:
+    """Return one float batch (cameras * B, 3, size, size) in 0..1, cameras outermost.
 
-    A camera whose images are `size` already is not resampled. The channels stay innermost in memory (channels_last),
-    as cameras give them: convolutions on a CPU are up to twice as fast that way.
+    `cameras` holds each camera's images (B, H, W, 3) uint8 RGB. Images of the right size are not resampled. The batch
+    keeps the cameras' memory layout (channels_last), with which CPU convolutions are up to twice as fast.
     """
     batches = []
     for images in cameras:
         x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
         if x.shape[2:] != (size, size):
-            x = functional.interpolate(x, (size, size), mode=how.interpolation, antialias=True).clamp(0, 1)
+            x = functional.interpolate(x, (size, size), mode=preprocessing.interpolation, antialias=True).clamp(0, 1)
         batches.append(x)
     return torch.cat(batches)
 
 
-def normalize(images: Tensor, how: Preprocessing) -> Tensor:
-    """Subtract the backbone's mean and divide by its deviation, per channel."""
-    mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (how.mean, how.std))
+def normalize(images: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """Return images (B, 3, H, W) minus the backbone's mean, divided by its standard deviation, per channel."""
+    mean, std = (
+        torch.tensor(values, device=images.device)[:, None, None] for values in (preprocessing.mean, preprocessing.std)
+    )
     return (images - mean) / std

@@ -1,29 +1,35 @@
-"""Temporal ensembling (Zhao et al. 2023): what is done now is the mean of all that was predicted for this instant."""
+"""Temporal ensembling of action chunks, after ACT (Zhao et al. 2023, "Learning Fine-Grained Bimanual Manipulation").
+
+The action of a step is the weighted mean of all predictions that were made for it. ACT weighs a prediction by
+exp(-m * i), where i = 0 is the oldest one, so older predictions weigh more. Here it is the other way round: a
+prediction loses weight with its age, so that the policy reacts faster to what it sees.
+"""
 
 from collections import deque
 
 import numpy as np
 
-DECAY = 0.1  # weight of a prediction falls by this part per period of its age; ours
+DECAY = 0.1  # a prediction's weight is exp(-DECAY * age), with its age in control periods; not a value of the paper
 
 
 class TemporalEnsemble:
-    """Remembers the last predictions; a stamp that goes back, or a long pause, begins anew."""
+    """Average the action chunks of one policy; a stamp that goes back, or a pause as long as a chunk, starts over."""
 
     def __init__(self, period_ns: int) -> None:
+        """Expect one chunk per control period [ns]."""
         self._period = period_ns
         self._predictions: deque[tuple[int, np.ndarray]] = deque()
 
-    def __call__(self, stamp: int, predicted: np.ndarray) -> np.ndarray:
-        """The action (A,) for `stamp` [ns], given what is predicted now (T, A) for this instant and the next ones."""
-        length = len(predicted)
+    def __call__(self, stamp: int, chunk: np.ndarray) -> np.ndarray:
+        """Return the action (A,) float32 for `stamp` [ns], given the chunk (T, A) predicted at that stamp."""
+        length = len(chunk)
         if self._predictions and stamp <= self._predictions[-1][0]:
             self._predictions.clear()
-        self._predictions.append((stamp, predicted))
-        ages = [round((stamp - made) / self._period) for made, _ in self._predictions]
+        self._predictions.append((stamp, chunk))
+        ages = [round((stamp - predicted_at) / self._period) for predicted_at, _ in self._predictions]
         while ages[0] >= length:
             self._predictions.popleft()
             ages.pop(0)
         weights = np.exp(-DECAY * np.array(ages))
-        now = np.array([actions[age] for age, (_, actions) in zip(ages, self._predictions, strict=True)])
-        return np.asarray((weights[:, None] * now).sum(0) / weights.sum(), np.float32)
+        actions = np.array([past[age] for age, (_, past) in zip(ages, self._predictions, strict=True)])
+        return np.asarray((weights[:, None] * actions).sum(0) / weights.sum(), np.float32)

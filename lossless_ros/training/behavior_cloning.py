@@ -16,12 +16,12 @@ from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.adapters import count
+from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
+from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
-from lossless_ros.models.out_of_memory import enough_memory
-from lossless_ros.models.policy import find_device
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.provenance import versions
 from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
 from lossless_ros.training.determinism import deterministic
@@ -110,7 +110,7 @@ def _train(
         network.fit_statistics(training.proprioception)
         if student:
             network.load(student[1])
-        with enough_memory(f"on {device}", "try a smaller backbone"):
+        with explain_out_of_memory(f"on {device}", "try a smaller backbone"):
             frozen.to(device)
             network.to(device)
             run = Run(config, contract, frozen, network, training, held_out, device, began, group)
@@ -163,13 +163,15 @@ def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress, log: R
     """Go through all steps that are left; returns the last look."""
     looks = run.config.num_validations
     due = int(looks * run.progress) + 1  # number of the next look
-    with enough_memory("before the first step", "try a smaller batch"):
+    with explain_out_of_memory("before the first step", "try a smaller batch"):
         point = run.look() if run.step == 0 else run.curve[-1]
     if run.step == 0:
         log.add(point)
     while run.step == 0 or run.progress < 1:
         try:
-            with enough_memory(f"in step {run.step}", f"{_kept(out)}; try a smaller batch or checkpointing: true"):
+            with explain_out_of_memory(
+                f"in step {run.step}", f"{_kept(out)}; try a smaller batch or checkpointing: true"
+            ):
                 value = run.advance()
         except NotFiniteError:
             raise LosslessError(
@@ -225,12 +227,12 @@ def _identity(parts: tuple[str, ...], config: Hyperparameters) -> str:
 
 def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
     return {
-        "backbone": backbone.parameters,
-        "trained": count(network),
-        "adapters": count(network.adapters),
-        "top": count(network.top),
-        "trainable_backbone": count(network.trainable_backbone) if network.trainable_backbone else 0,
-        "head": count(network.head) + count(network.norm),
+        "backbone": backbone.num_parameters,
+        "trained": count_parameters(network),
+        "adapters": count_parameters(network.adapters),
+        "top": count_parameters(network.top),
+        "trainable_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
+        "head": count_parameters(network.head) + count_parameters(network.norm),
     }
 
 

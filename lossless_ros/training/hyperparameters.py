@@ -7,7 +7,7 @@ from typing import Any
 
 from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
 from lossless_ros.errors import unknown
-from lossless_ros.models.adapters import default_rank
+from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network_config import PRETRAINED, RANDOM, NetworkConfig
 from lossless_ros.paths import find_config
@@ -149,7 +149,8 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
         raise unknown("mode", mode, MODES)
     return NetworkConfig(
         placements=MODES[mode],
-        bottleneck_dim=config.bottleneck_dim or default_rank(backbone.sites, config.kernel_size, backbone.parameters),
+        bottleneck_dim=config.bottleneck_dim
+        or default_bottleneck_dim(backbone.sites, config.kernel_size, backbone.num_parameters),
         kernel_size=config.kernel_size,
         image_size=backbone.check_size(config.image_size or backbone.preprocessing.size),
         top_size=config.top_size,

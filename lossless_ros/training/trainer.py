@@ -67,7 +67,7 @@ class Run:
         if network.config.trainable_backbone == RANDOM:
             self._head_start = 0  # its features are not the shared backbone's
         self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
-        network.checkpointing = config.gradient_checkpointing
+        network.gradient_checkpointing = config.gradient_checkpointing
         self._mean: Any = None  # of the weights
         if config.ema_decay:
             self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
@@ -182,7 +182,7 @@ class Run:
         actions, known = data.following(at, shape.chunk_size)
         share = known.sum() / parts
         wanted, there = self._tensor(actions[mine]), self._tensor(known[mine])
-        raw = self.network.steps(raw)
+        raw = self.network.per_step(raw)
         return loss(raw, wanted, there, share, self._limits, self.config.gripper_weight, shape.num_modes)
 
     def _arithmetic(self) -> torch.autocast:

@@ -1,3 +1,5 @@
+"""Bundle files: metadata, hash, and one-line errors for whatever is wrong with a file."""
+
 import json
 import struct
 import subprocess
@@ -12,7 +14,7 @@ from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
 
 
 def rewrite(path, change):
-    """Change the bundle's metadata by `change(metadata)` and write it again."""
+    """Apply `change` to the bundle's metadata in place and write the file again."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         metadata = json.loads(file.read(length))["__metadata__"]
@@ -21,7 +23,7 @@ def rewrite(path, change):
     save_file(tensors, path, metadata)
 
 
-def test_bundle_says_what_was_saved(bundle_path, lite0, contract, config):
+def test_metadata_is_read_as_saved(bundle_path, lite0, contract, config):
     bundle = read_bundle(bundle_path)
     assert (bundle.task, bundle.mode) == ("rgb_stacking/triplet1", "adapters")
     assert bundle.contract == contract
@@ -30,14 +32,14 @@ def test_bundle_says_what_was_saved(bundle_path, lite0, contract, config):
     assert bundle.provenance == {"seed": 0}
 
 
-def test_same_content_has_the_same_hash(bundle_path, tmp_path):
+def test_same_content_gives_the_same_hash(bundle_path, tmp_path):
     bundle, tensors = load_bundle(bundle_path)
     again = tmp_path / "again.safetensors"
     assert save_bundle(again, bundle, tensors).hash == bundle.hash
     assert read_bundle(again) == bundle
 
 
-def test_bundle_can_be_described_without_torch(bundle_path):
+def test_metadata_is_read_without_importing_torch(bundle_path):
     code = (
         "import sys; from pathlib import Path; from lossless_ros.models.bundle import read_bundle;"
         f"read_bundle(Path({str(bundle_path)!r})); assert 'torch' not in sys.modules"
@@ -45,52 +47,52 @@ def test_bundle_can_be_described_without_torch(bundle_path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_missing_file(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(LosslessError, match="no such file: .*expected a bundle"):
         load_bundle(tmp_path / "none.safetensors")
 
 
-def test_truncated_file(bundle_path):
+def test_truncated_file_is_refused(bundle_path):
     data = bundle_path.read_bytes()
     for length in (0, 5, 100, len(data) // 2, len(data) - 1):
         bundle_path.write_bytes(data[:length])
-        with pytest.raises(LosslessError, match="not a whole safetensors file"):
+        with pytest.raises(LosslessError, match="not a complete safetensors file"):
             load_bundle(bundle_path)
 
 
-def test_file_of_another_kind(tmp_path):
-    path = tmp_path / "picture.safetensors"
+def test_file_of_another_format_is_refused(tmp_path):
+    path = tmp_path / "image.safetensors"
     path.write_bytes(b"\x89PNG" * 100)
-    with pytest.raises(LosslessError, match="not a whole safetensors file"):
+    with pytest.raises(LosslessError, match="not a complete safetensors file"):
         load_bundle(path)
 
 
-def test_safetensors_of_somebody_else(tmp_path):
+def test_other_safetensors_file_is_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(LosslessError, match="not one that lossless train wrote"):
+    with pytest.raises(LosslessError, match="is not a bundle: a safetensors file, but not written by lossless train"):
         load_bundle(path)
 
 
-def test_newer_format(bundle_path):
+def test_newer_format_asks_for_an_update(bundle_path):
     rewrite(bundle_path, lambda m: m.update(format_version="7"))
-    with pytest.raises(LosslessError, match="bundle format 7, this version reads up to 1; update"):
+    with pytest.raises(LosslessError, match="bundle format 7, this version reads up to 2; update"):
         read_bundle(bundle_path)
 
 
 def test_missing_metadata_is_named(bundle_path):
     rewrite(bundle_path, lambda m: m.pop("contract"))
-    with pytest.raises(LosslessError, match="metadata lack contract"):
+    with pytest.raises(LosslessError, match="metadata lacks contract"):
         read_bundle(bundle_path)
 
 
-def test_changed_metadata_is_noticed(bundle_path):
+def test_changed_metadata_is_detected(bundle_path):
     rewrite(bundle_path, lambda m: m.update(task="rgb_stacking/triplet4"))
     with pytest.raises(LosslessError, match="content was changed"):
         load_bundle(bundle_path)
 
 
-def test_one_changed_byte_is_noticed(bundle_path):
+def test_one_changed_byte_is_detected(bundle_path):
     data = bytearray(bundle_path.read_bytes())
     data[-3] ^= 1
     bundle_path.write_bytes(data)
@@ -98,7 +100,7 @@ def test_one_changed_byte_is_noticed(bundle_path):
         load_bundle(bundle_path)
 
 
-def test_unwritable_folder_leaves_nothing(bundle_path, tmp_path):
+def test_failed_save_leaves_no_file(bundle_path, tmp_path):
     bundle, tensors = load_bundle(bundle_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(LosslessError, match="cannot write"):

@@ -1,4 +1,4 @@
-"""Every family and placement, on small models of it with random weights that come from a file."""
+"""Every backbone family with every placement and mode, on small models with random weights from a file."""
 
 import dataclasses
 
@@ -9,11 +9,13 @@ from safetensors.torch import save_file
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.verify import verify
-from lossless_ros.models.adapters import MAX_SHARE, Adapters, count, default_rank
-from lossless_ros.models.backbones import Backbone, check_pieces, load_backbone
+from lossless_ros.models.adapters import MAX_SHARE, Adapters, count_parameters, default_bottleneck_dim
+from lossless_ros.models.backbones import Backbone, check_segments, load_backbone
+from lossless_ros.models.families import find_family
 from lossless_ros.models.policy import load_policy
+from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES, load_hyperparameters, network_config
-from tests.support.policies import awake, write_bundle
+from tests.support.policies import randomize_parameters, write_bundle
 
 SMALL = {  # timm name -> family, image size [px]
     "test_efficientnet": ("efficientnet", 64),
@@ -27,12 +29,12 @@ PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle", "top")]
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A file of random weights for each model."""
+    """Write a file of random weights for each model."""
     folder = tmp_path_factory.mktemp("weights")
     for name in SMALL:
         torch.manual_seed(0)
         model = timm.create_model(name)
-        awake(model)
+        randomize_parameters(model)
         save_file(model.state_dict(), folder / f"{name}.safetensors")
     return {name: folder / f"{name}.safetensors" for name in SMALL}
 
@@ -47,44 +49,45 @@ def images(name: str, count: int = 2) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_pieces_are_timms_forward_features_bit_for_bit(backbones, name):
+def test_segments_equal_timms_forward_features_bit_for_bit(backbones, name):
     backbone, x = backbones[name], images(name)
     assert backbone.family == SMALL[name][0]
     with torch.inference_mode():
         assert torch.equal(backbone.features(x), backbone.model.forward_features(x))
         spatial = backbone.spatial(backbone.features(x))
-    assert spatial.shape[:2] == (2, backbone.feature_channels) and spatial.shape[2] == spatial.shape[3]
+    assert spatial.shape[:2] == (2, backbone.feature_channels)
+    assert spatial.shape[2] == spatial.shape[3]
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_sites_have_the_channels_that_flow_there(backbones, name):
-    seen = []
+def test_sites_declare_the_channels_of_their_features(backbones, name):
+    visited = []
 
     def adapt(site, feature):
         tokens = next(s.tokens for s in backbones[name].sites if s.name == site)
-        seen.append((site, feature.shape[-1 if tokens else 1]))
+        visited.append((site, feature.shape[-1 if tokens else 1]))
         return feature
 
     with torch.inference_mode():
         backbones[name].features(images(name, 1), adapt)
-    assert seen == [(site.name, site.channels) for site in backbones[name].sites]
+    assert visited == [(site.name, site.channels) for site in backbones[name].sites]
     assert {s.placement for s in backbones[name].sites} == {"bottom", "middle"}
 
 
 @pytest.mark.parametrize("placements", PLACEMENTS)
 @pytest.mark.parametrize("name", SMALL)
-def test_adapters_start_as_identity_and_alone_get_gradient(backbones, name, placements):
+def test_adapters_start_as_the_identity_and_are_all_that_gets_gradients(backbones, name, placements):
     backbone, x = backbones[name], images(name)
     adapters = Adapters(backbone.sites, placements, 4, 3)
     assert len(adapters.at) == sum(s.placement in placements for s in backbone.sites) > 0
     with torch.inference_mode():
         plain = backbone.features(x)
         assert torch.equal(backbone.features(x, adapters), plain)
-    awake(adapters)
+    randomize_parameters(adapters)
     before = backbone.fingerprint
-    worn = backbone.features(x, adapters)
-    worn.square().sum().backward()
-    assert not torch.equal(worn, plain)
+    adapted = backbone.features(x, adapters)
+    adapted.square().sum().backward()
+    assert not torch.equal(adapted, plain)
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in adapters.parameters())
     assert all(p.grad is None for p in backbone.model.parameters())
     assert backbone.fingerprint == before
@@ -96,33 +99,32 @@ CASES = [(name, mode) for name in SMALL for mode in MODES if SMALL[name][0] != "
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_bundle_of_every_mode_is_loaded_as_saved_and_proved(backbones, files, tmp_path, contract, name, mode):
+def test_bundle_of_every_mode_loads_as_saved_and_is_verified(backbones, files, tmp_path, contract, name, mode):
     path = tmp_path / "task.safetensors"
     settings = dataclasses.replace(
         load_hyperparameters("demo"), bottleneck_dim=4, kernel_size=3, image_size=64, hidden_dims=(16,)
     )
     saved = write_bundle(path, backbones[name], contract, network_config(settings, mode, backbones[name]), mode)
     policy = load_policy(path, "cpu")
-    assert policy.bundle == saved and policy.mode == mode
+    assert policy.bundle == saved
+    assert policy.mode == mode
     assert policy.backbone.source == f"file {files[name]}"
     report = verify(path, backbone=backbones[name])
     if mode in BACKBONE_INIT:
-        assert not report["ok"] and "not lossless by design" in report["reason"]
+        assert not report["ok"]
+        assert "not lossless by design" in report["reason"]
     else:
         assert report["ok"], report["failures"]
 
 
 @pytest.mark.parametrize("name", ["vit_base_patch16_224", "resnet50", "dm_nfnet_f0"])
-def test_default_rank_of_full_size_models_stays_within_the_share(name):
-    from lossless_ros.models.families import find_family
-    from lossless_ros.models.weights import create
-
+def test_default_bottleneck_of_full_size_models_stays_within_the_share(name):
     with torch.device("meta"):
-        model = create(name)
+        model = create_model(name)
         backbone = Backbone(name, find_family(name, model), model, "none")
-        rank = default_rank(backbone.sites, 3, backbone.parameters)
-        adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, 3)
-    assert 0.009 < count(adapters) / backbone.parameters <= MAX_SHARE
+        bottleneck_dim = default_bottleneck_dim(backbone.sites, 3, backbone.num_parameters)
+        adapters = Adapters(backbone.sites, ("bottom", "middle"), bottleneck_dim, 3)
+    assert 0.009 < count_parameters(adapters) / backbone.num_parameters <= MAX_SHARE
 
 
 def test_model_of_another_family_is_refused(tmp_path):
@@ -132,8 +134,7 @@ def test_model_of_another_family_is_refused(tmp_path):
         load_backbone("test_convnext", tmp_path / "w.safetensors")
 
 
-def test_variant_whose_pieces_do_not_fit_is_refused(tmp_path):
-    """Not run wrongly: its forward pass is not the family's."""
+def test_variant_with_another_forward_pass_is_refused(tmp_path):
     model = timm.create_model("resnet32ts")
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     with pytest.raises(LosslessError, match="variant of clip_resnet that is not supported") as error:
@@ -142,17 +143,17 @@ def test_variant_whose_pieces_do_not_fit_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["resnet18d", "nf_resnet26", "vit_tiny_patch16_224", "efficientnet_b0"])
-def test_other_models_of_the_families_work_by_their_timm_name(tmp_path, name):
+def test_other_timm_models_of_the_families_work_by_name(tmp_path, name):
     model = timm.create_model(name)
     save_file(model.state_dict(), tmp_path / "w.safetensors")
     backbone = load_backbone(name, tmp_path / "w.safetensors")
-    check_pieces(backbone)
+    check_segments(backbone)
     with torch.inference_mode():
         x = torch.rand(1, 3, 64, 64)
         assert torch.equal(backbone.features(x, Adapters(backbone.sites, PLACEMENTS[2], 4, 1)), backbone.features(x))
 
 
-def test_image_that_patches_do_not_tile_is_refused(backbones):
+def test_image_size_that_is_not_a_multiple_of_the_patch_size_is_refused(backbones):
     vit = backbones["test_vit"]
     assert vit.check_size(64) == 64
     with pytest.raises(LosslessError, match="image_size is 100, test_vit takes multiples of 16, such as 96 or 112"):

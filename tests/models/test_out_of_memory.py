@@ -1,11 +1,11 @@
-"""Errors of memory are told in one line, whoever says them; other errors pass."""
+"""Out-of-memory errors of Python, torch and CUDA become one line; other errors pass through."""
 
 import pytest
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.models.out_of_memory import enough_memory
+from lossless_ros.models.out_of_memory import explain_out_of_memory
 
-SAID = [
+ERRORS = [
     MemoryError(),
     RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried"),
     RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
@@ -15,13 +15,13 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize("error", SAID, ids=lambda error: str(error)[:20])
-def test_memory_that_is_not_there_is_one_line(error):
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: str(error)[:20])
+def test_out_of_memory_is_a_one_line_error_with_advice(error):
     line = "^out of memory on cuda; try a smaller backbone$"
-    with pytest.raises(LosslessError, match=line), enough_memory("on cuda", "try a smaller backbone"):
+    with pytest.raises(LosslessError, match=line), explain_out_of_memory("on cuda", "try a smaller backbone"):
         raise error
 
 
-def test_other_errors_pass():
-    with pytest.raises(RuntimeError, match="shape"), enough_memory("on cuda", "try"):
+def test_other_errors_pass_through():
+    with pytest.raises(RuntimeError, match="shape"), explain_out_of_memory("on cuda", "try"):
         raise RuntimeError("shape mismatch")

@@ -1,4 +1,4 @@
-"""A photograph that matplotlib ships (a portrait of Grace Hopper) is what ImageNet calls a military uniform."""
+"""The photograph of Grace Hopper that ships with matplotlib is classified as ImageNet's "military uniform"."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from timm.data import ImageNetInfo
 from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters
 from lossless_ros.models.preprocess import normalize, to_batch
-from tests.support.policies import awake
+from tests.support.policies import randomize_parameters
 
-CLASS = 652
+MILITARY_UNIFORM = 652
 
 
 @pytest.fixture(scope="module")
@@ -23,22 +23,23 @@ def photograph(lite0) -> torch.Tensor:
     return normalize(to_batch([square[None]], 224, lite0.preprocessing, "cpu"), lite0.preprocessing)
 
 
-def seen(lite0, features: torch.Tensor) -> int:
+def predicted_class(lite0, features: torch.Tensor) -> int:
     return int(lite0.classify(features).argmax())
 
 
 @pytest.mark.parametrize("placements", [("bottom",), ("middle",), ("bottom", "middle")])
-def test_known_class_with_every_adapter_loaded_but_off(lite0, photograph, placements):
-    assert ImageNetInfo().index_to_description(CLASS) == "military uniform"
-    awake_adapters = Adapters(lite0.sites, placements, 8, 1)
-    awake(awake_adapters)
-    tasks = AdapterSet(lite0, {"awake": awake_adapters, "asleep": Adapters(lite0.sites, placements, 8, 1)})
+def test_class_is_recognized_with_adapters_loaded_but_not_applied(lite0, photograph, placements):
+    assert ImageNetInfo().index_to_description(MILITARY_UNIFORM) == "military uniform"
+    random = Adapters(lite0.sites, placements, 8, 1)
+    randomize_parameters(random)
+    adapter_set = AdapterSet(lite0, {"random": random, "new": Adapters(lite0.sites, placements, 8, 1)})
     with torch.inference_mode():
-        bare = lite0.features(photograph)
-        off, worn = tasks.features(torch.cat([photograph, photograph]), [None, "awake"])
-        plain = tasks.features_of_all(photograph, [None, "awake"])[0]
-        assert seen(lite0, bare) == seen(lite0, off[None]) == CLASS
-        assert torch.equal(plain, bare)
-        assert torch.equal(tasks.features(photograph, ["asleep"]), bare)
-        assert not torch.equal(worn, off)
-        assert float(lite0.classify(bare).softmax(1)[0, CLASS]) > 0.4
+        alone = lite0.features(photograph)
+        plain, adapted = adapter_set.features(torch.cat([photograph, photograph]), [None, "random"])
+        shared = adapter_set.features_of_all(photograph, [None, "random"])[0]
+        assert predicted_class(lite0, alone) == MILITARY_UNIFORM
+        assert predicted_class(lite0, plain[None]) == MILITARY_UNIFORM
+        assert torch.equal(shared, alone)
+        assert torch.equal(adapter_set.features(photograph, ["new"]), alone)
+        assert not torch.equal(adapted, plain)
+        assert float(lite0.classify(alone).softmax(1)[0, MILITARY_UNIFORM]) > 0.4

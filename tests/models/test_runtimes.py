@@ -1,4 +1,4 @@
-"""Every runtime against torch, the reference: the same actions but for the differences stated here."""
+"""Every runtime against torch, the reference: the same actions up to the differences stated here."""
 
 import dataclasses
 import gc
@@ -6,21 +6,16 @@ import importlib.util
 
 import numpy as np
 import pytest
-import timm
 import torch
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models import policy
-from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import load_bundle, save_bundle
-from lossless_ros.models.families import find_family
 from lossless_ros.models.policy import load_policy
-from lossless_ros.models.runtimes import onnx as runtimes_onnx
-from lossless_ros.models.runtimes import openvino as runtimes_openvino
+from lossless_ros.models.runtimes import onnx, openvino, registry
 from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime
-from lossless_ros.observation.frames import Frame
 from tests.support.gpu import needs_gpu
-from tests.support.policies import awake, write_bundle
+from tests.support.policies import random_backbone, write_bundle
 
 
 def has_tensorrt() -> bool:
@@ -35,58 +30,53 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 needs_openvino = pytest.mark.skipif(importlib.util.find_spec("openvino") is None, reason="openvino is not installed")
 needs_onnx = pytest.mark.skipif(importlib.util.find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
 needs_tensorrt = pytest.mark.skipif(not has_tensorrt(), reason="ONNX Runtime has no TensorRT here")
-LARGEST_DIFFERENCE = [  # of an action's component, in parts of its limit: backbone, image size [px], runtime, bound
-    *(
-        pytest.param(name, size, "openvino", bound, marks=needs_openvino)
-        for name, size, bound in [
-            ("tf_efficientnet_lite0", 64, 1e-4),
-            ("test_resnet", 64, 1e-4),
-            ("test_nfnet", 64, 1e-4),
-            ("test_vit", 160, 1e-4),
-            ("test_vit", 64, 5e-3),  # not its own size
-        ]
-    ),
-    *(
-        pytest.param(name, size, "onnxruntime", 1e-4, marks=needs_onnx)
-        for name, size in [
-            ("tf_efficientnet_lite0", 64),
-            ("test_resnet", 64),
-            ("test_nfnet", 64),
-            ("test_vit", 160),
-            ("test_vit", 64),
-        ]
-    ),
-    *(
-        pytest.param(name, 64, runtime, 5e-2, marks=[needs_gpu, *more])
-        for runtime, more in (("cuda_graph", []), ("tensorrt", [needs_tensorrt]))
-        for name in ("tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit")
-    ),
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A runtime on a backbone, and how far its actions may be from torch's."""
+
+    backbone: str
+    image_size: int  # [px]
+    runtime: str
+    bound: float  # of an action component, relative to its limit
+
+
+ON_CPU = [
+    ("tf_efficientnet_lite0", 64, 1e-4),  # backbone, image size [px], bound for OpenVINO
+    ("test_resnet", 64, 1e-4),
+    ("test_nfnet", 64, 1e-4),
+    ("test_vit", 160, 1e-4),
+    ("test_vit", 64, 5e-3),  # resampled position embedding
 ]
+ON_GPU = ["tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit"]
+CASES = (
+    [pytest.param(Case(name, size, "openvino", bound), marks=needs_openvino) for name, size, bound in ON_CPU]
+    + [pytest.param(Case(name, size, "onnxruntime", 1e-4), marks=needs_onnx) for name, size, _ in ON_CPU]
+    + [pytest.param(Case(name, 64, "cuda_graph", 5e-2), marks=needs_gpu) for name in ON_GPU]
+    + [pytest.param(Case(name, 64, "tensorrt", 5e-2), marks=[needs_gpu, needs_tensorrt]) for name in ON_GPU]
+)
 
 
 @pytest.fixture
-def frames(contract):
-    rng = np.random.default_rng(0)
-    return [
-        Frame(
-            i,
-            tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras),
-            rng.normal(size=contract.proprioception_dim).astype(np.float32),
-            {},
-        )
-        for i in range(3)
-    ]
+def compiled(monkeypatch) -> list[str]:
+    """Collect the name of every graph compiler that is called."""
+    calls: list[str] = []
+    for module, name in ((openvino, "compile_graph"), (onnx, "make_session")):
+        monkeypatch.setattr(module, name, counted(getattr(module, name), calls))
+    return calls
 
 
-def small(name: str) -> Backbone:
-    torch.manual_seed(0)
-    model = timm.create_model(name)
-    awake(model)
-    return Backbone(name, find_family(name, model), model, "random")
+def counted(function, calls):
+    def call(*args):
+        calls.append(function.__name__)
+        return function(*args)
+
+    return call
 
 
 def write_tasks(folder, backbone, contract, config, number=3):
-    """Bundles of one shape and as many tasks, each with weights of its own."""
+    """Write bundles of the same shapes for several tasks, each with its own weights."""
     paths = [folder / f"task{i}.safetensors" for i in range(number)]
     for i, path in enumerate(paths):
         bundle = write_bundle(path, backbone, contract, config)
@@ -97,32 +87,26 @@ def write_tasks(folder, backbone, contract, config, number=3):
     return paths
 
 
-@pytest.mark.parametrize(("name", "size", "runtime", "bound"), LARGEST_DIFFERENCE)
-def test_actions_agree_with_torch_also_after_switches_of_task(
-    tmp_path, lite0, contract, config, frames, name, size, runtime, bound, monkeypatch
-):
-    config = dataclasses.replace(config, image_size=size)
-    backbone = lite0 if name == lite0.name else small(name)
-    compiled = []
-    for module, make in ((runtimes_openvino, "compile_graph"), (runtimes_onnx, "make_session")):
-        original = getattr(module, make)
-        monkeypatch.setattr(module, make, lambda *a, original=original: compiled.append(a) or original(*a))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}")
+def test_actions_agree_with_torch_also_after_switching_tasks(tmp_path, lite0, contract, config, frames, case, compiled):
+    config = dataclasses.replace(config, image_size=case.image_size)
+    backbone = lite0 if case.backbone == lite0.name else random_backbone(case.backbone)
     paths = write_tasks(tmp_path, backbone, contract, config)
-    device = "cpu" if runtime in ("openvino", "onnxruntime") else "cuda"
-    fast = [load_policy(path, device, backbone, runtime=runtime) for path in paths]
+    device = "cpu" if case.runtime in ("openvino", "onnxruntime") else "cuda"
+    fast = [load_policy(path, device, backbone, runtime=case.runtime) for path in paths]
     reference = [load_policy(path, device, backbone) for path in paths]
     limits = np.array(contract.action.limits)
-    answers = []
+    actions = []
     try:
         for task in (0, 1, 2, 0, 2):
             expected = np.array([reference[task].act(f) for f in frames])
-            found = np.array([fast[task].act(f) for f in frames])
-            assert (np.abs(found - expected) <= bound * limits).all()
-            answers.append(expected)
+            given = np.array([fast[task].act(f) for f in frames])
+            assert (np.abs(given - expected) <= case.bound * limits).all()
+            actions.append(expected)
     finally:
-        backbone.to(CPU)  # others use it too
-    assert np.abs(answers[0] - answers[1]).max() > bound  # tasks differ by more than runtimes do
-    assert len(compiled) == (runtime != "cuda_graph")  # one graph for all tasks
+        backbone.to(CPU)  # other tests share it
+    assert np.abs(actions[0] - actions[1]).max() > case.bound  # tasks differ by more than runtimes do
+    assert len(compiled) == (case.runtime != "cuda_graph")  # one graph for all tasks
 
 
 @pytest.mark.parametrize(
@@ -133,32 +117,30 @@ def test_actions_agree_with_torch_also_after_switches_of_task(
         pytest.param("cuda_graph", marks=needs_gpu),
     ],
 )
-def test_batch_is_its_frames_one_by_one(bundle_path, frames, runtime):
+def test_batch_equals_its_frames_one_by_one(bundle_path, frames, runtime):
     fast = load_policy(bundle_path, "cuda" if runtime == "cuda_graph" else "cpu", runtime=runtime)
     assert fast.runtime == runtime
     np.testing.assert_array_equal(fast.act_batch(frames), [fast.act(f) for f in frames])
 
 
 @needs_openvino
-def test_backbone_and_its_graphs_are_let_go_of_together(bundle_path):
-    from lossless_ros.models.runtimes import registry as runtimes
-
+def test_graphs_are_freed_together_with_their_backbone(bundle_path):
     gc.collect()
-    before = len(runtimes._graphs)
+    before = len(registry._graphs)
     fast = load_policy(bundle_path, "cpu", runtime="openvino")
-    assert len(runtimes._graphs) == before + 1
+    assert len(registry._graphs) == before + 1
     del fast
     gc.collect()
-    assert len(runtimes._graphs) == before
+    assert len(registry._graphs) == before
 
 
 @needs_openvino
-def test_auto_is_a_cuda_graph_on_a_gpu_and_openvino_on_a_cpu():
+def test_auto_is_cuda_graph_on_a_gpu_and_openvino_on_a_cpu():
     assert find_runtime("auto", GPU) == "cuda_graph"
     assert find_runtime("auto", CPU) == "openvino"
 
 
-def test_without_openvino_auto_is_torch_and_asking_for_it_one_line(monkeypatch):
+def test_without_openvino_auto_is_torch_and_choosing_openvino_is_an_error(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert find_runtime("auto", CPU) == "torch"
     with pytest.raises(LosslessError, match="openvino is not installed; run: pip install openvino"):
@@ -178,13 +160,14 @@ def test_without_openvino_auto_is_torch_and_asking_for_it_one_line(monkeypatch):
         pytest.param("openvino", GPU, "runtime openvino runs on cpu, not on cuda", marks=needs_openvino),
     ],
 )
-def test_runtime_that_is_not_there_is_one_line(name, device, line):
+def test_unknown_or_unsuitable_runtime_is_a_one_line_error(name, device, line):
     with pytest.raises(LosslessError, match=line):
         find_runtime(name, device)
 
 
 def test_half_precision_is_for_gpus():
-    assert find_precision("auto", "cuda_graph") == find_precision("float16", "tensorrt") == "float16"
+    assert find_precision("auto", "cuda_graph") == "float16"
+    assert find_precision("float16", "tensorrt") == "float16"
     assert find_precision("auto", "tensorrt") == "float32"
     assert find_precision("auto", "openvino") == "float32"
     assert find_precision("float32", "cuda_graph") == "float32"
@@ -195,20 +178,20 @@ def test_half_precision_is_for_gpus():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "what"),
+    ("corrupt", "what"),
     [
-        (lambda run, images, felt: 1.2 * run(images, felt).abs().clamp(min=1), "off by"),
-        (lambda run, images, felt: run(images, felt) * np.nan, "not finite"),
-        (lambda run, images, felt: run(images, felt + 5), "off by"),
-        (lambda run, images, felt: run(1 - images, felt), "off by"),
+        (lambda run, images, proprio: 1.2 * run(images, proprio).abs().clamp(min=1), "off by"),
+        (lambda run, images, proprio: run(images, proprio) * np.nan, "not finite"),
+        (lambda run, images, proprio: run(images, proprio + 5), "off by"),
+        (lambda run, images, proprio: run(1 - images, proprio), "off by"),
     ],
 )
-@pytest.mark.parametrize("loud", [False, True])
-def test_runtime_whose_actions_are_not_torchs_is_refused(
-    tmp_path, lite0, contract, config, monkeypatch, wrong, what, loud
+@pytest.mark.parametrize("saturated", [False, True])
+def test_runtime_that_disagrees_with_torch_is_refused(
+    tmp_path, lite0, contract, config, monkeypatch, corrupt, what, saturated
 ):
     (path,) = write_tasks(tmp_path, lite0, contract, config, 1)
-    if loud:  # all actions are at their limits
+    if saturated:  # all actions are at their limits
         bundle, tensors = load_bundle(path)
         save_bundle(path, bundle, {n: 50 * t if n.startswith("head.") else t for n, t in tensors.items()})
     precisions = []
@@ -218,8 +201,8 @@ def test_runtime_whose_actions_are_not_torchs_is_refused(
         if name == "torch":
             return run
         precisions.append(precision)
-        off = name == "openvino" or precision == "float16"
-        return (lambda images, felt: wrong(run, images, felt)) if off else run
+        corrupted = name == "openvino" or precision == "float16"
+        return (lambda images, proprio: corrupt(run, images, proprio)) if corrupted else run
 
     monkeypatch.setattr(policy, "make_runtime", make)
     monkeypatch.setattr(policy, "find_runtime", lambda name, device: name)
@@ -235,12 +218,12 @@ def test_runtime_whose_actions_are_not_torchs_is_refused(
 
 
 @needs_gpu
-def test_half_precision_that_overflows_gives_way_to_single(tmp_path, contract, config, frames):
-    backbone = small("test_resnet")
+def test_auto_falls_back_to_float32_where_float16_overflows(tmp_path, contract, config, frames):
+    backbone = random_backbone("test_resnet")
     (path,) = write_tasks(tmp_path, backbone, contract, config, 1)
     bundle, tensors = load_bundle(path)
-    loudest = [name for name in tensors if name.startswith("adapters.") and name.endswith("up.weight")][-1]
-    save_bundle(path, bundle, tensors | {loudest: 1e6 * tensors[loudest]})
+    last_up = [name for name in tensors if name.startswith("adapters.") and name.endswith("up.weight")][-1]
+    save_bundle(path, bundle, tensors | {last_up: 1e6 * tensors[last_up]})
     with pytest.raises(LosslessError, match="cuda_graph in float16 actions are not finite; use precision float32"):
         load_policy(path, "cuda", backbone, runtime="cuda_graph", precision="float16")
     fast = load_policy(path, "cuda", backbone, runtime="cuda_graph")
@@ -249,19 +232,21 @@ def test_half_precision_that_overflows_gives_way_to_single(tmp_path, contract, c
 
 
 @needs_onnx
-def test_onnx_runtime_without_what_is_asked_of_it_is_one_line(bundle_path, monkeypatch):
+def test_onnx_runtime_without_the_required_provider_is_a_one_line_error(bundle_path, monkeypatch):
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["AzureExecutionProvider"])
-    with pytest.raises(LosslessError, match="needs ONNX Runtime's CPUExecutionProvider and its libraries; here are Az"):
+    with pytest.raises(
+        LosslessError, match="needs ONNX Runtime's CPUExecutionProvider and its libraries; available: Az"
+    ):
         load_policy(bundle_path, "cpu", runtime="onnxruntime")
 
 
 @pytest.mark.parametrize(
     "runtime", [pytest.param("openvino", marks=needs_openvino), pytest.param("onnxruntime", marks=needs_onnx)]
 )
-def test_policies_with_backbones_of_their_own_share_a_graph_and_no_weights(tmp_path, contract, config, frames, runtime):
-    backbone = small("test_efficientnet")
+def test_policies_with_trainable_backbones_share_a_graph_but_no_weights(tmp_path, contract, config, frames, runtime):
+    backbone = random_backbone("test_efficientnet")
     config = dataclasses.replace(config, placements=(), trainable_backbone="pretrained")
     for path in write_tasks(tmp_path, backbone, contract, config, 2):
         found = load_policy(path, "cpu", backbone, runtime=runtime).act(frames[0])

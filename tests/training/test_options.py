@@ -84,7 +84,7 @@ def test_recomputed_activations_give_the_same_gradient(contract, config, mode):
     network = Network(network_config(config, mode, backbone), backbone, contract).train()
     images, felt = torch.rand(4, 3, 48, 48), torch.rand(2, contract.proprioception_dim)
     gradients = []
-    for network.checkpointing in (False, True):
+    for network.gradient_checkpointing in (False, True):
         network.zero_grad()
         network(backbone, images, felt).square().sum().backward()
         gradients.append([p.grad.clone() for p in network.parameters()])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
-from lossless_ros.models.action_head import components, negative_log_likelihood, select_mode, width
+from lossless_ros.models.action_head import components, negative_log_likelihood, output_dim, select_mode
 from lossless_ros.models.temporal_ensemble import DECAY, TemporalEnsemble
 from lossless_ros.training import sampler as order
 from lossless_ros.training.augment import BatchRng, augment, color_jitter, random_shift
@@ -97,7 +97,7 @@ def test_instants_after_the_end_of_an_episode_do_not_count(contract):
 
 def test_mixture_is_as_likely_as_torch_says_and_points_at_its_likeliest_component():
     torch.manual_seed(0)
-    raw, velocities = torch.randn(4, 2, width(5, 3)), torch.randn(4, 2, 4)
+    raw, velocities = torch.randn(4, 2, output_dim(5, 3)), torch.randn(4, 2, 4)
     logits, means, log_std = components(raw, 5, 3)
     normals = Independent(Normal(means, log_std.exp()), 1)
     expected = -MixtureSameFamily(Categorical(logits=logits), normals).log_prob(velocities) / 4

@@ -1,1 +1,1 @@
-"""Inference runtimes: torch is the reference, the others compute the same outputs faster."""
+"""Inference runtimes: PyTorch, OpenVINO, ONNX Runtime, CUDA graphs and TensorRT."""

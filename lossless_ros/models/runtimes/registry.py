@@ -1,11 +1,10 @@
-"""What runs a policy's network: torch is the reference, the others give its numbers sooner.
+"""Select what runs a policy's network: torch is the reference, the other runtimes compute the same faster.
 
-In each of them the weights of adapters, head and statistics are inputs of a graph that the tasks share, so that a
-switch of task neither exports nor compiles anything.
+In all of them the weights of adapters, head and statistics are inputs of a graph that tasks share, so switching tasks
+neither exports nor compiles anything.
 """
 
 import importlib.util
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -13,32 +12,33 @@ from lossless_ros.errors import LosslessError, unknown
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from lossless_ros.models.backbones import Backbone
     from lossless_ros.models.network import Network
-
-    # raw action (B, A) from images (cameras * B, 3, S, S) in 0..1 and proprioception (B, P)
-    Run = Callable[[Tensor, Tensor], Tensor]
+    from lossless_ros.models.runtimes.base import Runner
 
 RUNTIMES = ("auto", "torch", "openvino", "onnxruntime", "cuda_graph", "tensorrt")
 PRECISIONS = ("auto", "float32", "float16")
-_NEEDS = {  # runtime: its packages, by the names to import and to install
+_PACKAGES = {  # runtime -> its packages: name to import -> name to install
     "openvino": {"openvino": "openvino"},
     "onnxruntime": {"onnxruntime": "onnxruntime", "onnx": "onnx", "onnxscript": "onnxscript"},
     "tensorrt": {"onnxruntime": "onnxruntime-gpu", "onnx": "onnx", "onnxscript": "onnxscript"},
 }
-_ONLY_ON = {"openvino": "cpu", "cuda_graph": "cuda", "tensorrt": "cuda"}
-_IN_HALF = ("cuda_graph", "tensorrt")
+_DEVICES = {"openvino": "cpu", "cuda_graph": "cuda", "tensorrt": "cuda"}  # of the runtimes that are for one type only
+_HALF_PRECISION = ("cuda_graph", "tensorrt")  # runtimes that can compute in float16
 
-_graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()  # by what fixes their shape
+# The compiled graphs of each loaded backbone, by what fixes a graph's shape. Compiling takes seconds and a graph holds
+# a copy of the backbone's weights, so all policies on a backbone share its graphs; they are freed together with it.
+_graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()
 
 
 def find_runtime(name: str, device: "torch.device") -> str:
-    """The runtime of that name; `auto` is cuda_graph on a GPU, and on a CPU openvino where it is installed, else torch.
+    """Return the runtime to use on `device`.
+
+    auto is cuda_graph on a GPU. On a CPU it is openvino if that is installed, else torch.
 
     Raises:
-        LosslessError: no such runtime, not installed, or not for this device.
+        LosslessError: the runtime is unknown, not installed, or does not run on this device.
     """
     if name not in RUNTIMES:
         raise unknown("runtime", name, RUNTIMES)
@@ -46,66 +46,76 @@ def find_runtime(name: str, device: "torch.device") -> str:
         if device.type == "cuda":
             return "cuda_graph"
         return "openvino" if device.type == "cpu" and importlib.util.find_spec("openvino") else "torch"
-    needed = _NEEDS.get(name, {})
-    missing = [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
+    packages = _PACKAGES.get(name, {})
+    missing = [package for module, package in packages.items() if importlib.util.find_spec(module) is None]
     if missing:
-        packages = " ".join(missing)
-        raise LosslessError(f"runtime {name} is not installed; run: pip install {packages}, or use runtime torch")
-    wanted = _ONLY_ON.get(name, device.type)
-    if device.type != wanted:
-        raise LosslessError(f"runtime {name} runs on {wanted}, not on {device.type}; use runtime torch there")
+        command = f"pip install {' '.join(missing)}"
+        raise LosslessError(f"runtime {name} is not installed; run: {command}, or use runtime torch")
+    required = _DEVICES.get(name, device.type)
+    if device.type != required:
+        raise LosslessError(f"runtime {name} runs on {required}, not on {device.type}; use runtime torch there")
     return name
 
 
 def find_precision(name: str, runtime: str) -> str:
-    """Arithmetic of backbone and adapters; `auto` is float16 for CUDA graphs if `load_policy` keeps it, else float32.
+    """Return the precision in which `runtime` computes backbone and adapters.
 
-    CUDA graphs leave proprioception and head in float32; TensorRT does not, so it gets float16 only when asked to.
+    auto is float16 for cuda_graph, which keeps proprioception and head in float32; `load_policy` falls back to float32
+    where that is not accurate. For tensorrt, which computes everything in float16, and for all others auto is float32.
 
     Raises:
-        LosslessError: not known, or not what this runtime can do.
+        LosslessError: the precision is unknown, or the runtime cannot compute in it.
     """
     if name not in PRECISIONS:
         raise unknown("precision", name, PRECISIONS)
     if name == "auto":
         return "float16" if runtime == "cuda_graph" else "float32"
-    if name == "float16" and runtime not in _IN_HALF:
-        raise LosslessError(f"runtime {runtime} computes in float32; float16 is for {' and '.join(_IN_HALF)}")
+    if name == "float16" and runtime not in _HALF_PRECISION:
+        raise LosslessError(f"runtime {runtime} computes in float32; float16 is for {' and '.join(_HALF_PRECISION)}")
     return name
 
 
-def takes_batches(name: str) -> bool:
-    """Whether a runtime takes several frames at once; graphs are made for the one frame of a control period."""
-    return name == "torch"
+def takes_batches(runtime: str) -> bool:
+    """Return whether a runtime takes several frames at once; graphs are for the one frame of a control period."""
+    return runtime == "torch"
 
 
-def make_runtime(name: str, precision: str, network: "Network", backbone: "Backbone") -> "Run":
-    """The function that runs `network` on `backbone`, both on their device already.
+def make_runtime(name: str, precision: str, network: "Network", backbone: "Backbone") -> "Runner":
+    """Return a runner of `network` on `backbone`, which are on their device already.
 
-    The graph is made for the first network of a shape and shared by all others on the same backbone object.
+    The first network of a shape compiles a graph, which all others on the same backbone object share.
+
+    Args:
+        name: one of RUNTIMES, not auto.
+        precision: one of PRECISIONS, not auto.
+        network: the policy's own; its weights must not change afterwards.
+        backbone: the shared one.
+
+    Raises:
+        LosslessError: the runtime's libraries cannot run the graph.
     """
     if name == "torch":
         return lambda images, proprioception: network(backbone, images, proprioception)
     import torch
 
-    shapes = tuple((key, tuple(tensor.shape)) for key, tensor in network.state_dict().items())
-    where = str(network.mean.device), torch.get_num_threads()
-    shape = (name, precision, *where, network.config, network.cameras, shapes)
+    shapes = tuple((weight, tuple(tensor.shape)) for weight, tensor in network.state_dict().items())
+    device, threads = str(network.mean.device), torch.get_num_threads()
+    key = (name, precision, device, threads, network.config, network.cameras, shapes)
     graphs = _graphs.setdefault(backbone, {})
     if name == "openvino":
         from lossless_ros.models.runtimes import openvino
 
-        if shape not in graphs:
-            graphs[shape] = openvino.compile_graph(network, backbone)
-        return openvino.BoundGraph(graphs[shape], network)
+        if key not in graphs:
+            graphs[key] = openvino.compile_graph(network, backbone)
+        return openvino.BoundGraph(graphs[key], network)
     if name in ("onnxruntime", "tensorrt"):
         from lossless_ros.models.runtimes import onnx
 
-        if shape not in graphs:
-            graphs[shape] = onnx.make_session(network, backbone, name, precision == "float16")
-        return onnx.BoundGraph(graphs[shape], network)
+        if key not in graphs:
+            graphs[key] = onnx.make_session(network, backbone, name, precision == "float16")
+        return onnx.BoundGraph(graphs[key], network)
     from lossless_ros.models.runtimes.cuda_graph import CudaGraph
 
-    if shape not in graphs:
-        graphs[shape] = CudaGraph(network, backbone, getattr(torch, precision))
-    return graphs[shape].bind(network)
+    if key not in graphs:
+        graphs[key] = CudaGraph(network, backbone, getattr(torch, precision))
+    return graphs[key].bind(network)
