@@ -1,8 +1,8 @@
-"""The lossless proof on the paper's backbones at full size: from weights in a file to a bundle that is verified.
+"""Does the lossless proof hold for the paper's backbones at full size? From a weights file to a verified bundle.
 
-    python benchmarks/full_size.py [--json benchmarks/full_size.json]
+    python -m benchmarks.full_size [--json full_size.json]
 
-The proof is about every bit of whatever weights there are, so random ones (seeded) serve where there are no others.
+The proof compares every bit of whatever weights there are, so seeded random weights are enough.
 """
 
 import argparse
@@ -16,30 +16,30 @@ from safetensors.torch import save_file
 
 from lossless_ros import __version__
 from lossless_ros.contract import load_contract
+from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import Bundle, save_bundle
 from lossless_ros.models.network import Network
-from lossless_ros.models.verify import verify
 from lossless_ros.models.weights import create_model
-from lossless_ros.training.config import load_training_config, network_config
+from lossless_ros.training.hyperparameters import load_hyperparameters, network_config
 
 NAMES = ("vit_base_patch16_224", "dm_nfnet_f0", "resnet50", "tf_efficientnet_lite0")
 
 
 def prove(name: str, folder: Path) -> dict[str, Any]:
-    """Identity at the start, then the proof of an adapted policy's bundle."""
+    """Check the identity at the start, then verify the bundle of an adapted policy."""
     torch.manual_seed(0)
     weights = folder / f"{name}.safetensors"
     save_file(create_model(name).state_dict(), weights)
     backbone = load_backbone(name, weights)
     contract = load_contract("rgb_stacking")
-    sizes = network_config(load_training_config("default"), "adapters", backbone)
+    sizes = network_config(load_hyperparameters("default"), "adapters", backbone)
     network = Network(sizes, backbone, contract)
     images = torch.rand(2, 3, sizes.image_size, sizes.image_size)
     with torch.inference_mode():
         starts_as_identity = torch.equal(backbone.features(images, network.adapters), backbone.features(images))
-    with torch.no_grad():  # as if trained: adapters that do something
+    with torch.no_grad():  # as if trained: adapters that change the features
         for parameter in network.adapters.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
     path = folder / f"{name}.bundle.safetensors"
@@ -53,7 +53,7 @@ def prove(name: str, folder: Path) -> dict[str, Any]:
         "backbone": name,
         "parameters": backbone.num_parameters,
         "image_size": sizes.image_size,
-        "rank": sizes.rank,
+        "rank": sizes.bottleneck_dim,
         "adapter_parameters": count_parameters(network.adapters),
         "starts_as_identity": starts_as_identity,
         **{key: report[key] for key in (*kept, "adapter_share", "bundle_share")},

@@ -1,0 +1,87 @@
+"""How often do experts stack? The project's experts, and the released specialists, on a list of tasks.
+
+    python -m benchmarks.expert_success --folder work --expert scripted --episodes 200
+    python -m benchmarks.expert_success --folder work --specialists WEIGHTS --tasks triplet1 triplet4
+
+Writes expert_success.csv into the folder, a row per evaluation of at most 20 episodes. The same command resumes. The
+released specialists show whether the simulator is faithful: they must stack here as often as where they were trained.
+"""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.common import append_rows, interval, read_rows, select
+from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+
+TASKS = ("triplet1", "triplet2", "triplet3", "triplet4", "triplet5", "train", "heldout")
+SPECIALIST = "specialist"
+PART = 20  # episodes per row
+
+
+@dataclass(frozen=True)
+class ExpertSuccess:
+    """An expert in a domain, and the file with its results."""
+
+    path: Path
+    expert: str
+    domain: str
+    weights: Path | None = None  # folder with TASK.npz for the released specialists
+    workers: int = 1
+
+    def run(self, task: str, episodes: int) -> None:
+        """Evaluate the seeds from 0 that are missing, and print the rate."""
+        first = self._totals(task)[0]
+        for seed in range(first, episodes, PART):
+            config = EvalConfig(
+                task=f"rgb_stacking/{task}",
+                expert=f"{SPECIALIST}:{self.weights / f'{task}.npz'}" if self.weights else self.expert,
+                episodes=min(PART, episodes - seed),
+                seed=seed,
+                domain=self.domain,
+                workers=self.workers,
+            )
+            result = evaluate(config)
+            row = {
+                "expert": self.expert,
+                "domain": self.domain,
+                "task": task,
+                "first_seed": seed,
+                "episodes": result["n"],
+                "successes": result["successes"],
+                "failed_seeds": " ".join(str(e["seed"]) for e in result["episodes"] if not e["success"]),
+            }
+            append_rows(self.path, [row])
+        n, successes = self._totals(task)
+        rate = f"{100 * successes / n:.1f} %, {interval(successes, n)}"
+        print(f"{self.expert}, {task}, {self.domain}: {successes} of {n}, {rate}", flush=True)
+
+    def _totals(self, task: str) -> tuple[int, int]:
+        """Return how many episodes from seed 0 on are stored, and how many of them succeeded."""
+        rows = select(read_rows(self.path), expert=self.expert, domain=self.domain, task=task)
+        return sum(int(row["episodes"]) for row in rows), sum(int(row["successes"]) for row in rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="for expert_success.csv")
+    parser.add_argument("--expert", choices=("scripted", "lenient", "reactive"), default="scripted")
+    parser.add_argument("--specialists", type=Path, metavar="WEIGHTS", help="folder with TASK.npz; replaces --expert")
+    parser.add_argument("--domain", default="nominal")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--episodes", type=int, default=100, help="of each task, seeds from 0")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    measurement = ExpertSuccess(
+        path=options.folder / "expert_success.csv",
+        expert=SPECIALIST if options.specialists else options.expert,
+        domain=options.domain,
+        weights=options.specialists,
+        workers=options.workers,
+    )
+    for task in options.tasks:
+        measurement.run(task, options.episodes)
+
+
+if __name__ == "__main__":
+    main()
