@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from lossless_ros.contract import Contract, Gripper, Robot, load_contract, load_
 from lossless_ros.contract.config import from_mapping
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import share_dir
+from tests.support.doc_pages import blocks
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_contracts_cannot_be_changed():
 
 
 def test_the_contract_in_the_docs_is_one(tmp_path):
-    page = (Path(__file__).parents[2] / "docs" / "recordings.md").read_text()
-    block = page[page.index("    name: ur5e_table") : page.index("\nNobody publishes")]
+    page = Path(__file__).parents[2] / "docs" / "tutorials" / "own-robot.md"
+    (block,) = [block for block in blocks(page) if block.saved_as == "ur5e_table.yaml"]
     path = tmp_path / "ur5e_table.yaml"
-    path.write_text(textwrap.dedent(block))
+    path.write_text(block.text)
     assert load_contract(str(path)).proprioception_dim == 6 + 9
