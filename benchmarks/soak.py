@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.models.bundle import write_atomically
-from tests.ros.conftest import World, write_policy
-from tests.ros.peers import Robot
+from lossless_ros.files import write_atomically
+from tests.support.node_policies import write_policy
+from tests.support.node_world import NodeWorld
+from tests.support.robot_stub import RobotStub
 
 SAMPLE_S = 1.0
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -39,7 +40,7 @@ def soak(
     `tell` gets it after every failure of the cameras, as far as it has come.
     """
     bundle = write_policy(folder / "policy.safetensors", "rgb_stacking/triplet1", seed=1)
-    world = World()
+    world = NodeWorld()
     try:
         robot = world.robot()
         node = world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime=runtime)
@@ -50,7 +51,13 @@ def soak(
 
 
 def _run(
-    world: World, robot: Robot, node: "subprocess.Popen[str]", minutes: float, every: float, patience: float, tell: Tell
+    world: NodeWorld,
+    robot: RobotStub,
+    node: "subprocess.Popen[str]",
+    minutes: float,
+    every: float,
+    patience: float,
+    tell: Tell,
 ) -> dict[str, Any]:
     begin = time.monotonic()
     samples: list[tuple[float, float]] = []
@@ -86,7 +93,7 @@ def _run(
     return result
 
 
-def _wait_until_moving(world: World, robot: Robot, node: "subprocess.Popen[str]") -> None:
+def _wait_until_moving(world: NodeWorld, robot: RobotStub, node: "subprocess.Popen[str]") -> None:
     """The arm moves again, or the run ends with what the node says."""
     try:
         world.wait_until(lambda: robot.moving)

@@ -1,9 +1,9 @@
-"""A policy on a real robot: the inference node with the robot's parameter file, brought to active.
+"""Run a policy on a real robot: start the inference node with the robot's parameter file, configure and activate it.
 
     ros2 launch lossless_ros real_stacking.launch.py robot:=sawyer bundle:=stacking.safetensors
 
-Commands go to ~/would_send until one says dry_run:=false. What is not given is as the robot's file says. The robot's
-drivers and MoveIt Servo are started elsewhere.
+Commands go to ~/would_send until dry_run:=false is given. Parameters that are not given keep the value of the robot's
+file. The robot's drivers and MoveIt Servo are started separately.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -25,49 +25,39 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from lossless_ros.nodes.app.parameters import optional_launch_arguments
+from lossless_ros.nodes.inference.parameters import PARAMETERS, ROBOT
 from lossless_ros.paths import find_config
 
+FIXED = ("robot", "bundles", "dry_run", "autostart")  # parameters that this file always sets
+OPTIONAL = tuple(p for p in PARAMETERS if p.name not in FIXED and not p.name.startswith("safety."))
+TYPES = {parameter.name: type(parameter.default) for parameter in OPTIONAL}  # set only if given
 ARGUMENTS = {  # name: (default or None, description)
-    "bundle": (None, "bundle (.safetensors) or folder of bundles"),
-    "task": ("", "active task at the start; default: the only one"),
-    "robot": ("sawyer", "name of config/robots or path of a robot's parameter file"),
-    "params_file": ("", "more parameters, read after the robot's"),
-    "contract": ("", "name of config/contracts or path; default: the bundle's own"),
-    "device": ("", "auto (default), cpu or cuda"),
-    "threads": ("", "CPU threads of the policy, 1 by default"),
-    "runtime": ("", "what runs the policy: auto (default), torch, openvino, onnxruntime, cuda_graph or tensorrt"),
-    "precision": ("", "auto (default), float32 or float16"),
-    "command": ("", "twist (default), joint_velocity or joint_trajectory"),
-    "image_transport": ("", "auto (default), raw or compressed"),
-    "stop_at_switch": ("", "true (default): pass through a stop when the task changes"),
-    "resume": ("", "after a stop for a fault: automatic (default), or service: wait for ~/resume"),
-    "debug_image": ("", "true: publish what the policy sees on ~/debug/image; false by default"),
-    "dry_run": ("true", "true: commands go to ~/would_send only"),
-    "use_sim_time": ("false", "take the time from /clock"),
-    "namespace": ("", "namespace of the node and its topics"),
+    "bundle": (None, "Bundle file, or a folder of bundles (one per task)"),
+    "robot": ("sawyer", ROBOT.summary),
+    "params_file": ("", "More parameters (YAML); they take precedence over the robot's file"),
+    **optional_launch_arguments(OPTIONAL),
+    "dry_run": ("true", "true: publish commands on ~/would_send only; false: move the robot"),
+    "use_sim_time": ("false", "Take the time from /clock"),
+    "namespace": ("", "Namespace of the node and its topics"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 
-WORDS = ("task", "contract", "device", "runtime", "precision", "command", "image_transport", "resume")
-SWITCHES = ("stop_at_switch", "debug_image")
-# of arguments that are passed on only if given, so that else the robot's file may say them
-TYPES = {**dict.fromkeys(WORDS, str), **dict.fromkeys(SWITCHES, bool), "threads": int}
-
 
 def typed(name: str, kind: type) -> ParameterValue:
-    """A launch argument as a parameter of that type."""
+    """Return a launch argument as a parameter of that type."""
     return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
 def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
-    """Launch ends with the node; a second shutdown during the first would be an error."""
+    """End the launch with the node, unless it is already shutting down: a second shutdown is an error."""
     return None if context.is_shutdown else Shutdown(reason="the inference node has ended")
 
 
 def inference(context: LaunchContext) -> list:
-    """The node, and the events that configure and then activate it."""
+    """Return the node, and the events that configure and then activate it."""
     arguments = context.launch_configurations
-    find_config("robots", arguments["robot"])  # an unknown robot is a mistake in the launch itself; the node reads it
+    find_config("robots", arguments["robot"])  # report an unknown robot before anything starts
     node = LifecycleNode(
         package="lossless_ros",
         executable="inference_node",

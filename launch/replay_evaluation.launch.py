@@ -1,4 +1,4 @@
-"""A policy against recorded runs: action error per axis, gripper agreement, latency.
+"""Replay recorded episodes through a policy: action error per axis, gripper agreement, latency.
 
 ros2 launch lossless_ros replay_evaluation.launch.py bundle:=stacking.safetensors bag:=runs/episodes result:=replay.json
 """
@@ -9,14 +9,10 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-ARGUMENTS = {  # name: (default or None, description)
-    "bundle": (None, "bundle (.safetensors)"),
-    "bag": (None, "rosbag2 folder, or a folder of them"),
-    "robot": ("sim", "robot that recorded it: name of config/robots or path"),
-    "device": ("auto", "auto, cpu or cuda"),
-    "runtime": ("torch", "what runs the policy: auto, torch, openvino, onnxruntime, cuda_graph or tensorrt"),
-    "result": ("", "JSON file for the result"),
-}
+from lossless_ros.nodes.app.parameters import launch_arguments
+from lossless_ros.nodes.replay_node import PARAMETERS
+
+ARGUMENTS = launch_arguments(PARAMETERS)
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,4 +1,4 @@
-"""Episodes of an expert in simulation, recorded as rosbag2 folders.
+"""Collect an expert's episodes in simulation, recorded as rosbag2 folders.
 
 ros2 launch lossless_ros sim_collection.launch.py out:=runs/episodes episodes:=30
 """
@@ -9,29 +9,20 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.nodes.app.parameters import launch_arguments
+from lossless_ros.nodes.collection_node import PARAMETERS
 
-ARGUMENTS = {  # name: (type, default or None, description)
-    "task": (str, "rgb_stacking/triplet1", "suite/name"),
-    "out": (str, None, "folder for the episodes"),
-    "episodes": (int, "30", "number of episodes"),
-    "seed": (int, "0", "first episode's seed"),
-    "domain": (str, "randomized", "name of config/domains or path"),
-    "expert": (str, "scripted", EXPERTS),
-    "expert_noise": (float, "0.0", "noise on what the expert's arm does, 0 to 1 of the action limits"),
-    "contract": (str, "rgb_stacking", "name of config/contracts or path"),
-    "max_steps": (int, "400", "longest episode, in control periods"),
-    "workers": (int, "1", "number of processes"),
-}
+ARGUMENTS = launch_arguments(PARAMETERS, {"episodes": 30})  # enough for a first training run
 
 
 def generate_launch_description() -> LaunchDescription:
     parameters = {
-        name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, (kind, _, _) in ARGUMENTS.items()
+        parameter.name: ParameterValue(LaunchConfiguration(parameter.name), value_type=type(parameter.default))
+        for parameter in PARAMETERS
     }
     return LaunchDescription(
         [
-            *(DeclareLaunchArgument(n, default_value=d, description=t) for n, (_, d, t) in ARGUMENTS.items()),
+            *(DeclareLaunchArgument(n, default_value=d, description=text) for n, (d, text) in ARGUMENTS.items()),
             DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
             Node(
                 package="lossless_ros",

@@ -1,8 +1,8 @@
-"""A policy on the simulated robot: the same inference node as on a real one, with the simulator in the arm's place.
+"""Run a policy on the simulated robot: the inference node as on a real robot, with the simulator in place of the arm.
 
     ros2 launch lossless_ros sim_stacking.launch.py bundle:=stacking.safetensors episodes:=5
 
-Ends after the last episode.
+The launch ends after the last episode.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -13,28 +13,23 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-ARGUMENTS = {  # name: (default or None, description); real_stacking has the rest
-    "bundle": (None, "bundle (.safetensors) or folder of bundles"),
-    "task": ("rgb_stacking/triplet1", "what is simulated, and the policy's active task"),
-    "domain": ("randomized", "name of config/domains or path"),
-    "seed": ("0", "first episode's seed"),
-    "episodes": ("10", "number of episodes"),
-    "mode": ("real_time", "real_time, or lock_step: each step waits for its command"),
-    "result": ("", "JSON file for the score"),
-    "command": ("twist", "twist, joint_velocity or joint_trajectory, for both nodes"),
-    "robot": ("sim", "name of config/robots or path of a robot's parameter file"),
-    "dry_run": ("false", "true: commands go to ~/would_send only"),
-    "contract": ("rgb_stacking", "name of config/contracts or path, for both nodes"),
+from lossless_ros.nodes.app.parameters import launch_arguments
+from lossless_ros.nodes.inference.parameters import ROBOT
+from lossless_ros.nodes.sim_robot_node import PARAMETERS
+
+SIMULATED = ("task", "domain", "contract", "seed", "episodes", "mode", "command", "result")  # arguments it takes
+TABLE = tuple(parameter for parameter in PARAMETERS if parameter.name in SIMULATED)
+SIMULATOR = {parameter.name: type(parameter.default) for parameter in TABLE}
+ARGUMENTS = {  # name: (default or None, description); real_stacking declares the rest, and takes some of these too
+    "bundle": (None, "Bundle file, or a folder of bundles (one per task)"),
+    **launch_arguments(TABLE, {"domain": "randomized", "episodes": 10}),
+    "robot": ("sim", ROBOT.summary),
+    "dry_run": ("false", "true: publish commands on ~/would_send only; the simulated arm does not move"),
 }
-WORDS, NUMBERS = (
-    ("task", "domain", "contract", "command", "mode", "result"),
-    ("seed", "episodes"),
-)  # the simulator's parameters
-SIMULATOR = {**dict.fromkeys(WORDS, str), **dict.fromkeys(NUMBERS, int)}
 
 
 def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
-    """Launch ends with the simulator; a second shutdown during the first would be an error."""
+    """End the launch with the simulator, unless it is already shutting down: a second shutdown is an error."""
     return None if context.is_shutdown else Shutdown(reason="the simulated robot has ended")
 
 

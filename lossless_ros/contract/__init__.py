@@ -17,9 +17,10 @@ from lossless_ros.contract.contract import (
     Proprioception,
     load_contract,
 )
-from lossless_ros.contract.robot import HARDWARE, Arm, Robot, load_robot, robot_file
+from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, robot_file
 
 __all__ = [
+    "COMMAND_TOPICS",
     "GRIPPER_TOPIC",
     "HARDWARE",
     "JOINT_STATES",

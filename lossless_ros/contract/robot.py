@@ -1,58 +1,62 @@
-"""A robot: how it names what the contract names, and the model of its arm."""
+"""A robot: its own names for what the contract names, its command topics and the model of its arm."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from lossless_ros.contract.config import from_mapping, load_yaml
-from lossless_ros.contract.contract import Gripper
+from lossless_ros.contract.contract import TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Gripper
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
 
-HARDWARE = "hardware"  # key of a robot's file with what is no parameter of the node
+HARDWARE = "hardware"  # key of a robot's file; everything else in it is a parameter of the inference node
+COMMAND_TOPICS = {  # topic of each kind of arm command
+    "twist": TWIST_TOPIC,  # MoveIt Servo
+    "joint_velocity": VELOCITY_TOPIC,  # ros2_control, forward command controller
+    "joint_trajectory": TRAJECTORY_TOPIC,  # ros2_control, joint trajectory controller
+}
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A robot's own model, for commands to its joints."""
+    """The kinematic model of a robot's arm, for joint commands."""
 
     model: str  # URDF or MJCF file: a path, or package://PACKAGE/PATH of a ROS or a Python package
-    frame: str  # its site or body that the policy's velocities move; they are in the model's root frame
-    posture: tuple[float, ...]  # joint angles to go to where the tool leaves a choice [rad]
+    frame: str  # site or body of the model that the policy moves; velocities are in the model's root frame
+    posture: tuple[float, ...]  # preferred joint angles, used for redundant degrees of freedom [rad]
     max_speed: tuple[float, ...]  # of the joints [rad/s]
     margin: float = 0.01  # distance kept from the model's joint limits [rad]
 
 
 @dataclass(frozen=True)
 class Robot:
-    """How a robot names what the contract names; whatever is not listed keeps the contract's name."""
+    """A robot's own names; whatever is not listed keeps the name that it has in the contract."""
 
     topics: dict[str, str] = field(default_factory=dict)  # contract's topic -> robot's topic
     joints: dict[str, str] = field(default_factory=dict)  # contract's joint -> robot's joint
-    frame_id: str | None = None  # frame of the twist, if the robot's base has another name
-    gripper: Gripper | None = None  # gripper commands, if the robot's gripper has other units
-    arm: Arm | None = None  # for the commands joint_velocity and joint_trajectory
-    joint_limits: dict[str, tuple[float, ...]] = field(
-        default_factory=dict
-    )  # joint: lowest, highest [rad]; beyond: stop
+    frame_id: str | None = None  # frame of the twist, if it differs from the contract's
+    gripper: Gripper | None = None  # open and closed position, if they differ from the contract's
+    arm: Arm | None = None  # needed for the commands joint_velocity and joint_trajectory
+    joint_limits: dict[str, tuple[float, ...]] = field(default_factory=dict)  # joint -> (lowest, highest) [rad]
 
     def topic(self, name: str) -> str:
+        """Return the robot's topic for a topic of the contract."""
         return self.topics.get(name, name)
 
 
 def load_robot(name: str) -> Robot:
-    """The robot of that name (config/robots) or path: the `hardware` part of its ROS parameter file.
+    """Load a robot by name (config/robots) or path, from the `hardware` part of its ROS parameter file.
 
     Raises:
-        LosslessError: no such robot, or its file is wrong.
+        LosslessError: no such robot, or its file is invalid.
     """
     return from_mapping(Robot, robot_file(name).get(HARDWARE, {}), f"{find_config('robots', name)}: {HARDWARE}")
 
 
 def robot_file(name: str) -> dict[str, Any]:
-    """What stands under `/**: ros__parameters:` in the file of the robot of that name or path.
+    """Load the mapping under `/**: ros__parameters:` in a robot's file, by the robot's name or path.
 
     Raises:
-        LosslessError: no such robot, or no ROS parameter file.
+        LosslessError: no such robot, or not a ROS parameter file.
     """
     path = find_config("robots", name)
     data: Any = load_yaml(path)

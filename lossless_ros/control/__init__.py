@@ -1,1 +1,1 @@
-"""From actions to safe commands: limits, inverse kinematics, the inference thread. No ROS."""
+"""From actions to safe commands: limits, guard, watchdog, inverse kinematics and the inference thread. No ROS."""

@@ -1,4 +1,4 @@
-"""Runs the policy beside the executor: the newest frame wins, frames never queue up."""
+"""Runs the policy outside the executor: the newest frame wins, frames never queue up."""
 
 import threading
 import time
@@ -8,10 +8,10 @@ from lossless_ros.observation.frames import Frame
 
 
 class InferenceWorker:
-    """Calls `act` with the newest frame offered, in a thread of its own, one call at a time.
+    """Calls `act` with the newest submitted frame, in a thread of its own, one call at a time.
 
-    `act` gets the frame and the time [s, time.monotonic] at which it was offered. `prepare` is called first, in the
-    same thread: libraries for GPUs keep what they warm up by thread. What either raises is its own to catch.
+    `act` gets the frame and the time of its submission [s, time.monotonic]. `prepare` is called first, in the same
+    thread: GPU libraries keep warmed-up state per thread. Both have to catch their own exceptions.
     """
 
     def __init__(self, act: Callable[[Frame, float], None], prepare: Callable[[], None]) -> None:
@@ -20,22 +20,22 @@ class InferenceWorker:
         self._ready = threading.Event()
         self._condition = threading.Condition()
         self._next: tuple[Frame, float] | None = None
-        self._over = False
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
         self._ready.wait()
 
     def submit(self, frame: Frame) -> None:
-        """Make `frame` the next one, in place of one that still waits."""
+        """Make `frame` the next one; it replaces a frame that is still waiting."""
         with self._condition:
             self.skipped += self._next is not None
             self._next = (frame, time.monotonic())
             self._condition.notify()
 
     def close(self) -> None:
-        """End the thread; a call of `act` under way is waited for (at most 2 s)."""
+        """End the thread; wait for a call of `act` in progress (at most 2 s)."""
         with self._condition:
-            self._over, self._next = True, None
+            self._closed, self._next = True, None
             self._condition.notify()
         self._thread.join(timeout=2.0)
 
@@ -46,9 +46,9 @@ class InferenceWorker:
             self._ready.set()
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._over or self._next is not None)
-                if self._over:
+                self._condition.wait_for(lambda: self._closed or self._next is not None)
+                if self._closed:
                     return
                 assert self._next is not None
-                (frame, offered), self._next = self._next, None
-            self._act(frame, offered)
+                (frame, submitted), self._next = self._next, None
+            self._act(frame, submitted)

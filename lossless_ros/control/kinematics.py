@@ -1,6 +1,6 @@
-"""Joint velocities for a wanted motion of the tool: differential inverse kinematics on the robot's own model.
+"""Joint velocities for a tool velocity: differential inverse kinematics on the robot's own model.
 
-mink and MuJoCo are imported when such commands are asked for, and only then.
+mink and MuJoCo are imported only when joint commands are used.
 """
 
 import os
@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     import mujoco
 
 _DAMPING = 1e-4  # near a singularity the joints stay slow and the tool lags behind
-_POSTURE_COST = 0.01  # beside costs of 1 for position and orientation: only what the tool leaves free goes there
-_POSTURE_GAIN = 0.025  # of the way to the posture per period, as the simulator's controller
-_LIMIT_SPEED = 0.95  # of the remaining way to a joint's limit that one period may use up
-_LEVEL_GAIN = 0.05  # of a tilt that crept in, per period
+_POSTURE_COST = 0.01  # position and orientation cost 1: the posture uses only the redundant degrees of freedom
+_POSTURE_GAIN = 0.025  # fraction of the posture error corrected per period, as in the simulator's controller
+_LIMIT_GAIN = 0.95  # fraction of the remaining distance to a joint limit that one period may use
+_LEVEL_GAIN = 0.05  # fraction of an accumulated tilt error corrected per period
 
 
 class Kinematics:
-    """Drives a frame of the robot by joint velocities, joints and their limits being those of its model.
+    """Moves a frame of the robot by joint velocities within the joint limits of the robot's model.
 
-    `tilts` says whether the wanted motion has angular x and y components; if not, the tilt that the frame had at
-    `restart` is held.
+    With `tilts` the twist controls all three rotations. Without, its angular x and y components are zero, and the tilt
+    that the frame has in the first call after `restart` is held.
+
+    Raises:
+        LosslessError: mink is not installed, or the robot's file and its model do not match.
     """
 
     def __init__(self, arm: Arm, period: float, tilts: bool = False) -> None:
@@ -41,78 +44,78 @@ class Kinematics:
         self._model = model = _load(arm)
         self._period, self._tilts = period, tilts
         self._frame = arm.frame
-        self._kind, body = _find_frame(model, arm.frame, arm.model)
+        self._frame_type, body = _find_frame(model, arm.frame, arm.model)
         chain = _chain(model, body)
         self.joints = tuple(model.joint(i).name for i in chain)
-        for what, values in (("posture", arm.posture), ("max_speed", arm.max_speed)):
+        for name, values in (("posture", arm.posture), ("max_speed", arm.max_speed)):
             if len(values) != len(chain):
                 raise LosslessError(
-                    f"arm: {what} has {len(values)} values, the joints up to {arm.frame} are {', '.join(self.joints)}"
+                    f"arm: {name} has {len(values)} values, the joints up to {arm.frame} are {', '.join(self.joints)}"
                 )
         if not (np.isfinite([*arm.posture, *arm.max_speed, arm.margin]).all() and min(arm.max_speed) > 0 <= arm.margin):
             raise LosslessError(
                 f"arm: posture {list(arm.posture)}, max_speed {list(arm.max_speed)}, margin {arm.margin}; expected "
-                "numbers, speeds of more than 0 [rad/s] and a margin of at least 0 [rad]"
+                "finite numbers, speeds above 0 [rad/s] and a margin of at least 0 [rad]"
             )
-        self._at, self._moves = model.jnt_qposadr[chain], model.jnt_dofadr[chain]
+        self._position_indices, self._velocity_indices = model.jnt_qposadr[chain], model.jnt_dofadr[chain]
         self._low, self._high = model.jnt_range[chain].T + arm.margin * np.array([[1], [-1]])
         unlimited = ~model.jnt_limited[chain].astype(bool)
         self._low[unlimited], self._high[unlimited] = -np.inf, np.inf
         self.max_speed = np.array(arm.max_speed)  # (n,) rad/s
         self._configuration = mink.Configuration(model)
-        self._resting = self._configuration.q.copy()
-        posture = self._whole(np.array(arm.posture))
-        self._task = mink.FrameTask(arm.frame, self._kind, position_cost=1.0, orientation_cost=1.0)
-        home = mink.PostureTask(model, cost=_POSTURE_COST, gain=_POSTURE_GAIN)
-        home.set_target(posture)
-        self._tasks = [self._task, home]
-        speeds = {model.joint(i).name: 0.0 for i in range(model.njnt)}  # what does not move the frame stands still
+        self._home = self._configuration.q.copy()
+        posture = self._full_configuration(np.array(arm.posture))
+        self._task = mink.FrameTask(arm.frame, self._frame_type, position_cost=1.0, orientation_cost=1.0)
+        posture_task = mink.PostureTask(model, cost=_POSTURE_COST, gain=_POSTURE_GAIN)
+        posture_task.set_target(posture)
+        self._tasks = [self._task, posture_task]
+        speeds = {model.joint(i).name: 0.0 for i in range(model.njnt)}  # joints outside the chain stand still
         speeds.update(zip(self.joints, arm.max_speed, strict=True))
         self._limits = [
-            mink.ConfigurationLimit(model, gain=_LIMIT_SPEED, min_distance_from_limits=arm.margin),
+            mink.ConfigurationLimit(model, gain=_LIMIT_GAIN, min_distance_from_limits=arm.margin),
             mink.VelocityLimit(model, speeds),
         ]
         self._upright: np.ndarray | None = None
 
     def restart(self) -> None:
-        """Forget the tilt to hold: it is that of the next call's position."""
+        """Reset the tilt to hold: the next call of `velocities` takes that of its position."""
         self._upright = None
 
     def velocities(self, position: np.ndarray, twist: np.ndarray) -> np.ndarray:
-        """Joint velocities (n,) [rad/s] at joint angles (n,) [rad] for a twist (6,) [m/s, rad/s] in the model's root.
+        """Return joint velocities (n,) [rad/s] at joint angles (n,) [rad] for a twist (6,) [m/s, rad/s].
 
-        A joint at its limit less the margin does not go further, whatever that costs the twist.
+        The twist is in the root frame of the model. Joint limits (less the margin) take precedence over the twist.
         """
         import mink
 
-        self._configuration.update(self._whole(self.clip(position)))
-        pose = self._configuration.get_transform_frame_to_world(self._frame, self._kind)
+        self._configuration.update(self._full_configuration(self.clip(position)))
+        pose = self._configuration.get_transform_frame_to_world(self._frame, self._frame_type)
         turn = mink.SO3.exp(twist[3:] * self._period)
         axis = pose.rotation().as_matrix()[:, 2]
         upright = axis if self._upright is None or self._tilts else self._upright
-        level = mink.SO3.exp(_LEVEL_GAIN * np.cross(axis, upright))  # brings back a part of a tilt that crept in
+        level = mink.SO3.exp(_LEVEL_GAIN * np.cross(axis, upright))  # corrects a part of the tilt error
         rotation = turn @ level @ pose.rotation()
         goal = pose.translation() + twist[:3] * self._period
         self._task.set_target(mink.SE3.from_rotation_and_translation(rotation, goal))
         self._upright = turn.apply(upright)
-        found = mink.solve_ik(
+        solution = mink.solve_ik(
             self._configuration, self._tasks, self._period, "daqp", damping=_DAMPING, limits=self._limits
         )
-        return np.clip(found[self._moves], -self.max_speed, self.max_speed)
+        return np.clip(solution[self._velocity_indices], -self.max_speed, self.max_speed)
 
     def clip(self, position: np.ndarray) -> np.ndarray:
-        """The joint angles (n,) [rad] within their limits less the margin that are nearest to these."""
+        """Return the joint angles (n,) [rad] clipped to their limits less the margin."""
         return np.clip(position, self._low, self._high)
 
-    def _whole(self, position: np.ndarray) -> np.ndarray:
-        """The model's configuration with the frame's joints (n,) there and all others as they rest."""
-        whole = self._resting.copy()
-        whole[self._at] = position
-        return whole
+    def _full_configuration(self, position: np.ndarray) -> np.ndarray:
+        """Return the model's configuration with the chain's joints (n,) at `position`, all others at their home."""
+        configuration = self._home.copy()
+        configuration[self._position_indices] = position
+        return configuration
 
 
 def find_model(name: str) -> Path:
-    """The file that a robot's `model` names: a path, or package://PACKAGE/PATH of a ROS or a Python package.
+    """Return the file of a robot's `model`: a path, or package://PACKAGE/PATH of a ROS or a Python package.
 
     Raises:
         LosslessError: no such file.
@@ -128,7 +131,7 @@ def find_model(name: str) -> Path:
 
 
 def _folders(package: str) -> Sequence[Path]:
-    """Where a package has its files: share folders of ROS, and the folder of a Python package."""
+    """Return the folders that hold a package's files: ROS share folders, and the folder of a Python package."""
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     folders = [Path(prefix, "share", package) for prefix in prefixes]
     try:
@@ -144,14 +147,14 @@ def _load(arm: Arm) -> "mujoco.MjModel":
     path = find_model(arm.model)
     try:
         if path.suffix == ".urdf":
-            return mujoco.MjModel.from_xml_string(_bare(path))
+            return mujoco.MjModel.from_xml_string(_kinematics_only(path))
         return mujoco.MjModel.from_xml_path(str(path))
     except (ValueError, OSError, ElementTree.ParseError) as error:
-        raise LosslessError(f"arm: {path} cannot be used: {' '.join(str(error).split())}") from None
+        raise LosslessError(f"arm: cannot load {path}: {' '.join(str(error).split())}") from None
 
 
-def _bare(path: Path) -> str:
-    """A URDF that only moves: files of looks are often elsewhere, and many masses are not physical."""
+def _kinematics_only(path: Path) -> str:
+    """Return a URDF without meshes and inertias: mesh files are often elsewhere, and many masses are not physical."""
     root = ElementTree.parse(path).getroot()
     for link in root.iter("link"):
         for part in [child for child in link if child.tag in ("visual", "collision", "inertial")]:
@@ -162,10 +165,10 @@ def _bare(path: Path) -> str:
 
 
 def _find_frame(model: "mujoco.MjModel", frame: str, where: str) -> tuple[str, int]:
-    """Kind of the frame (site or body) and the body that carries it.
+    """Return the type of the frame (site or body) and the index of the body that carries it.
 
     Raises:
-        LosslessError: the model has none of that name.
+        LosslessError: the model has no such frame.
     """
     sites = [model.site(i).name for i in range(model.nsite)]
     bodies = [model.body(i).name for i in range(model.nbody)]
@@ -177,7 +180,7 @@ def _find_frame(model: "mujoco.MjModel", frame: str, where: str) -> tuple[str, i
 
 
 def _chain(model: "mujoco.MjModel", body: int) -> list[int]:
-    """Joints that move a body, from the root on."""
+    """Return the indices of the joints that move a body, from the root on."""
     joints: list[int] = []
     while body > 0:
         first = model.body_jntadr[body]

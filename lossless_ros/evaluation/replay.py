@@ -130,7 +130,7 @@ def replay(
 
 def _replay_episode(policy: Any, episode: Episode) -> _Replayed:
     if not episode.frames:
-        raise LosslessError(f"{episode.path}: no frame of contract '{policy.contract.name}' with an action in it")
+        raise LosslessError(f"{episode.path}: no frame of contract '{policy.contract.name}' with an action")
     predictions, times = [], []
     for frame in episode.frames:
         started = time.perf_counter()

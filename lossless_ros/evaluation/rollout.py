@@ -192,8 +192,13 @@ class EvalWorker:
             from lossless_ros.models.policy import load_policy
 
             torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
-            where = {"weights": config.weights, "allow_hub": config.allow_hub}
-            self._policy = load_policy(config.bundle, device="cpu", runtime=config.runtime, **where)
+            self._policy = load_policy(
+                config.bundle,
+                device="cpu",
+                weights=config.weights,
+                runtime=config.runtime,
+                allow_hub=config.allow_hub,
+            )
 
     def __call__(self, seed: int) -> dict[str, Any]:
         """Return the episode's result and the time per action [ms]; with `unstable` if its physics diverged."""

@@ -40,7 +40,7 @@ def verify_on_recording(
     path, contract = find_episodes([bag])[0], read_bundle(bundle).contract
     frames = read_episode(path, contract, load_robot(robot)).frames
     if not frames:
-        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action in it")
+        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
     chosen = np.linspace(0, len(frames) - 1, min(RECORDED_FRAMES, len(frames))).round().astype(int)
     images = np.stack([image for i in chosen for image in frames[i].images])
     return verify(bundle, images, weights=weights, allow_hub=allow_hub)

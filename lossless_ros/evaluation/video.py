@@ -108,8 +108,8 @@ def animation_uri(images: Sequence[np.ndarray], rate_hz: float, quality: int = 6
     """Return images (H, W, 3) uint8 as an animated WebP data URI."""
     from PIL import Image
 
-    images = [Image.fromarray(p) for p in images]
-    options = {"save_all": True, "append_images": images[1:], "duration": round(1000 / rate_hz), "loop": 0}
+    frames = [Image.fromarray(image) for image in images]
+    options = {"save_all": True, "append_images": frames[1:], "duration": round(1000 / rate_hz), "loop": 0}
     return _uri(images[0], "webp", lambda image, stream: image.save(stream, "WEBP", quality=quality, **options))
 
 

@@ -1,5 +1,6 @@
-"""Collection of episodes in simulation as a ROS 2 node: `lossless collect` for launch files."""
+"""Collection of simulated episodes as a ROS 2 node: `lossless collect` for launch files."""
 
+import math
 import sys
 import threading
 from pathlib import Path
@@ -7,29 +8,39 @@ from pathlib import Path
 from rclpy.node import Node
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.nodes.app.parameters import Parameter, declare, read
+from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
 from lossless_ros.nodes.app.process import run
-from lossless_ros.simulation.collect import collect
-from lossless_ros.simulation.env import simulator_errors
+from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
 from lossless_ros.simulation.expert_names import EXPERTS
 
 PARAMETERS = (
-    Parameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
-    Parameter("domain", "randomized", "How the world looks and behaves: a name from config/domains or a path."),
-    Parameter("expert", "scripted", f"Who drives: {EXPERTS}."),
-    Parameter("expert_noise", 0.0, "Noise on what the expert's arm does, 0 to 1 of the action limits."),
-    Parameter("contract", "rgb_stacking", "Contract, a name from config/contracts or a path."),
-    Parameter("episodes", 1, "Number of episodes."),
-    Parameter("max_steps", MAX_STEPS, "Longest episode, in control periods."),
-    Parameter("seed", 0, "Seed of the first episode; each next one has the next seed."),
-    Parameter("out", "", "Folder for the episodes, one rosbag2 folder each; those that are there are kept."),
-    Parameter("workers", 1, "Number of processes."),
+    NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
+    NodeParameter("domain", "randomized", "Domain of the simulation: a name from config/domains or a path."),
+    NodeParameter("expert", "scripted", f"Expert that controls the robot: {EXPERTS}."),
+    NodeParameter(
+        "expert_noise",
+        0.0,
+        "Noise on the executed arm velocities.",
+        unit="fraction of the action limits",
+        range=(0, 1),
+    ),
+    NodeParameter("contract", "rgb_stacking", "Contract: a name from config/contracts or a path."),
+    NodeParameter("episodes", 1, "Number of episodes.", range=(1, math.inf)),
+    NodeParameter("max_steps", MAX_STEPS, "Maximum length of an episode.", unit="control periods", range=(1, math.inf)),
+    NodeParameter("seed", 0, "Seed of the first episode; it increases by one with every episode.", range=(0, math.inf)),
+    NodeParameter(
+        "out",
+        "",
+        "Folder for the episodes, one rosbag2 folder each; episodes that are already there are kept.",
+        required=True,
+    ),
+    NodeParameter("workers", 1, "Number of processes.", range=(1, math.inf)),
 )
 
 
 class CollectionNode(Node):
-    """Collects, says so for every episode, and ends."""
+    """Collects episodes, logs each of them, and exits."""
 
     def __init__(self) -> None:
         super().__init__("collection_node")
@@ -40,28 +51,26 @@ class CollectionNode(Node):
         return self
 
     def start(self, done: threading.Event) -> None:
-        if not self.get_parameter("out").value:
-            raise LosslessError("parameter out is empty; give the folder for the episodes: -p out:=FOLDER")
+        require(self, PARAMETERS)
 
     def main_loop(self, done: threading.Event) -> int:
         parameters = read(self, PARAMETERS)
-        out = Path(parameters.pop("out"))
-        with simulator_errors():
-            episodes = collect(**parameters, out=out, on_progress=lambda info: self._tell(info, done))
+        config = CollectConfig(**{**parameters, "out": Path(parameters["out"])})
+        episodes = collect(config, on_progress=lambda info: self._log(info, done))
         successes = sum(info["success"] for info in episodes)
-        self.get_logger().info(f"{len(episodes)} episodes in {out}, {successes} successful")
+        self.get_logger().info(f"{len(episodes)} episodes in {config.out}, {successes} successful")
         return 0
 
     def stop(self) -> None:
-        """Nothing to do: whole episodes stay, half ones are never at their final place."""
+        """Do nothing: complete episodes stay, incomplete ones never reach their final folder."""
 
-    def _tell(self, info: dict, done: threading.Event) -> None:
-        verdict = f"{'success' if info['success'] else 'no success'} after {info['steps']} steps"
+    def _log(self, info: dict, done: threading.Event) -> None:
+        result = f"{'success' if info['success'] else 'no success'} after {info['steps']} steps"
         if "unstable" in info:
-            verdict = f"not recorded: {info['unstable']}"
-        self.get_logger().info(f"seed {info['seed']}: {verdict}")
+            result = f"not recorded: {info['unstable']}"
+        self.get_logger().info(f"seed {info['seed']}: {result}")
         if done.is_set():
-            raise LosslessError("interrupted; start it again to go on with the next episode")
+            raise LosslessError("interrupted; start the node again to continue with the next episode")
 
 
 def main(args: list[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Joint velocities on the Sawyer's own URDF: they move the hand as asked and stay within the joints' limits."""
+"""Joint velocities on the Sawyer's own URDF: they follow the twist and stay within the joint limits."""
 
 import dataclasses
 from pathlib import Path
@@ -26,12 +26,12 @@ def arm() -> Arm:
 
 
 def pose(arm: Arm, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position (3,) and rotation (3, 3) of the arm's frame, by MuJoCo alone."""
+    """Return position (3,) and rotation (3, 3) of the arm's frame, by MuJoCo alone."""
     import mujoco
 
-    from lossless_ros.control.kinematics import _bare
+    from lossless_ros.control.kinematics import _kinematics_only
 
-    model = mujoco.MjModel.from_xml_string(_bare(find_model(arm.model)))
+    model = mujoco.MjModel.from_xml_string(_kinematics_only(find_model(arm.model)))
     data = mujoco.MjData(model)
     for i, angle in enumerate(angles):
         data.joint(f"right_j{i}").qpos = angle
@@ -39,35 +39,36 @@ def pose(arm: Arm, angles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return data.body(arm.frame).xpos.copy(), data.body(arm.frame).xmat.reshape(3, 3).copy()
 
 
-def drive(kinematics: Kinematics, angles: np.ndarray, twist: list[float], periods: int) -> np.ndarray:
+def integrate(kinematics: Kinematics, angles: np.ndarray, twist: list[float], periods: int) -> np.ndarray:
+    """Return the joint angles after some periods of a constant twist (6,)."""
     for _ in range(periods):
         angles = angles + PERIOD * kinematics.velocities(angles, np.array(twist))
     return angles
 
 
 def test_joints_are_those_that_move_the_frame(arm: Arm) -> None:
-    assert Kinematics(arm, PERIOD).joints == tuple(f"right_j{i}" for i in range(7))  # and not head_pan
+    assert Kinematics(arm, PERIOD).joints == tuple(f"right_j{i}" for i in range(7))  # without head_pan
 
 
-def test_hand_goes_where_the_twist_says(arm: Arm) -> None:
+def test_hand_follows_the_twist(arm: Arm) -> None:
     begin, before = pose(arm, START)
-    end, after = pose(arm, drive(Kinematics(arm, PERIOD), START, [0.05, 0.02, -0.03, 0, 0, 0.3], 40))
+    end, after = pose(arm, integrate(Kinematics(arm, PERIOD), START, [0.05, 0.02, -0.03, 0, 0, 0.3], 40))
     np.testing.assert_allclose(end - begin, [0.1, 0.04, -0.06], atol=0.004)
     turned = np.arctan2(*(after @ before.T)[[1, 0], 0])
     assert turned == pytest.approx(0.6, abs=0.02)
 
 
-def test_tilt_that_crept_in_is_taken_back(arm: Arm) -> None:
+def test_accumulated_tilt_is_corrected(arm: Arm) -> None:
     kinematics = Kinematics(arm, PERIOD)
     _, begin = pose(arm, START)
     kinematics.velocities(START, np.zeros(6))
     tilted = START + [0, 0, 0, 0, 0, 0.1, 0]
     _, before = pose(arm, tilted)
-    _, after = pose(arm, drive(kinematics, tilted, [0.0] * 6, 100))
+    _, after = pose(arm, integrate(kinematics, tilted, [0.0] * 6, 100))
     assert np.linalg.norm(after[:, 2] - begin[:, 2]) < 0.2 * np.linalg.norm(before[:, 2] - begin[:, 2])
 
 
-def test_limits_of_joints_hold_whatever_is_asked(arm: Arm) -> None:
+def test_joint_limits_hold_for_any_twist(arm: Arm) -> None:
     kinematics, rng = Kinematics(arm, PERIOD), np.random.default_rng(0)
     low, high = kinematics.clip(np.full(7, -9.0)), kinematics.clip(np.full(7, 9.0))
     for _ in range(8):
@@ -88,15 +89,15 @@ def test_limits_of_joints_hold_whatever_is_asked(arm: Arm) -> None:
         ({"max_speed": ()}, "max_speed has 0 values"),
         ({"model": "package://nobody/arm.urdf"}, "no model at package://nobody/arm.urdf; expected a URDF or MJCF file"),
         ({"model": "nothing.xml"}, "no model at nothing.xml"),
-        ({"model": __file__}, "cannot be used"),
+        ({"model": __file__}, "cannot load"),
     ],
 )
-def test_model_that_cannot_be_used_is_one_line(arm: Arm, change: dict, line: str) -> None:
+def test_unusable_model_is_a_one_line_error(arm: Arm, change: dict, line: str) -> None:
     with pytest.raises(LosslessError, match=line):
         Kinematics(dataclasses.replace(arm, **change), PERIOD)
 
 
-def test_model_is_found_where_ros_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_is_found_in_a_ros_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "share" / "my_arm" / "urdf" / "arm.urdf"
     file.parent.mkdir(parents=True)
     file.write_text("<robot/>")
@@ -104,7 +105,7 @@ def test_model_is_found_where_ros_has_it(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_model("package://my_arm/urdf/arm.urdf") == file
 
 
-def test_mjcf_with_a_gripper_keeps_the_gripper_still(tmp_path: Path) -> None:
+def test_joints_outside_the_chain_stand_still(tmp_path: Path) -> None:
     file = tmp_path / "arm.xml"
     file.write_text(
         """<mujoco><worldbody>

@@ -1,4 +1,4 @@
-"""The launch files, run by ROS 2's own launch. It is not on PyPI: without it they are only read."""
+"""The launch files, run by ROS 2's own launch. It is not on PyPI: without it they are only parsed."""
 
 import ast
 import importlib.util
@@ -22,7 +22,7 @@ needs_launch = pytest.mark.skipif(
     importlib.util.find_spec("launch_ros") is None,
     reason="ROS 2's launch and launch_ros are not installed (they are not on PyPI)",
 )
-DRIVER = """
+LAUNCHER = """
 import sys
 from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
@@ -35,7 +35,7 @@ sys.exit(service.run())
 
 
 class Launched:
-    """A launch file in a process of its own, as `ros2 launch` runs it."""
+    """A launch file in a process of its own, run as by `ros2 launch`."""
 
     def __init__(self, file: str, *arguments: str) -> None:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -43,7 +43,7 @@ class Launched:
         environment["AMENT_PREFIX_PATH"] = os.pathsep.join(filter(None, prefixes))
         stay_on_this_machine(environment, os.getpid() % 100 + 1)
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", DRIVER, str(ROOT / "launch" / f"{file}.launch.py"), *arguments],
+            [sys.executable, "-u", "-c", LAUNCHER, str(ROOT / "launch" / f"{file}.launch.py"), *arguments],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -53,7 +53,7 @@ class Launched:
         self.output = ""
 
     def read_until(self, text: str) -> None:
-        """Read the output up to a line that holds the text; the node's warnings keep lines coming."""
+        """Read the output up to a line with the text; the node's warnings keep lines coming."""
         assert self.process.stdout
         end = time.monotonic() + PATIENCE_S
         for line in self.process.stdout:
@@ -62,7 +62,7 @@ class Launched:
                 return
             if time.monotonic() > end:
                 break
-        raise AssertionError(f"'{text}' was never said:\n{self.output}")
+        raise AssertionError(f"'{text}' is not in the output:\n{self.output}")
 
     def read_to_end(self) -> str:
         self.output += self.process.communicate(timeout=PATIENCE_S)[0]
@@ -71,17 +71,17 @@ class Launched:
 
 @pytest.fixture
 def launched() -> Iterator[list[Launched]]:
-    """Launched processes, ended after the test whatever it did."""
+    """Launched processes, ended after the test."""
     started: list[Launched] = []
     yield started
-    for one in started:
-        if one.process.poll() is None:
-            os.killpg(one.process.pid, signal.SIGKILL)
-        one.process.communicate()
+    for item in started:
+        if item.process.poll() is None:
+            os.killpg(item.process.pid, signal.SIGKILL)
+        item.process.communicate()
 
 
 def load(file: str) -> ModuleType:
-    """A launch file as a module."""
+    """Load a launch file as a module."""
     spec = importlib.util.spec_from_file_location(file, ROOT / "launch" / f"{file}.launch.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -90,7 +90,7 @@ def load(file: str) -> ModuleType:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.name)
-def test_file_is_python_and_says_how_it_is_used(file: Path) -> None:
+def test_file_is_valid_python_and_documents_its_use(file: Path) -> None:
     tree = ast.parse(file.read_text(), str(file))
     assert f"ros2 launch lossless_ros {file.name}" in str(ast.get_docstring(tree))
     assert "generate_launch_description" in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
@@ -109,7 +109,7 @@ def test_every_argument_is_described(file: Path) -> None:
 
 
 @needs_launch
-def test_real_robot_is_not_moved_unless_one_says_so() -> None:
+def test_real_robot_is_a_dry_run_by_default() -> None:
     from launch import LaunchContext
     from launch.launch_description_sources import PythonLaunchDescriptionSource
     from launch.utilities import perform_substitutions
@@ -123,7 +123,7 @@ def test_real_robot_is_not_moved_unless_one_says_so() -> None:
 
 
 @needs_launch
-def test_unknown_robot_is_one_line_with_the_known_ones(launched: list[Launched]) -> None:
+def test_unknown_robot_is_a_one_line_error_with_the_known_ones(launched: list[Launched]) -> None:
     launched.append(Launched("real_stacking", "bundle:=none.safetensors", "robot:=nobody"))
     output = launched[0].read_to_end()
     assert "unknown robot 'nobody'; known: " in output and "sawyer" in output
@@ -140,17 +140,17 @@ def test_unknown_robot_is_one_line_with_the_known_ones(launched: list[Launched])
         ("sim_stacking", ["bundle:=none.safetensors", "task:=none"]),
     ],
 )
-def test_wrong_argument_is_told_by_the_node_and_ends_the_launch(
+def test_node_reports_a_wrong_argument_and_ends_the_launch(
     launched: list[Launched], file: str, arguments: list[str]
 ) -> None:
     launched.append(Launched(file, *arguments))
-    said = [line for line in launched[0].read_to_end().splitlines() if "_node-" in line and "] error: " in line]
-    assert said
+    output = launched[0].read_to_end()
+    assert [line for line in output.splitlines() if "_node-" in line and "] error: " in line], output
 
 
 @needs_launch
-def test_arguments_that_the_simulated_robot_knows_reach_it() -> None:
-    """The contract is one: both nodes have to follow the same."""
+def test_every_argument_that_the_simulated_robot_knows_reaches_it() -> None:
+    """Both nodes have to follow the same contract."""
     from lossless_ros.nodes.sim_robot_node import PARAMETERS
 
     module = load("sim_stacking")
@@ -166,9 +166,25 @@ def test_every_parameter_of_a_batch_node_can_be_given(file: str, node: str) -> N
 
 
 @needs_launch
+@pytest.mark.parametrize(
+    ("file", "node", "own"),
+    [
+        ("replay_evaluation", "replay", {}),
+        ("sim_collection", "collection", {"episodes": "30"}),
+        ("sim_stacking", "sim_robot", {"domain": "randomized", "episodes": "10"}),
+    ],
+)
+def test_defaults_are_those_of_the_node_except_a_few(file: str, node: str, own: dict[str, str]) -> None:
+    parameters = importlib.import_module(f"lossless_ros.nodes.{node}_node").PARAMETERS
+    expected = {p.name: None if p.required else own.get(p.name, str(p.default)) for p in parameters}
+    defaults = {name: default for name, (default, _) in load(file).ARGUMENTS.items() if name in expected}
+    assert defaults == {name: expected[name] for name in defaults}
+
+
+@needs_launch
 @pytest.mark.parametrize("file", ["real_stacking", "sim_stacking"])
 def test_every_parameter_of_the_inference_node_can_be_given(file: str, launched: list[Launched]) -> None:
-    from lossless_ros.nodes.inference_node import PARAMETERS
+    from lossless_ros.nodes.inference.parameters import PARAMETERS
 
     module = load("real_stacking")
     known = {parameter.name for parameter in PARAMETERS if not parameter.name.startswith("safety.")}
@@ -179,7 +195,7 @@ def test_every_parameter_of_the_inference_node_can_be_given(file: str, launched:
 
 
 @needs_launch
-def test_whole_numbers_in_a_robots_file_are_floats(launched: list[Launched], tmp_path: Path) -> None:
+def test_integers_in_a_robot_file_are_accepted_as_floats(launched: list[Launched], tmp_path: Path) -> None:
     text = "/**: {ros__parameters: {safety: {workspace: [0, -0.2, 0, 1, 0.2, 1], linear_acceleration: 1}}}"
     (tmp_path / "arm.yaml").write_text(text)
     launched.append(Launched("real_stacking", "bundle:=none.safetensors", f"robot:={tmp_path / 'arm.yaml'}"))

@@ -1,4 +1,4 @@
-"""Collection and replay as nodes: they do their work, say what they did, and end."""
+"""Collection and replay as nodes: they do their work, log it, and exit."""
 
 import json
 from pathlib import Path
@@ -23,19 +23,19 @@ INFO = {
 
 @pytest.fixture
 def episode(tmp_path: Path) -> Path:
-    """A recorded episode of six steps, as `lossless collect` names it."""
-    random = np.random.default_rng(0)
+    """A recorded episode of six steps, named as by `lossless collect`."""
+    rng = np.random.default_rng(0)
     contract = load_contract("rgb_stacking")
     kinds = ("position", "velocity", "effort")
     with EpisodeWriter(tmp_path / "episodes" / "episode_000004", contract) as writer:
         for step in range(6):
             stamp = 1_000_000_000 + step * contract.period_ns
-            observation = {camera.name: random.integers(0, 256, (128, 128, 3), np.uint8) for camera in contract.cameras}
-            observation |= {f"joint_{kind}": random.normal(size=7) for kind in kinds}
-            observation |= {f"gripper_{kind}": random.random(1) for kind in kinds}
+            observation = {camera.name: rng.integers(0, 256, (128, 128, 3), np.uint8) for camera in contract.cameras}
+            observation |= {f"joint_{kind}": rng.normal(size=7) for kind in kinds}
+            observation |= {f"gripper_{kind}": rng.random(1) for kind in kinds}
             observation["tcp_pose"] = np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])
             writer.observe(stamp, observation)
-            writer.act(stamp, random.uniform(-0.05, 0.05, 5))
+            writer.act(stamp, rng.uniform(-0.05, 0.05, 5))
         return writer.close(INFO)
 
 
@@ -49,7 +49,7 @@ def test_replay_node_writes_its_result(world: Any, bundle: Path, episode: Path, 
     assert "gripper agreement" in log and "angular.z: mean error" in log
 
 
-def test_collection_node_keeps_what_is_there(world: Any, episode: Path) -> None:
+def test_collection_node_keeps_existing_episodes(world: Any, episode: Path) -> None:
     pytest.importorskip("lossless_sim", reason="the simulator is not installed")
     given = {key: INFO[key] for key in ("task", "domain", "expert", "seed")}
     process = world.start("collection_node", out=episode.parent, **given)
@@ -58,7 +58,7 @@ def test_collection_node_keeps_what_is_there(world: Any, episode: Path) -> None:
     assert "seed 4: no success after 6 steps" in log and "1 episodes in" in log
 
 
-def test_collection_node_says_why_an_episode_is_not_recorded(
+def test_collection_node_logs_why_an_episode_is_not_recorded(
     world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("lossless_sim", reason="the simulator is not installed")
@@ -75,6 +75,8 @@ def test_collection_node_says_why_an_episode_is_not_recorded(
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("collection_node", {}, "parameter out is empty"),
     ("collection_node", {"out": "/proc/nowhere"}, "/proc/nowhere"),
+    ("collection_node", {"out": "out", "episodes": 0}, "parameter episodes is 0, expected at least 1"),
+    ("collection_node", {"out": "out", "expert_noise": 1.5}, "parameter expert_noise is 1.5, expected 0 to 1"),
     ("collection_node", {"out": "out", "task": "juggling"}, "unknown task 'juggling'"),
     ("replay_node", {}, "parameter bundle is empty"),
     ("replay_node", {"bundle": "nothing", "bag": "nowhere"}, "no such folder: nowhere"),

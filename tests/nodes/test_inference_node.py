@@ -1,4 +1,4 @@
-"""The inference node as a process, seen from a robot written with plain rclpy."""
+"""The inference node as a process, seen from a robot stub."""
 
 import signal
 from collections.abc import Iterator
@@ -14,24 +14,24 @@ from std_srvs.srv import Trigger
 from lossless_ros.observation.images import image_to_rgb
 
 
-def test_real_robot_is_dry_run_unless_said_otherwise(world: Any, bundle: Any) -> None:
+def test_real_robot_is_a_dry_run_by_default(world: Any, bundle: Any) -> None:
     """With compressed images and reliable publishers, as real cameras may have them."""
     robot = world.robot(compressed=True, reliable=True)
     joints = f"/joint_states:={world.namespace}/joint_states"
     process = world.start("inference_node", joints, bundles=bundle, autostart=True, runtime="auto", robot="sawyer")
-    world.wait_until(lambda: len(robot.would) > 5)
-    assert any(any(robot.velocity(msg)) for msg in robot.would)
+    world.wait_until(lambda: len(robot.dry_run_commands) > 5)
+    assert any(any(robot.velocity(msg)) for msg in robot.dry_run_commands)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0, process.stderr.read()
-    world.wait_until(lambda: not any(robot.velocity(robot.would[-1])))
+    world.wait_until(lambda: not any(robot.velocity(robot.dry_run_commands[-1])))
     assert not robot.commands and not robot.grippers
 
 
-def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
+def test_every_shutdown_ends_in_a_stop(world: Any, bundle: Any) -> None:
     robot = world.robot()
     process = world.start("inference_node", bundles=bundle)
     assert robot.change_state("configure")
-    for _ in range(2):  # deactivate, and come back
+    for _ in range(2):  # deactivate and activate again
         n = len(robot.commands)
         assert robot.change_state("activate")
         world.wait_until(lambda n=n: len(robot.commands) > n and robot.moving)
@@ -46,38 +46,26 @@ def test_every_way_down_ends_in_stop(world: Any, bundle: Any) -> None:
     world.wait_until(lambda: not robot.moving)
 
 
-CLOSED_TERMINAL = """
-import ctypes, signal
-import lossless_ros.nodes.inference_node as module
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where these tests run under nohup
-class PolicyRunner(module.PolicyRunner):
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        ctypes.CDLL(None).siginterrupt(signal.SIGHUP, 0)
-module.PolicyRunner = PolicyRunner
-"""
-
-
-def test_terminal_that_is_closed_ends_in_stop(world: Any, steady: Any) -> None:
-    """And a signal that interrupts no wait, as some do with a policy on a GPU; here it is made so."""
+def test_closed_terminal_ends_in_a_stop(world: Any, constant_bundle: Any) -> None:
+    """Also if the signal interrupts no system call, as with some policies on a GPU."""
     robot = world.robot()
-    process = world.start("inference_node", before=CLOSED_TERMINAL, bundles=steady, autostart=True)
+    process = world.start("inference_node", fault="uninterruptible_sighup", bundles=constant_bundle, autostart=True)
     world.wait_until(lambda: robot.moving)
     process.send_signal(signal.SIGHUP)
     world.wait_until(lambda: not robot.moving)
     assert process.wait(timeout=60) == 0, process.stderr.read()
 
 
-def test_latched_stop_outlives_a_new_configuration(world: Any, steady: Any) -> None:
+def test_latched_stop_survives_a_new_configuration(world: Any, constant_bundle: Any) -> None:
     robot = world.robot()
-    world.start("inference_node", bundles=steady)
+    world.start("inference_node", bundles=constant_bundle)
     assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success  # before there is anything to stop
     for _ in range(2):
         assert robot.change_state("configure") and robot.change_state("activate")
         world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1]["guard"] == "latched")
         robot.diagnostics.clear()
         world.wait_until(lambda: len(robot.diagnostics) >= 2)
-        assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop" and not robot.moving
+        assert robot.diagnostics[-1]["message"] == "latched: requested by ~/stop" and not robot.moving
         assert robot.change_state("deactivate") and robot.change_state("cleanup")
     assert robot.change_state("configure") and robot.change_state("activate")
     assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
@@ -99,6 +87,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"runtime": "torch", "precision": "float16"}, "runtime torch computes in float32"),
     ({"device": "cpu", "runtime": "cuda_graph"}, "runtime cuda_graph runs on cuda, not on cpu"),
     ({"dry_run": 3}, "expecting type 'BOOL'"),
+    ({"threads": 0}, "parameter threads is 0, expected at least 1"),
     ({"device": "abacus"}, "no device 'abacus' here"),
     ({"safety__workspace": [1.0]}, "safety: workspace is [1.0]"),
 ]
@@ -115,7 +104,7 @@ def test_mistake_is_one_line_and_exit_code_2(world: Any, bundle: Any, parameters
 
 @pytest.fixture(scope="module")
 def running(make_world: Any, bundles: Any) -> Iterator[Any]:
-    """A robot and an active node with two tasks; tests leave it moving, and come last: it takes time."""
+    """A robot and an active node with two tasks; every test leaves the robot moving."""
     world = make_world()
     robot = world.robot()
     task = "rgb_stacking/triplet1"
@@ -126,10 +115,10 @@ def running(make_world: Any, bundles: Any) -> Iterator[Any]:
 
 def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     world, robot = running.world, running.robot
-    world.wait_until(lambda: len(robot.commands) >= 20 and robot.grippers)  # both connections are made
+    world.wait_until(lambda: len(robot.commands) >= 20 and robot.grippers)  # both topics are connected
     first, grippers = len(robot.commands), len(robot.grippers)
     world.wait_until(lambda: len(robot.commands) >= first + 40)
-    moves = sum(any(robot.velocity(msg)) for msg in robot.commands[first:])  # on a slow machine there are stops too
+    moves = sum(any(robot.velocity(msg)) for msg in robot.commands[first:])  # a slow machine may add stops
     assert abs(moves - (len(robot.grippers) - grippers)) <= 2
     stamps = [msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec for msg in robot.commands]
     assert all(a < b for a, b in zip(stamps, stamps[1:], strict=False))
@@ -140,21 +129,22 @@ def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     assert set(robot.grippers) <= {0.0, 0.8}
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
     assert report["precision"] == ("float16" if report["device"] == "cuda" else "float32")
-    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == world.where()["device"]
+    assert report["task"] == "rgb_stacking/triplet1" and report["device"] == world.inference_device()["device"]
 
 
-def test_debug_image_is_what_the_policy_sees(running: Any) -> None:
+def test_debug_image_shows_the_policys_input(running: Any) -> None:
     world, robot = running.world, running.robot
-    seen: list[Image] = []
-    looking = robot.node.create_subscription(Image, "inference_node/debug/image", seen.append, qos_profile_sensor_data)
-    msg = world.wait_until(lambda: seen and seen[-1])
-    robot.node.destroy_subscription(looking)
-    np.testing.assert_array_equal(image_to_rgb(msg), np.concatenate([robot.picture] * 2, axis=1))
+    received: list[Image] = []
+    topic = "inference_node/debug/image"
+    subscription = robot.node.create_subscription(Image, topic, received.append, qos_profile_sensor_data)
+    msg = world.wait_until(lambda: received and received[-1])
+    robot.node.destroy_subscription(subscription)
+    np.testing.assert_array_equal(image_to_rgb(msg), np.concatenate([robot.image] * 2, axis=1))
     stamps = [(sent.header.stamp.sec, sent.header.stamp.nanosec) for sent in robot.commands]
     assert (msg.header.stamp.sec, msg.header.stamp.nanosec) <= stamps[-1]
 
 
-def test_stops_when_cameras_stop_and_goes_on_when_they_do(running: Any) -> None:
+def test_stops_when_cameras_stop_and_moves_when_they_are_back(running: Any) -> None:
     world, robot = running.world, running.robot
     world.wait_until(lambda: robot.moving and robot.diagnostics)
     robot.cameras = False
@@ -174,7 +164,7 @@ def test_service_latches_the_stop_until_resume(running: Any) -> None:
     world.wait_until(lambda: not robot.moving)
     n = len(robot.commands)
     world.wait_until(lambda: len(robot.diagnostics) >= 2)
-    assert robot.diagnostics[-1]["message"] == "latched: asked to by ~/stop"
+    assert robot.diagnostics[-1]["message"] == "latched: requested by ~/stop"
     assert len(robot.commands) == n
     assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
     world.wait_until(lambda: robot.moving)
@@ -189,7 +179,7 @@ def test_task_switches_through_a_stop(running: Any) -> None:
     world.wait_until(lambda: robot.diagnostics[-1]["task"] == "rgb_stacking/triplet2")
 
 
-def test_parameters_that_cannot_be_set_are_refused_with_the_reason(running: Any) -> None:
+def test_parameter_that_cannot_be_set_is_refused_with_a_reason(running: Any) -> None:
     refused = running.robot.set_parameter("task", "rgb_stacking/triplet9")
     assert not refused.successful
     assert refused.reason.endswith("known: rgb_stacking/triplet1, rgb_stacking/triplet2")

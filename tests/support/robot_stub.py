@@ -1,4 +1,4 @@
-"""Plain rclpy programs at the other end of the nodes' topics: a robot, and a pilot of a simulated one."""
+"""Plain rclpy programs that stand in for what the nodes talk to: a robot, and a controller of a simulated robot."""
 
 import threading
 import time
@@ -27,17 +27,22 @@ JOINTS = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint")
 TWISTS, GRIPPERS = "servo_node/delta_twist_cmds", "gripper_controller/commands"
 
 
-def wait_until(what: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
-    """The first true value of `what`; fails when there was none in time."""
+def wait_until(condition: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
+    """Return the first true value of `condition`; fail after `patience` [s]."""
     end = time.monotonic() + patience
-    while not (value := what()):
-        assert time.monotonic() < end, "it did not happen"
+    while not (value := condition()):
+        assert time.monotonic() < end, f"the condition did not become true within {patience:g} s"
         time.sleep(0.02)
     return value
 
 
-class Peer:
-    """A node of its own context; `begin` serves its callbacks in a thread until `close`."""
+def unchanged(stream: str, msg: Any) -> list[Any]:
+    """Return the messages to publish in place of a message: itself."""
+    return [msg]
+
+
+class NodeStub:
+    """A node in a context of its own; `begin` serves its callbacks in a thread until `close`."""
 
     def __init__(self, name: str, domain_id: int, namespace: str) -> None:
         self._context = Context()
@@ -45,34 +50,37 @@ class Peer:
         self.node = Node(name, context=self._context, namespace=namespace)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
-        self._over = threading.Event()
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
 
     def begin(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        self._over.set()
+        self._closed.set()
         self._thread.join()
         self._executor.shutdown()
         self.node.destroy_node()
         self._context.try_shutdown()
 
     def _spin(self) -> None:
-        while not self._over.is_set():
+        while not self._closed.is_set():
             self._executor.spin_once(timeout_sec=0.1)
 
 
-class Robot(Peer):
-    """Publishes the contract's topics at 20 Hz, every message stamped for itself, and notes the commands it gets."""
+class RobotStub(NodeStub):
+    """Publishes the contract's topics at 20 Hz, each message with its own stamp, and records commands and diagnostics.
+
+    `cameras` switches the cameras off; `corrupt` returns what is published in place of a message of a stream.
+    """
 
     def __init__(self, domain_id: int, namespace: str, compressed: bool = False, reliable: bool = False) -> None:
         self.commands: list[TwistStamped] = []
         self.grippers: list[float] = []
-        self.would: list[TwistStamped] = []
+        self.dry_run_commands: list[TwistStamped] = []
         self.diagnostics: list[dict[str, str]] = []
-        self.cameras = self.publishing = True
-        self.spoil: Callable[[str, Any], list[Any]] = lambda stream, msg: [msg]  # what is sent instead of a message
+        self.cameras = True
+        self.corrupt: Callable[[str, Any], list[Any]] = unchanged
         super().__init__("robot", domain_id, namespace)
         qos = 10 if reliable else qos_profile_sensor_data
         kind, suffix = (CompressedImage, "/compressed") if compressed else (Image, "")
@@ -81,24 +89,24 @@ class Robot(Peer):
         self._pose = self.node.create_publisher(PoseStamped, "tcp_pose", qos)
         self.node.create_subscription(TwistStamped, TWISTS, self.commands.append, 10)
         self.node.create_subscription(Float64MultiArray, GRIPPERS, lambda msg: self.grippers.append(msg.data[0]), 10)
-        self.node.create_subscription(TwistStamped, "inference_node/would_send", self.would.append, 10)
+        self.node.create_subscription(TwistStamped, "inference_node/would_send", self.dry_run_commands.append, 10)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
-        self.picture = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
+        self.image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8)
         self.node.create_timer(0.05, self._publish)
         self.begin()
 
     @property
     def moving(self) -> bool:
-        """Whether the newest command is one to move."""
+        """Return whether the newest command is a motion."""
         return bool(self.commands) and any(self.velocity(self.commands[-1]))
 
     @staticmethod
     def velocity(msg: TwistStamped) -> tuple[float, ...]:
-        """All six components of a twist."""
+        """Return the six components of a twist."""
         return tuple(getattr(getattr(msg.twist, part), axis) for part in ("linear", "angular") for axis in "xyz")
 
     def call(self, service: str, kind: Any, request: Any) -> Any:
-        """The response of a service."""
+        """Call a service and return its response."""
         client = self.node.create_client(kind, service)
         assert client.wait_for_service(timeout_sec=PATIENCE_S)
         future = client.call_async(request)
@@ -106,12 +114,12 @@ class Robot(Peer):
         return future.result()
 
     def set_parameter(self, name: str, value: Any) -> Any:
-        """The result of setting a parameter of the inference node."""
+        """Set a parameter of the inference node and return the result."""
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
         return self.call("inference_node/set_parameters", SetParameters, request).results[0]
 
     def change_state(self, transition: str) -> bool:
-        """Whether the inference node made the lifecycle transition of that name."""
+        """Request a lifecycle transition of the inference node; return whether it succeeded."""
         request = ChangeState.Request()
         request.transition.label = transition
         return self.call("inference_node/change_state", ChangeState, request).success
@@ -120,8 +128,6 @@ class Robot(Peer):
         return self.node.get_clock().now().to_msg()
 
     def _publish(self) -> None:
-        if not self.publishing:
-            return
         joints = JointState(name=JOINTS, position=[0.0] * 7 + [0.4])
         joints.header.stamp = self._now()
         self._send("joint_states", self._joints, joints)
@@ -134,16 +140,16 @@ class Robot(Peer):
             msg.header.stamp = self._now()
             if isinstance(msg, Image):
                 msg.height, msg.width, msg.encoding, msg.step = 128, 128, "rgb8", 3 * 128
-                msg.data.frombytes(self.picture.data.cast("B"))
+                msg.data.frombytes(self.image.data.cast("B"))
             else:
                 import cv2
 
                 msg.format = "jpeg"
-                msg.data.frombytes(cv2.imencode(".jpg", self.picture)[1].tobytes())
+                msg.data.frombytes(cv2.imencode(".jpg", self.image)[1].tobytes())
             self._send(camera, publisher, msg)
 
     def _send(self, stream: str, publisher: Any, msg: Any) -> None:
-        for sent in self.spoil(stream, msg):
+        for sent in self.corrupt(stream, msg):
             publisher.publish(sent)
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
@@ -153,19 +159,19 @@ class Robot(Peer):
                 self.diagnostics.append({"level": status.level[0], "message": status.message, **values})
 
 
-class SimulatedRobot(Robot):
-    """A robot that also publishes the time, which may jump by `jump` [s]."""
+class SimTimeRobotStub(RobotStub):
+    """A robot stub in simulated time: its clock is `offset` [s] ahead, and stands still unless `ticking`."""
 
     def __init__(self, domain_id: int, namespace: str) -> None:
-        self.jump = 1000.0
+        self.offset = 1000.0
         self.ticking = True
-        self._begin = time.monotonic()
+        self._start = time.monotonic()
         self._clock: Any = None
         super().__init__(domain_id, namespace)
         self._clock = self.node.create_publisher(Clock, "clock", 10)
 
     def _now(self) -> Any:
-        nanoseconds = int(1e9 * (time.monotonic() - self._begin + self.jump))
+        nanoseconds = int(1e9 * (time.monotonic() - self._start + self.offset))
         return Time(nanoseconds=nanoseconds).to_msg()
 
     def _publish(self) -> None:
@@ -174,14 +180,14 @@ class SimulatedRobot(Robot):
             super()._publish()
 
 
-class Pilot(Peer):
-    """Answers every pair of images of a simulated robot with one and the same gripper command and twist.
+class ControllerStub(NodeStub):
+    """Answers every pair of images of a simulated robot with the same gripper command and twist.
 
-    With `answering` False it only looks on, and has no publishers that would make it a rival of who drives.
+    If not `answering` from the start, it only records, and has no publishers that would compete with a controller.
     """
 
     def __init__(self, domain_id: int, namespace: str, answering: bool = True) -> None:
-        super().__init__("pilot", domain_id, namespace)
+        super().__init__("controller", domain_id, namespace)
         self.images: dict[int, dict[str, Image]] = {}  # by stamp [ns], then camera
         self.joints: dict[int, JointState] = {}
         self.tool: list[tuple[float, float, float]] = []  # positions of the tool center [m]
@@ -208,9 +214,9 @@ class Pilot(Peer):
         self.joints[_ns(msg.header.stamp)] = msg
 
     def _on_image(self, camera: str, msg: Image) -> None:
-        seen = self.images.setdefault(_ns(msg.header.stamp), {})
-        seen[camera] = msg
-        if len(seen) == len(CAMERAS) and self.answering:
+        images = self.images.setdefault(_ns(msg.header.stamp), {})
+        images[camera] = msg
+        if len(images) == len(CAMERAS) and self.answering:
             twist = TwistStamped()
             twist.header.stamp = msg.header.stamp
             twist.twist.linear.x = 0.02

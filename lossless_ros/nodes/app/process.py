@@ -1,7 +1,8 @@
-"""A node as a process: signals, exit codes, one way down."""
+"""A node as a process: signals, exit codes, and one shutdown sequence."""
 
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -17,80 +18,101 @@ from rclpy.signals import SignalHandlerOptions
 from lossless_ros.errors import LosslessError
 from lossless_ros.ros_environment import use_profile
 
-SIGNAL_LATENCY_S = 0.1  # until a signal is heeded, at most
-WRONG_USE = 2  # exit code for the user's mistakes
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: a terminal that is closed
+SIGNAL_LATENCY_S = 0.1  # longest time until a signal takes effect
+USAGE_ERROR = 2  # exit code for a mistake of the user
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: the terminal was closed
 
 
 class NodeApp(Protocol):
-    """What `run` asks of a node."""
+    """What `run` needs of a node."""
 
     @property
-    def node(self) -> Node: ...
+    def node(self) -> Node:
+        """Return the node itself."""
 
     def start(self, done: threading.Event) -> None:
-        """Called first, while callbacks are not served yet."""
+        """Prepare; called first, before callbacks are served."""
 
     def main_loop(self, done: threading.Event) -> int:
-        """What the main thread does while another one serves callbacks, until `done`; returns the exit code.
+        """Run in the main thread, while another thread serves callbacks, until `done`; return the exit code.
 
-        It must not wait without an end: see `wait_for`.
+        It must not block without a timeout: see `wait_for`.
         """
 
     def stop(self) -> None:
-        """The one way down: called whatever ended the work, while publishers still publish."""
+        """Shut down; always called, however `main_loop` ended, while publishers still work."""
 
 
 def wait_for(done: threading.Event) -> None:
-    """Until `done`, in turns: with a policy on a GPU, SIGINT and SIGTERM interrupt no wait and are heeded after it."""
+    """Wait for `done` in short turns: with a policy on a GPU, signals do not interrupt a wait."""
     while not done.wait(SIGNAL_LATENCY_S):
         pass
 
 
 def run(make: Callable[[], NodeApp], args: list[str] | None = None) -> int:
-    """Run a node until its work is done or a signal comes. The process is meant to end then: signals stay ignored.
+    """Run a node until its main loop returns or a signal comes.
+
+    The process is expected to exit afterwards: signals stay ignored.
 
     Returns:
-        The exit code: that of `work` (0 also for a signal), or 2 for a mistake of the user's, told in one line.
+        The exit code: that of `main_loop` (0 also after a signal), or 2 after a mistake of the user, which is
+        printed as one line.
     """
     use_profile()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads of torch took 20 times as long on busy cores
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning torch threads were 20 times slower on busy cores
     done = threading.Event()
     for number in _SIGNALS:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # keep what nohup has set
             signal.signal(number, lambda *_: done.set())
     try:
         _init(args)
         return _run(make(), done)
     except (LosslessError, InvalidParameterTypeException) as error:
-        with suppress(OSError):  # nobody reads it
+        with suppress(OSError):  # nothing reads standard error
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return WRONG_USE
+        return USAGE_ERROR
     finally:
         rclpy.try_shutdown()
+
+
+def unblock_stderr() -> None:
+    """Make standard error non-blocking, so that a stalled log reader cannot block the control loop.
+
+    A full pipe, or a terminal stopped with Ctrl-S, would otherwise block the thread that logs; log lines that do not
+    fit are dropped instead. The pipe or terminal is reopened, so that other processes that share it are not affected;
+    where that is not possible, nothing changes. A socket cannot be reopened and is switched itself.
+    """
+    with suppress(OSError):
+        mode = os.fstat(2).st_mode
+        if stat.S_ISSOCK(mode):
+            os.set_blocking(2, False)
+        elif stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            reopened = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.dup2(reopened, 2)
+            os.close(reopened)
 
 
 def _init(args: list[str] | None) -> None:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy has no public class for wrong arguments
-        raise LosslessError(f"ROS arguments cannot be used: {error}") from None
+    except Exception as error:  # rclpy has no public exception for invalid arguments
+        raise LosslessError(f"invalid ROS arguments: {error}") from None
 
 
 def _run(app: NodeApp, done: threading.Event) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(app.node)
-    leaving, over = threading.Event(), threading.Event()
+    shutting_down, stopped = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     def serve() -> None:
         try:
-            while not over.is_set():
+            while not stopped.is_set():
                 executor.spin_once(timeout_sec=0.5)
         except ExternalShutdownException:
             pass
         except BaseException as error:
-            if not leaving.is_set():  # on the way down a callback may meet what is already destroyed
+            if not shutting_down.is_set():  # during shutdown a callback may use what is already destroyed
                 failures.append(error)
         finally:
             done.set()
@@ -101,12 +123,12 @@ def _run(app: NodeApp, done: threading.Event) -> int:
         server.start()
         code = app.main_loop(done)
     finally:
-        # From here on a second signal (launch and terminals send several) must not cut the way down short.
+        # A second signal (launch and terminals send several) must not cut the shutdown short.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        leaving.set()
+        shutting_down.set()
         app.stop()
-        over.set()
+        stopped.set()
         executor.wake()
         if server.ident is not None:
             server.join(timeout=5.0)

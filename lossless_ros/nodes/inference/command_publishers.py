@@ -1,4 +1,4 @@
-"""What a command looks like on the wire: a twist for MoveIt Servo, or joint commands for ros2_control."""
+"""Commands as messages: a twist for MoveIt Servo, or joint commands for ros2_control."""
 
 from typing import Any, Protocol
 
@@ -12,25 +12,25 @@ from rclpy.time import Time
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from lossless_ros.contract import TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Contract, Robot
+from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot
 from lossless_ros.control.kinematics import Kinematics
 from lossless_ros.errors import LosslessError
 from lossless_ros.observation.frames import Frame
 
 RELIABLE_NEWEST = QoSProfile(depth=1)
-_FAR = 0.1  # a goal further than this from where a joint is [rad] is given up: something holds the arm
+_MAX_TRACKING_ERROR = 0.1  # a joint further from its goal than this [rad] is blocked: the goal is dropped
 
 
 class CommandPublisher(Protocol):
-    """Where velocities go; `prepare` does what may fail, so that `send` does not."""
+    """Publishes arm velocities; everything that can fail happens in `prepare`, not in `send`."""
 
     publisher: Publisher
 
     def prepare(self, frame: Frame, velocity: np.ndarray) -> Any:
-        """The command for velocities (A,) [m/s, rad/s] at a frame."""
+        """Return the command for velocities (A,) [m/s, rad/s] at a frame."""
 
     def send(self, stamp: int, command: Any) -> None:
-        """Publish what `prepare` gave, stamped [ns]."""
+        """Publish a command from `prepare`, stamped [ns]."""
 
     def stop(self, stamp: int) -> None:
         """Publish the command to stand still."""
@@ -39,25 +39,24 @@ class CommandPublisher(Protocol):
 def make_command_publisher(
     node: Node, command: str, contract: Contract, robot: Robot, dry_run: bool
 ) -> CommandPublisher:
-    """The output for a kind of command; in a dry run it publishes beside the robot's topics.
+    """Return the publisher for a kind of command; in a dry run it publishes on ~/would_send.
 
     Raises:
         LosslessError: joint commands for a robot whose file has no usable model of its arm.
     """
+    topic = robot.topic(COMMAND_TOPICS[command])
     if command == "twist":
-        return TwistPublisher(node, "~/would_send" if dry_run else robot.topic(TWIST_TOPIC), contract, robot)
+        return TwistPublisher(node, "~/would_send" if dry_run else topic, contract, robot)
     if robot.arm is None:
-        raise LosslessError(f"command {command} needs the robot's model: give hardware: arm: in its file, or use twist")
-    kinds: dict[str, tuple[type[JointVelocityPublisher] | type[TrajectoryPublisher], str]] = {
-        "joint_velocity": (JointVelocityPublisher, VELOCITY_TOPIC),
-        "joint_trajectory": (TrajectoryPublisher, TRAJECTORY_TOPIC),
-    }
-    kind, topic = kinds[command]
-    return kind(node, f"~/would_send/{command}" if dry_run else robot.topic(topic), contract, robot)
+        raise LosslessError(
+            f"command {command} needs the robot's model: set hardware: arm: in the robot's file, or use command twist"
+        )
+    kind = JointVelocityPublisher if command == "joint_velocity" else TrajectoryPublisher
+    return kind(node, f"~/would_send/{command}" if dry_run else topic, contract, robot)
 
 
 class TwistPublisher:
-    """Velocities of the tool."""
+    """Publishes velocities of the tool."""
 
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         self.publisher = node.create_publisher(TwistStamped, topic, RELIABLE_NEWEST)
@@ -78,8 +77,8 @@ class TwistPublisher:
         self.send(stamp, np.zeros(len(self._action.axes)))
 
 
-class _Joints:
-    """What both kinds of joint commands share: the arm, and where its joints are in a frame."""
+class _JointKinematics:
+    """The arm's kinematics and where its joints are in the proprioception, for both kinds of joint command."""
 
     def __init__(self, contract: Contract, robot: Robot) -> None:
         assert robot.arm
@@ -93,16 +92,16 @@ class _Joints:
                 f"arm: the model's joints {', '.join(missing)} are not in the contract's proprioception "
                 f"({', '.join(index)}); see hardware: joints in the robot's file"
             )
-        self._at = [index[name] for name in self.arm.joints]
+        self._indices = [index[name] for name in self.arm.joints]
 
     def solve(self, frame: Frame, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Angles (n,) [rad] at a frame, and joint velocities (n,) [rad/s] for velocities (A,) of the tool."""
-        angles = frame.proprioception[self._at].astype(np.float64)
+        """Return the frame's joint angles (n,) [rad], and joint velocities (n,) [rad/s] for tool velocities (A,)."""
+        angles = frame.proprioception[self._indices].astype(np.float64)
         return angles, self.arm.velocities(angles, self._action.twist(velocity))
 
 
-class JointVelocityPublisher(_Joints):
-    """Velocities of the joints [rad/s]. The controller holds the last ones for ever, so the stop has to arrive."""
+class JointVelocityPublisher(_JointKinematics):
+    """Publishes joint velocities [rad/s]. The controller holds the last ones forever, so the stop has to arrive."""
 
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         super().__init__(contract, robot)
@@ -119,25 +118,26 @@ class JointVelocityPublisher(_Joints):
         self.send(stamp, np.zeros(len(self.arm.joints)))
 
 
-class TrajectoryPublisher(_Joints):
-    """One point per period: where the joints should be at its end [rad].
+class TrajectoryPublisher(_JointKinematics):
+    """Publishes one trajectory point per period: the joint angles at its end [rad].
 
-    Points have no velocities: the trajectory controller's default is to refuse what does not end at rest.
+    Points have no velocities: by default the trajectory controller rejects a trajectory that does not end at rest.
     """
 
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         super().__init__(contract, robot)
         self.publisher = node.create_publisher(JointTrajectory, topic, RELIABLE_NEWEST)
         self._period = 1 / contract.rate_hz
-        self._goal: np.ndarray | None = None  # of the last point; none while nothing moves
-        self._angles, self._newest = np.zeros(len(self.arm.joints)), 0  # of the last frame, and its stamp [ns]
+        self._goal: np.ndarray | None = None  # the last point; None while the arm stands still
+        self._angles = np.zeros(len(self.arm.joints))  # in the last frame [rad]
+        self._frame_stamp = 0  # of the last frame [ns]
 
     def prepare(self, frame: Frame, velocity: np.ndarray) -> np.ndarray:
         self._angles, speeds = self.solve(frame, velocity)
-        since, self._newest = 1e-9 * (frame.stamp - self._newest), frame.stamp
-        if self._goal is None or np.abs(self._goal - self._angles).max() >= _FAR:
+        elapsed, self._frame_stamp = 1e-9 * (frame.stamp - self._frame_stamp), frame.stamp
+        if self._goal is None or np.abs(self._goal - self._angles).max() >= _MAX_TRACKING_ERROR:
             return self.arm.clip(self._angles + speeds * self._period)
-        return self.arm.clip(self._goal + speeds * min(self._period, max(since, 0.0)))
+        return self.arm.clip(self._goal + speeds * min(self._period, max(elapsed, 0.0)))
 
     def send(self, stamp: int, command: np.ndarray) -> None:
         self._goal = command
@@ -149,9 +149,9 @@ class TrajectoryPublisher(_Joints):
         self.publisher.publish(msg)
 
     def stop(self, stamp: int) -> None:
-        """Stay at the last point, or as near to it as the joints may come in a period from where they were seen last.
+        """Hold the last point, or the nearest one that the joints can reach within a period of their last position.
 
-        An arm that was held up must not make up for it now. Without a point nothing was sent that would have to end.
+        An arm that was blocked must not catch up now. Without a point nothing was sent that would have to end.
         """
         self.arm.restart()
         if self._goal is not None:

@@ -1,16 +1,28 @@
-"""What /diagnostics says once a second."""
+"""The status of the inference node on /diagnostics, once a second."""
 
 import threading
+import time
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.time import Time
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from lossless_ros.control.deadline import Deadline
+from lossless_ros.control.inference_worker import InferenceWorker
+from lossless_ros.models.task_policies import TaskPolicies
+from lossless_ros.nodes.inference.commands import Commands
+from lossless_ros.nodes.inference.observations import ObservationSubscriber
+
+_LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # of the guard's states; all others are errors
+_SILENT_S = 2.0  # warn of a topic without messages, or an active node without commands, for this long
 
 
-class Latencies:
-    """The newest durations [ms] and their percentiles; any thread may add."""
+class LatencyWindow:
+    """The latest durations [ms] and their percentiles; thread-safe."""
 
     def __init__(self, size: int = 1200) -> None:
         self._values: deque[float] = deque(maxlen=size)
@@ -21,7 +33,7 @@ class Latencies:
             self._values.append(milliseconds)
 
     def text(self) -> str:
-        """p50/p99/max [ms], a dash before the first one."""
+        """Return p50/p99/max [ms], a dash before the first value."""
         with self._lock:
             values = list(self._values)
         if not values:
@@ -30,12 +42,114 @@ class Latencies:
         return f"{p50:.1f}/{p99:.1f}/{max(values):.1f}"
 
 
-def diagnostic_array(
-    now: Time, name: str, hardware: str, level: bytes, message: str, values: dict[str, Any]
-) -> DiagnosticArray:
-    """One status; `level` is one of DiagnosticStatus.OK, WARN, ERROR, STALE."""
-    pairs = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-    status = DiagnosticStatus(level=level, name=name, message=message, hardware_id=hardware, values=pairs)
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = now.to_msg()
-    return array
+@dataclass(frozen=True)
+class Latencies:
+    """The latencies that are reported."""
+
+    camera_to_command: LatencyWindow = field(default_factory=LatencyWindow)
+    frame_to_command: LatencyWindow = field(default_factory=LatencyWindow)
+    inference: LatencyWindow = field(default_factory=LatencyWindow)
+
+
+@dataclass(frozen=True)
+class StatusSources:
+    """The parts of the inference node whose state is reported."""
+
+    policies: TaskPolicies
+    observations: ObservationSubscriber
+    commands: Commands
+    worker: InferenceWorker
+    deadline: Deadline
+    latencies: Latencies
+
+
+class StatusReporter:
+    """Publishes one status per second and logs its warnings."""
+
+    def __init__(self, node: Node, robot: str, dry_run: bool, sources: StatusSources) -> None:
+        self.active_since: float | None = None  # time.monotonic() [s]; None while inactive
+        self._node, self._robot, self._dry_run, self._sources = node, robot, dry_run, sources
+        self._previous_frames = 0
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # A steady clock: the timer must also fire when the node's clock stands still or jumps.
+        self._timer = node.create_timer(1.0, self.report, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def report(self) -> None:
+        """Publish the status."""
+        warning = self._warning()
+        if warning:
+            self._node.get_logger().warning(warning, throttle_duration_sec=5.0)
+        active, guard = self.active_since is not None, self._sources.commands.guard
+        level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if active else DiagnosticStatus.WARN
+        state = guard.state if active else "inactive"
+        message = f"{state}: {guard.reason}" if guard.state in ("stopped", "latched") else state
+        if warning:
+            level, message = max(level, DiagnosticStatus.WARN), f"{message}; {warning}"
+        status = DiagnosticStatus(
+            level=level,
+            name=self._node.get_fully_qualified_name().lstrip("/"),
+            message=message,
+            hardware_id=self._robot,
+            values=[KeyValue(key=key, value=str(value)) for key, value in self._values().items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+
+    def destroy(self) -> None:
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _warning(self) -> str:
+        """Return the most important warning, empty for none."""
+        observations, commands = self._sources.observations, self._sources.commands
+        missing = ", ".join(map(observations.topic, observations.refresh_subscriptions()))
+        if missing:
+            return f"no publisher on {missing}"
+        silent = observations.silent_topics(_SILENT_S)
+        if silent:
+            return f"no messages on {silent}, although it is published; check message type and QoS"
+        competing = commands.competing_publisher()
+        if competing:
+            return competing
+        since = self.active_since
+        if since is None or time.monotonic() - since <= _SILENT_S or commands.guard.state == "moving":
+            return ""
+        if fault := observations.fault():
+            return fault
+        return "" if observations.frames else "streams cannot be synchronized; see 'missing in frames' per stream"
+
+    def _values(self) -> dict[str, Any]:
+        """Return the status as keys and values."""
+        sources, observations, guard = self._sources, self._sources.observations, self._sources.commands.guard
+        policy, latencies = sources.policies.active, sources.latencies
+        frames, self._previous_frames = observations.frames - self._previous_frames, observations.frames
+        values: dict[str, Any] = {
+            "task": sources.policies.task,
+            "tasks": ", ".join(sources.policies.tasks),
+            "guard": guard.state,
+            "bundle": policy.bundle_hash,
+            "device": policy.device,
+            "runtime": policy.runtime,
+            "precision": policy.precision,
+            "dry_run": self._dry_run,
+            "frames per second": frames,
+            "frames skipped": sources.worker.skipped,
+            "commands": sources.commands.sent,
+            "camera to command p50/p99/max [ms]": latencies.camera_to_command.text(),
+            "frame to command p50/p99/max [ms]": latencies.frame_to_command.text(),
+            "inference p50/p99/max [ms]": latencies.inference.text(),
+            "missed deadlines": sources.deadline.missed,
+            "stops": sum(guard.stops.values()),
+            "stops by kind": ", ".join(f"{kind} {n}" for kind, n in list(guard.stops.items())) or "none",
+            "last stop": guard.reason or "none",
+        }
+        for stream in observations.contract.streams:
+            age = observations.age(stream)
+            values[f"{stream} rate [Hz]"] = f"{observations.rate(stream):.1f}"
+            values[f"{stream} age [s]"] = "-" if age is None else f"{age:.3f}"
+            values[f"{stream} fault"] = observations.faults.get(stream, "none")
+            values[f"{stream} rejected"] = observations.rejected[stream]
+            values[f"{stream} out of order"] = observations.aligner.ignored[stream]
+            values[f"{stream} missing in frames"] = observations.aligner.gaps[stream]
+        return values

@@ -1,28 +1,117 @@
-"""What the inference node's parameters mean together: contract and limits, and mistakes told before anything loads."""
+"""The parameters of the inference node: their table, and checks that need nothing loaded."""
 
+import math
 from typing import Any
 
-from lossless_ros.contract import Contract, load_contract, load_robot
-from lossless_ros.control.safety import Limits
+from lossless_ros.contract import COMMAND_TOPICS, Contract, load_contract, load_robot
+from lossless_ros.control.guard import RESUME_MODES
+from lossless_ros.control.limits import UNBOUNDED_WORKSPACE, Limits, LimitSettings
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import check_contract, choose_task, find_bundles
+from lossless_ros.models.runtimes.registry import PRECISIONS, RUNTIMES
+from lossless_ros.nodes.app.parameters import ANY_TIME, WHILE_UNCONFIGURED, NodeParameter
+from lossless_ros.nodes.inference.observations import TRANSPORTS
+
+
+def _configured(name: str, default: Any, description: str, **facts: Any) -> NodeParameter:
+    """Return a parameter that is read when the node is configured."""
+    return NodeParameter(name, default, description, **{"changes": WHILE_UNCONFIGURED, **facts})
+
+
+def _safety(name: str, description: str, unit: str) -> NodeParameter:
+    """Return a safety limit that is off by default."""
+    return _configured(f"safety.{name}", math.inf, description, unit=unit, constraint="more than 0; .inf: no limit")
+
+
+ROBOT = _configured("robot", "sim", "Robot: a name from config/robots or the path of a robot's parameter file.")
+PARAMETERS = (
+    ROBOT,
+    _configured("bundles", "", "Bundle file, or a folder of bundles (one per task)."),
+    _configured("task", "", "Active task; may be empty if there is only one bundle.", changes=ANY_TIME),
+    _configured("contract", "", "Contract: a name from config/contracts or a path; empty: the bundle's own."),
+    _configured("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda or cuda:N."),
+    _configured(
+        "threads",
+        1,
+        "CPU threads of the policy; with 1 the results are identical to those of lossless evaluate.",
+        range=(1, math.inf),
+    ),
+    _configured(
+        "runtime",
+        "auto",
+        "Inference runtime; auto: cuda_graph on a GPU, openvino on a CPU if installed, else torch.",
+        choices=RUNTIMES,
+    ),
+    _configured(
+        "precision",
+        "auto",
+        "Floating-point precision; auto: float16 for cuda_graph if it is accurate enough, else float32.",
+        choices=PRECISIONS,
+    ),
+    _configured(
+        "command",
+        "twist",
+        "Kind of arm command: twist for MoveIt Servo, the others for ros2_control.",
+        choices=tuple(COMMAND_TOPICS),
+    ),
+    _configured("dry_run", True, "Run everything, but publish commands on ~/would_send only."),
+    _configured("autostart", False, "Configure and activate at start, for use without launch."),
+    _configured(
+        "image_transport",
+        "auto",
+        "Camera topics to subscribe to; auto: whichever is published, raw if both are.",
+        choices=TRANSPORTS,
+    ),
+    _configured("stop_at_switch", True, "Stop the robot briefly when the task changes."),
+    _configured(
+        "resume",
+        "automatic",
+        "What ends a stop for a fault: the next good frame (automatic), or ~/resume (service).",
+        choices=RESUME_MODES,
+    ),
+    _configured("debug_image", False, "Publish the policy's input images on ~/debug/image."),
+    _configured("safety.alone", True, "Stop while another node publishes on the command topics; false: only warn."),
+    _configured(
+        "safety.deadline",
+        0.0,
+        "Longest inference time; the robot stops when it is exceeded twice in a row. 0: one control period.",
+        unit="s",
+        constraint="at least 0, finite",
+    ),
+    _safety("linear_jerk", "Largest change of the linear acceleration.", "m/s^3"),
+    _safety("angular_jerk", "Largest change of the angular acceleration.", "rad/s^3"),
+    _safety("gripper_rate", "Largest speed of the gripper.", "full strokes per second"),
+    _safety("linear_acceleration", "Largest change of the linear velocity.", "m/s^2"),
+    _safety("angular_acceleration", "Largest change of the angular velocity.", "rad/s^2"),
+    _configured(
+        "safety.workspace",
+        list(UNBOUNDED_WORKSPACE),
+        "Workspace of the tool center, in the frame of the command: x, y, z of the lowest corner, then of the highest.",
+        unit="m",
+        constraint="six numbers, each lower one below its upper one; .inf: no limit",
+    ),
+)
 
 
 def check(parameters: dict[str, Any]) -> None:
-    """Tell mistakes in the parameters that can be told without loading anything.
+    """Check the parameters as far as is possible without loading a policy.
 
     Raises:
-        LosslessError: with the one line that says what is wrong.
+        LosslessError: a parameter is wrong.
     """
     load_robot(parameters["robot"])
     found = find_bundles(parameters["bundles"])
     bundle = read_bundle(found[choose_task(parameters["task"], found)])
-    limits_of(contract_of(parameters, bundle.contract), parameters)
+    motion_limits(resolve_contract(parameters, bundle.contract), parameters)
 
 
-def contract_of(parameters: dict[str, Any], own: Contract) -> Contract:
-    """The contract given by hand, if it fits the bundle's own; else that one."""
+def resolve_contract(parameters: dict[str, Any], own: Contract) -> Contract:
+    """Return the contract that the parameters name, or the bundle's `own` if they name none.
+
+    Raises:
+        LosslessError: no such contract, or it does not fit the bundle's own.
+    """
     if not parameters["contract"]:
         return own
     contract = load_contract(parameters["contract"])
@@ -30,21 +119,24 @@ def contract_of(parameters: dict[str, Any], own: Contract) -> Contract:
     return contract
 
 
-def limits_of(contract: Contract, parameters: dict[str, Any]) -> Limits:
-    """Limits of the contract and of the parameters safety.*.
+def motion_limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
+    """Return the limits of the contract and of the parameters safety.*.
 
     Raises:
-        LosslessError: a parameter makes no sense.
+        LosslessError: a parameter is wrong.
     """
-    names = (
-        *("linear_acceleration", "angular_acceleration", "linear_jerk", "angular_jerk"),
-        *("gripper_rate", "workspace"),
-    )
-    if not 0 <= parameters["safety.deadline"] < float("inf"):
-        raise LosslessError(
-            f"safety.deadline is {parameters['safety.deadline']}, expected seconds, or 0 for one period"
-        )
+    deadline = parameters["safety.deadline"]
+    if not 0 <= deadline < math.inf:
+        raise LosslessError(f"safety.deadline is {deadline}, expected seconds, or 0 for one control period")
     try:
-        return Limits.of(contract.action, **{name: parameters[f"safety.{name}"] for name in names})
+        settings = LimitSettings(
+            linear_acceleration=parameters["safety.linear_acceleration"],
+            angular_acceleration=parameters["safety.angular_acceleration"],
+            linear_jerk=parameters["safety.linear_jerk"],
+            angular_jerk=parameters["safety.angular_jerk"],
+            gripper_rate=parameters["safety.gripper_rate"],
+            workspace=parameters["safety.workspace"],
+        )
     except ValueError as error:
         raise LosslessError(f"safety: {error}") from None
+    return Limits.for_action(contract.action, settings)

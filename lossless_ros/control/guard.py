@@ -1,0 +1,112 @@
+"""The guard: decides whether the robot may move, and turns actions into commands within the limits. No ROS."""
+
+from collections import Counter
+
+import numpy as np
+
+from lossless_ros.control.faults import action_fault
+from lossless_ros.control.limits import (
+    Limits,
+    can_stop_in_workspace,
+    clamp_to_workspace,
+    limit_acceleration,
+    limit_to_stopping_distance,
+)
+
+RESUME_MODES = ("automatic", "service")  # what ends a stop for a fault: the next good action, or only `release`
+_SPEED_FRACTIONS = np.array([[1.0], [0.75], [0.5], [0.25], [0.0]])  # of the target; the first stoppable one is taken
+
+
+class Guard:
+    """State machine in front of the robot; it remembers the last command.
+
+    States: `idle` (nothing sent yet), `moving`, `stopped` (the next good action moves again), `latched` (only
+    `release` ends it). With `resume` "service" every stop for a fault latches.
+    """
+
+    def __init__(self, limits: Limits, period: float, resume: str = "automatic") -> None:
+        self.limits = limits
+        self.state = "idle"
+        self.kind = self.reason = ""  # of the last stop
+        self.stops: Counter[str] = Counter()  # by kind
+        self._period, self._resume = period, resume
+        self._allowed = np.append(limits.velocity, 1.0)
+        self._gripper: float | None = None  # last command, -1 open to 1 closed
+        self._velocity = np.zeros_like(limits.velocity)  # last command
+        self._acceleration = np.zeros_like(limits.velocity)
+
+    def filter(
+        self, action: np.ndarray, position: np.ndarray | None = None, elapsed: float = np.inf
+    ) -> np.ndarray | None:
+        """Return the command (A + 1,) for an action (A + 1,), or None while latched.
+
+        Args:
+            action: velocities along the axes, then the gripper: > 0 closes, else opens.
+            position: tool center (3,) [m]; without it the workspace is not enforced.
+            elapsed: time since the last command [s]. Commands closer together than one control period get
+                proportionally smaller increments.
+
+        Raises:
+            ValueError: the action cannot be sent at all; the caller has to stop the robot.
+        """
+        fault = action_fault(action, self._allowed)
+        if fault:
+            raise ValueError(fault)
+        if self.state == "latched":
+            return None
+        target = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
+        period = min(self._period, elapsed)
+        velocity = self._next_velocity(target, period, position)
+        inside = velocity if position is None else clamp_to_workspace(velocity, position, self.limits, self._period)
+        # What a wall cut off does not count as acceleration: the jerk limit would carry it far to the other side.
+        self._acceleration = np.where(inside == velocity, (velocity - self._velocity) / period, 0.0)
+        velocity = np.clip(inside, -self.limits.velocity, self.limits.velocity)
+        self.state, self._velocity = "moving", velocity
+        self._gripper = self._limit_gripper(1.0 if action[-1] > 0 else -1.0, period)
+        return np.append(velocity, self._gripper)
+
+    def stop(self, kind: str, reason: str, latch: bool = False) -> bool:
+        """Stop for a fault of this kind; return whether the robot was moving, so that a stop has to be sent."""
+        return self._stop(kind, reason, latch or (self._resume == "service" and self.state == "moving"))
+
+    def pause(self, kind: str, reason: str) -> bool:
+        """Stop without a fault: the next good action moves again; return whether the robot was moving."""
+        return self._stop(kind, reason, False)
+
+    def release(self) -> None:
+        """End a latched stop: the next good action moves again."""
+        if self.state == "latched":
+            self.state = "stopped"
+
+    def _stop(self, kind: str, reason: str, latch: bool) -> bool:
+        if self.state == "latched":
+            return False
+        moving = self.state == "moving"
+        if moving or latch or kind != self.kind:
+            self.stops[kind] += 1
+        self.state, self.kind, self.reason = "latched" if latch else "stopped", kind, reason
+        self._velocity, self._acceleration = np.zeros_like(self._velocity), np.zeros_like(self._velocity)
+        return moving
+
+    def _next_velocity(self, target: np.ndarray, period: float, position: np.ndarray | None) -> np.ndarray:
+        """Return the next velocity (A,) towards the target from which the robot can still stop before the walls.
+
+        Brakes at once if no velocity on the way to the target allows that.
+        """
+        if position is None:
+            return limit_acceleration(target, self._velocity, self._acceleration, self.limits, period)
+        target = limit_to_stopping_distance(target, position, self.limits, self._period)
+        candidates = limit_acceleration(
+            _SPEED_FRACTIONS * target, self._velocity, self._acceleration, self.limits, period
+        )
+        acceleration = (candidates - self._velocity) / period
+        stoppable = can_stop_in_workspace(candidates, self._velocity, acceleration, position, self.limits, self._period)
+        stoppable[-1] = True  # braking is always allowed
+        return candidates[stoppable.argmax(0), np.arange(len(target))]
+
+    def _limit_gripper(self, target: float, period: float) -> float:
+        """Return the gripper command next towards `target`; the first one is not limited: its position is unknown."""
+        if self._gripper is None:
+            return target
+        reach = 2 * self.limits.gripper_rate * period
+        return float(np.clip(target, self._gripper - reach, self._gripper + reach))

@@ -1,0 +1,165 @@
+"""Motion limits, and pure functions that keep velocities within them. No ROS, no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossless_ros.contract import Action
+
+UNBOUNDED_WORKSPACE = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
+_ROUNDING = 1e-9  # tolerance of a position [m]
+_MAX_BRAKING_PERIODS = 200  # a velocity that takes longer to brake is treated as unstoppable
+
+
+@dataclass(frozen=True)
+class LimitSettings:
+    """Limits that a user sets for a robot; infinite values do not limit.
+
+    Raises:
+        ValueError: a limit is not above 0, or the workspace is not a box [x, y, z, x, y, z].
+    """
+
+    linear_acceleration: float = np.inf  # m/s^2
+    angular_acceleration: float = np.inf  # rad/s^2
+    linear_jerk: float = np.inf  # m/s^3
+    angular_jerk: float = np.inf  # rad/s^3
+    gripper_rate: float = np.inf  # full strokes per second
+    workspace: Sequence[float] = UNBOUNDED_WORKSPACE  # x, y, z of the lowest corner, then of the highest [m]
+
+    def __post_init__(self) -> None:
+        for name in ("linear_acceleration", "angular_acceleration", "linear_jerk", "angular_jerk", "gripper_rate"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name.replace('_', ' ')} limit is {value}, expected more than 0")
+        box = np.array(self.workspace, np.float64)
+        if box.shape != (6,) or not (box[:3] < box[3:]).all():
+            raise ValueError(
+                f"workspace is {list(self.workspace)}, expected x, y, z of the lowest corner, then of the highest [m]"
+            )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on commands, per axis of the action; the workspace is in the frame of the command.
+
+    Where limits contradict each other the earlier one takes precedence: workspace, velocity, acceleration, jerk.
+    """
+
+    velocity: np.ndarray  # (A,) m/s, rad/s
+    acceleration: np.ndarray  # (A,) m/s^2, rad/s^2
+    jerk: np.ndarray  # (A,) m/s^3, rad/s^3
+    workspace: np.ndarray  # (2, 3) lowest and highest corner for the tool center [m]
+    translation: tuple[int, ...]  # for x, y, z: index of the axis that moves along it, -1 for none
+    gripper_rate: float = np.inf  # full strokes per second
+
+    @staticmethod
+    def for_action(action: Action, settings: LimitSettings) -> "Limits":
+        """Combine the velocity limits of a contract's action with the settings of a robot."""
+        acceleration = {"m/s": settings.linear_acceleration, "rad/s": settings.angular_acceleration}
+        jerk = {"m/s": settings.linear_jerk, "rad/s": settings.angular_jerk}
+        names = [axis.axis for axis in action.axes]
+        return Limits(
+            velocity=np.array([axis.limit for axis in action.axes]),
+            acceleration=np.array([acceleration[axis.unit] for axis in action.axes]),
+            jerk=np.array([jerk[axis.unit] for axis in action.axes]),
+            workspace=np.array(settings.workspace, np.float64).reshape(2, 3),
+            translation=tuple(names.index(f"linear.{c}") if f"linear.{c}" in names else -1 for c in "xyz"),
+            gripper_rate=settings.gripper_rate,
+        )
+
+
+def max_stoppable_speed(distance: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Return the largest speed a from which the series a, a - step, a - 2 step, ... > 0 sums to at most `distance`.
+
+    This is the discrete stopping distance when the speed falls by `step` per period. Applied to accelerations it gives
+    the largest one that can fade out before a speed is exceeded. Elementwise, for distances of at least 0; `step` may
+    be infinite.
+    """
+    finite = np.where(np.isfinite(step), step, 1.0)
+    k = np.floor((np.sqrt(1 + 8 * np.minimum(distance, 1e12) / finite) - 1) / 2)
+    first = (distance + finite * k * (k + 1) / 2) / (k + 1)
+    return np.where(np.isfinite(step), first, distance)
+
+
+def limit_acceleration(
+    target: np.ndarray, velocity: np.ndarray, acceleration: np.ndarray, limits: Limits, period: float
+) -> np.ndarray:
+    """Return the next velocity (A,) towards `target` (A,) within the acceleration and jerk limits.
+
+    `velocity` and `acceleration` are those of the previous period [s]. Starting from rest, the speed never overshoots
+    the target.
+    """
+    change = target - velocity
+    rise = np.sign(change) * max_stoppable_speed(np.abs(change) / period, limits.jerk * period)
+    rise = np.clip(rise, -limits.acceleration, limits.acceleration)
+    rise = np.clip(rise, acceleration - limits.jerk * period, acceleration + limits.jerk * period)
+    return np.where(rise == change / period, target, velocity + rise * period)  # exactly the target if not limited
+
+
+def clamp_to_workspace(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
+    """Return the velocity (A,) that keeps the tool center (3,) [m] in the workspace during the next period [s].
+
+    Outside the workspace only motion back towards it is allowed.
+    """
+    velocity = velocity.copy()
+    low, high = limits.workspace
+    for coordinate, axis in enumerate(limits.translation):
+        if axis >= 0:
+            least = min((low[coordinate] - position[coordinate]) / period, 0.0)
+            most = max((high[coordinate] - position[coordinate]) / period, 0.0)
+            velocity[axis] = np.clip(velocity[axis], least, most)
+    return velocity
+
+
+def limit_to_stopping_distance(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
+    """Return the velocity (A,) from which the tool center (3,) [m] can stop before the walls of the workspace.
+
+    Only the acceleration limit is considered here; `can_stop_in_workspace` considers jerk as well.
+    """
+    velocity = velocity.copy()
+    for axis, below, above in _clearances(position, limits):
+        down, up = max_stoppable_speed(
+            np.array([below, above]) / period, limits.acceleration[axis] * period * np.ones(2)
+        )
+        velocity[axis] = np.clip(velocity[axis], -down, up)
+    return velocity
+
+
+def can_stop_in_workspace(
+    velocity: np.ndarray,
+    previous: np.ndarray,
+    acceleration: np.ndarray,
+    position: np.ndarray,
+    limits: Limits,
+    period: float,
+) -> np.ndarray:
+    """Return for each candidate next velocity (..., A) whether its axis can still stop before a wall, (..., A) bool.
+
+    The velocity `previous` (A,) changes to the candidates with an `acceleration` (..., A). `position` is the tool
+    center (3,) [m], measured before or after the period of the previous velocity: both cases are covered.
+    """
+    low, high = np.full(len(previous), -np.inf), np.full(len(previous), np.inf)
+    for axis, below, above in _clearances(position, limits):
+        low[axis], high[axis] = -below, above
+    low = low - np.minimum(previous * period, 0) - _ROUNDING
+    high = high - np.maximum(previous * period, 0) + _ROUNDING
+    traveled, inside = velocity * period, np.ones(velocity.shape, bool)
+    for _ in range(_MAX_BRAKING_PERIODS):
+        inside &= (low <= traveled) & (traveled <= high)
+        if not velocity.any():
+            break
+        slower = limit_acceleration(np.zeros_like(velocity), velocity, acceleration, limits, period)
+        acceleration, velocity = (slower - velocity) / period, slower
+        traveled = traveled + velocity * period
+    return inside & (velocity == 0)
+
+
+def _clearances(position: np.ndarray, limits: Limits) -> list[tuple[int, float, float]]:
+    """Return each translation axis with its distance [m] to the lower and to the upper wall; 0 beyond a wall."""
+    low, high = limits.workspace
+    return [
+        (axis, max(position[c] - low[c], 0.0), max(high[c] - position[c], 0.0))
+        for c, axis in enumerate(limits.translation)
+        if axis >= 0
+    ]
