@@ -1,1 +1,1 @@
-"""Benchmarks of simulator, adapters, latency and training: `lossless bench`."""
+"""Benchmarks behind `lossless bench`: simulator, adapters, latency and training."""

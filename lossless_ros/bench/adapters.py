@@ -1,6 +1,6 @@
-"""What adapters cost beside the bare backbone: latency, many tasks in one pass, switching, memory.
+"""Benchmark of the adapters next to the bare backbone: latency, many tasks in one pass, task switching, memory.
 
-Everything that is compared runs in turn in the same process, in random order, so that a busy machine touches all alike.
+Everything that is compared runs in turn in one process, in random order, so that other load affects all of it alike.
 """
 
 import contextlib
@@ -22,11 +22,13 @@ from lossless_ros.models.families import find_family
 from lossless_ros.models.network_config import RANDOM
 from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import load_hyperparameters
+from lossless_ros.training.threads import limited_threads
 
-BATCHES = (2, 16)  # two cameras of one robot; of eight
+BATCHES = (2, 16)  # images: two cameras of one robot, and of eight robots
 TASKS = 100
-POLICY_SIZES = {"tf_efficientnet_lite0": 128}  # [px] as the demo's; the others as they were pretrained
-Run = Callable[[], Any]
+POLICY_SIZES = {"tf_efficientnet_lite0": 128}  # [px], as in the demo; other backbones run at their pretraining size
+_WARMUP_ROUNDS = 2
+Work = Callable[[], Any]
 
 
 def bench_adapters(
@@ -35,19 +37,19 @@ def bench_adapters(
     threads: int = 1,
     on_progress: Callable[[str], None] = lambda figure: None,
 ) -> dict[str, Any]:
-    """Ratios of the fastest of `rounds`, on the CPU and, where there is one, on the GPU (as CUDA graphs).
+    """Compare adapted and bare backbones, on the CPU and, if there is one, on the GPU (as CUDA graphs).
 
     Args:
-        backbones: names; one whose weights are not on this machine runs with random ones, which are as fast.
-        rounds: times that each thing is measured.
-        threads: of the processor.
-        on_progress: called with the name of what was measured.
+        backbones: names; a backbone whose weights are not installed runs with random ones, at the same speed.
+        rounds: repetitions; the fastest one counts.
+        threads: CPU threads.
+        on_progress: called with what was measured.
 
     Returns:
-        rows, one for each backbone, device and batch: bare_ms, adapted_over_bare (bottom and middle adapters of one
-        task), mixed8_over_single and serial8_over_single (eight images of eight tasks in one pass, and in eight,
-        against eight images of one task), switch_ms (to wear another of 100 tasks), memory_100_tasks_over_bare (weights
-        of backbone and adapters over the backbone's, in the set's half precision; `..._float32` as trained).
+        rows, one per backbone, device and batch: bare_ms, adapted_over_bare (bottom and middle adapters of one task),
+        mixed8_over_single and serial8_over_single (eight images of eight tasks in one pass, and in eight passes, over
+        eight images of one task), switch_ms (to route to another of 100 tasks), memory_100_tasks_over_bare (backbone
+        and adapters over the backbone, with the set's half precision; `..._float32` as trained).
 
     Raises:
         LosslessError: unknown backbone, or rounds or threads not positive.
@@ -55,17 +57,14 @@ def bench_adapters(
     for name, value in (("rounds", rounds), ("threads", threads)):
         if value < 1:
             raise LosslessError(f"{name} is {value}, expected at least 1")
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     rows = []
-    try:
+    with limited_threads(threads):
         for name in backbones:
             backbone = load_with_any_weights(name)
-            for device in ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]:
+            for device in devices:
                 rows += _measure(backbone.to(device), rounds)
                 on_progress(f"{name} on {device}")
-    finally:
-        torch.set_num_threads(before)
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "threads": threads}
     return {
         "rows": rows,
@@ -77,7 +76,7 @@ def bench_adapters(
 
 
 def load_with_any_weights(name: str) -> Backbone:
-    """The backbone with its own weights or, if they are not on this machine, with random ones.
+    """Return the backbone with its pretrained weights or, if they are not installed, with random ones.
 
     Raises:
         LosslessError: unknown backbone, or a variant that is not supported.
@@ -93,41 +92,24 @@ def load_with_any_weights(name: str) -> Backbone:
 
 
 def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
+    """Return the rows of a backbone on its device."""
     size = POLICY_SIZES.get(backbone.name, backbone.preprocessing.size)
-    one = _awake(backbone)
-    names = [f"task{i}" for i in range(TASKS)]
-    tasks = AdapterSet(backbone, {name: one for name in names})
-    bare_bytes = sum(p.numel() * p.element_size() for p in backbone.model.state_dict().values())
-    exact_bytes = TASKS * sum(p.numel() * p.element_size() for p in one.parameters())
-
-    eight = _images(backbone, 8, size)
-    mixed, single = tasks.route(names[:8]), tasks.route(names[:1] * 8)
-    apart = [(eight[i : i + 1], tasks.route(names[i : i + 1])) for i in range(8)]
-    many = _times(
-        backbone,
-        {
-            "mixed": lambda: backbone.features(eight, mixed),
-            "single": lambda: backbone.features(eight, single),
-            "serial": lambda: [backbone.features(image, worn) for image, worn in apart],
-        },
-        rounds,
-    )
+    adapters = _synthetic_adapters(backbone)
+    tasks = AdapterSet(backbone, {f"task{i}": adapters for i in range(TASKS)})
     shared = {
         "image_size": size,
-        "adapter_share": count_parameters(one) / backbone.num_parameters,
-        "mixed8_over_single": many["mixed"] / many["single"],
-        "serial8_over_single": many["serial"] / many["single"],
-        "memory_100_tasks_over_bare": (bare_bytes + tasks.nbytes) / bare_bytes,
-        "memory_100_tasks_over_bare_float32": (bare_bytes + exact_bytes) / bare_bytes,
+        "adapter_share": count_parameters(adapters) / backbone.num_parameters,
+        **_compare_tasks(backbone, tasks, size, rounds),
+        **_compare_memory(backbone, adapters, tasks),
     }
     rows = []
     for batch in BATCHES:
-        images = _images(backbone, batch, size)
-        ms = _times(
+        images = _random_images(backbone, batch, size)
+        ms = _fastest_ms(
             backbone,
             {
                 "bare": lambda images=images: backbone.features(images),  # type: ignore[misc]
-                "adapted": lambda images=images: backbone.features(images, one),  # type: ignore[misc]
+                "adapted": lambda images=images: backbone.features(images, adapters),  # type: ignore[misc]
             },
             rounds,
         )
@@ -147,62 +129,94 @@ def _measure(backbone: Backbone, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _awake(backbone: Backbone) -> Adapters:
-    """Adapters of the default rank that do something."""
-    kernel = load_hyperparameters("default").kernel_size
-    rank = default_bottleneck_dim(backbone.sites, kernel, backbone.num_parameters)
-    adapters = Adapters(backbone.sites, ("bottom", "middle"), rank, kernel).to(backbone.device).requires_grad_(False)
+def _compare_tasks(backbone: Backbone, tasks: AdapterSet, size: int, rounds: int) -> dict[str, float]:
+    """Return the time of eight images of eight tasks over eight images of one task."""
+    names = list(tasks.tasks)[:8]
+    images = _random_images(backbone, 8, size)
+    mixed, single = tasks.route(names), tasks.route(names[:1] * 8)
+    serial = [(images[i : i + 1], tasks.route(names[i : i + 1])) for i in range(8)]
+    ms = _fastest_ms(
+        backbone,
+        {
+            "mixed": lambda: backbone.features(images, mixed),
+            "single": lambda: backbone.features(images, single),
+            "serial": lambda: [backbone.features(image, adapters) for image, adapters in serial],
+        },
+        rounds,
+    )
+    return {
+        "mixed8_over_single": ms["mixed"] / ms["single"],
+        "serial8_over_single": ms["serial"] / ms["single"],
+    }
+
+
+def _compare_memory(backbone: Backbone, adapters: Adapters, tasks: AdapterSet) -> dict[str, float]:
+    """Return the memory of backbone and all tasks' adapters over that of the backbone."""
+    bare = sum(p.numel() * p.element_size() for p in backbone.model.state_dict().values())
+    as_trained = TASKS * sum(p.numel() * p.element_size() for p in adapters.parameters())
+    return {
+        "memory_100_tasks_over_bare": (bare + tasks.nbytes) / bare,
+        "memory_100_tasks_over_bare_float32": (bare + as_trained) / bare,
+    }
+
+
+def _synthetic_adapters(backbone: Backbone) -> Adapters:
+    """Return adapters of the default size with random parameters, which are not the identity."""
+    kernel_size = load_hyperparameters("default").kernel_size
+    bottleneck_dim = default_bottleneck_dim(backbone.sites, kernel_size, backbone.num_parameters)
+    adapters = Adapters(backbone.sites, ("bottom", "middle"), bottleneck_dim, kernel_size)
+    adapters.to(backbone.device).requires_grad_(False)
     for parameter in adapters.parameters():
         parameter.add_(0.01 * torch.randn_like(parameter))
     return adapters
 
 
-def _images(backbone: Backbone, batch: int, size: int) -> Tensor:
-    """(batch, 3, size, size) with the channels innermost, as a policy gives them."""
+def _random_images(backbone: Backbone, batch: int, size: int) -> Tensor:
+    """Return images (batch, 3, size, size) in the memory format of a policy, channels_last."""
     return torch.rand(batch, 3, size, size, device=backbone.device).to(memory_format=torch.channels_last)
 
 
-def _times(backbone: Backbone, runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """The fastest of each run [ms], measured in turn: what the work takes when nothing else disturbs it."""
+def _fastest_ms(backbone: Backbone, work: dict[str, Work], rounds: int) -> dict[str, float]:
+    """Return the fastest time of each piece of work [ms], measured in turn: its time without other load."""
     gpu = backbone.device.type == "cuda"
     with torch.inference_mode():
-        runs = {name: _captured(run) if gpu else run for name, run in runs.items()}
-        taken: dict[str, list[float]] = {name: [] for name in runs}
-        order = list(runs)
-        for turn in range(rounds + 2):
+        work = {name: _capture(run) if gpu else run for name, run in work.items()}
+        times: dict[str, list[float]] = {name: [] for name in work}
+        order = list(work)
+        for turn in range(rounds + _WARMUP_ROUNDS):
             random.shuffle(order)
             for name in order:
-                begin = time.perf_counter()
-                runs[name]()
+                start = time.perf_counter()
+                work[name]()
                 if gpu:
                     torch.cuda.synchronize()
-                if turn >= 2:  # the first ones prepare
-                    taken[name].append(1e3 * (time.perf_counter() - begin))
-    return {name: min(values) for name, values in taken.items()}
+                if turn >= _WARMUP_ROUNDS:
+                    times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: min(values) for name, values in times.items()}
 
 
-def _captured(run: Run) -> Run:
-    """The same work as a CUDA graph, without what Python costs to launch it."""
+def _capture(work: Work) -> Work:
+    """Return the work as a CUDA graph, without the launch overhead of Python."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
-            run()
+            work()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        run()
+        work()
     return graph.replay
 
 
 def _switch_ms(tasks: AdapterSet, batch: int) -> float:
-    """Median time [ms] to wear another task."""
-    taken = []
+    """Return the median time to route a batch to another task [ms]."""
+    times = []
     with torch.inference_mode():
         for name in tasks.tasks:
-            begin = time.perf_counter()
+            start = time.perf_counter()
             tasks.route([name] * batch)
             if tasks.backbone.device.type == "cuda":
                 torch.cuda.synchronize()
-            taken.append(1e3 * (time.perf_counter() - begin))
-    return statistics.median(taken)
+            times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times)

@@ -1,10 +1,10 @@
-"""How long a command takes: from the camera's message to the command's, over ROS 2 between two processes."""
+"""Benchmark of a command's latency: from the cameras' messages to the command's, over ROS 2 between two processes."""
 
 import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,30 @@ import numpy as np
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.over_ros import evaluate_over_ros
+from lossless_ros.evaluation.rollout import EvalConfig
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.models.policy_library import RuntimeConfig, load_policies
 from lossless_ros.observation.frames import Frame
+from lossless_ros.simulation.episode import MAX_STEPS
 
 TASK = "rgb_stacking/triplet1"
-_EPISODE = 400  # steps of an episode of the simulated robot
 _MODES = {"adapted": "adapters", "bare": "frozen"}
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """How to measure.
+
+    Attributes:
+        contract: of the policies.
+        periods: control periods per figure.
+        device, runtime: of the inference node.
+    """
+
+    contract: Contract
+    periods: int
+    device: str
+    runtime: str
 
 
 def bench_latency(
@@ -29,18 +46,26 @@ def bench_latency(
     runtime: str = "auto",
     on_progress: Callable[[str], None] = lambda figure: None,
 ) -> dict[str, Any]:
-    """Latency of policies with adapters, each beside the same one without, in real time at the contract's rate.
+    """Measure policies with and without adapters in real time at the contract's rate.
 
-    The simulated robot renders its two cameras in the other process. Adapters and head are random, and so is a
-    backbone whose weights are not on this machine: it takes as long.
+    The simulated robot renders its two cameras in a process of its own. Adapters and head are random, and so is a
+    backbone whose weights are not installed: the speed is the same.
+
+    Args:
+        backbones: names.
+        periods: control periods per figure.
+        device: of the inference node: auto, cpu or cuda.
+        runtime: inference runtime of the node.
+        on_progress: called with the name of each figure.
 
     Returns:
-        rows (one per backbone) and, of the first one, end_to_end_ms {p50, p99, max} from the begin of publishing the
-        images to the arrival of the command, seen from the robot, of the commands that came within their period;
-        inference_ms, of `Policy.act` alone, as often, without the simulator; periods; missed: those that ended
-        without their command, of which the simulator's own step takes its part; `bare` with the same of the policy
-        without; gpu, its name; load, the machine's mean of the last minute: figures of a machine that does other
-        things too say little.
+        rows, one per backbone, and the figures of the first one:
+        end_to_end_ms {p50, p99, max}: from the start of publishing the images to the arrival of the command, measured
+        at the robot, of the commands that arrived within their period;
+        inference_ms: of `Policy.act` alone, at the same rate, without the simulator;
+        periods, and missed: periods that ended without their command, in which the simulator's own step has its share;
+        bare: the same of the policy without adapters.
+        Also gpu (its name) and load (of the machine, in the last minute: the figures of a busy machine mean little).
 
     Raises:
         LosslessError: unknown backbone, runtime or device, or not at least one period.
@@ -48,79 +73,98 @@ def bench_latency(
     if periods < 1:
         raise LosslessError(f"--periods is {periods}, expected at least 1")
     contract = load_contract("rgb_stacking")
+    measurement = _Measurement(contract, periods, device, runtime)
     rows = []
     for name in backbones:
         with tempfile.TemporaryDirectory(prefix="lossless_bench_") as folder:
-            bundles = {what: Path(folder, f"{what}.safetensors") for what in _MODES}
+            bundles = {label: Path(folder, f"{label}.safetensors") for label in _MODES}
             _write_bundles(bundles, name, contract)
-            figures = _inference(bundles, contract, periods, device, runtime)
+            figures = _measure_inference(bundles, measurement)
             on_progress(f"{name} alone")
-            for what, bundle in bundles.items():
-                figures[what] |= _end_to_end(bundle, contract, periods, device, runtime)
-                on_progress(f"{name} {what}")
+            for label, bundle in bundles.items():
+                figures[label] |= _measure_end_to_end(bundle, measurement)
+                on_progress(f"{name} {label}")
         rows.append({"backbone": name, **figures["adapted"], "bare": figures["bare"]})
-    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gpu": _gpu(rows[0]["device"])}
-    about = {"rate_hz": contract.rate_hz, **machine, "rows": rows}
-    return about | {key: rows[0][key] for key in ("end_to_end_ms", "inference_ms", "periods", "missed")}
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gpu": _gpu_name(rows[0]["device"])}
+    figures_of_first = {key: rows[0][key] for key in ("end_to_end_ms", "inference_ms", "periods", "missed")}
+    return {"rate_hz": contract.rate_hz, **machine, "rows": rows, **figures_of_first}
 
 
-def _end_to_end(bundle: Path, contract: Contract, periods: int, device: str, runtime: str) -> dict[str, Any]:
-    """Time from image to command, over ROS 2 between two processes."""
+def _measure_end_to_end(bundle: Path, measurement: _Measurement) -> dict[str, Any]:
+    """Measure from image to command, over ROS 2 between two processes."""
     times: list[float] = []
     done = 0
-    while done < periods:
-        steps = min(_EPISODE, periods - done)
-        episodes = max(1, (periods - done) // _EPISODE)
-        document = evaluate_over_ros(
-            *(TASK, "nominal", episodes, done, bundle, device, runtime), steps=steps, mode="real_time"
+    while done < measurement.periods:
+        left = measurement.periods - done
+        job = EvalConfig(
+            task=TASK,
+            bundle=bundle,
+            episodes=max(1, left // MAX_STEPS),
+            seed=done,
+            domain="nominal",
+            runtime=measurement.runtime,
+            max_steps=min(MAX_STEPS, left),
         )
+        document = evaluate_over_ros(job, device=measurement.device, mode="real_time")
         times += document["latencies_ms"]
         done += sum(episode["steps"] for episode in document["episodes"])
     if not times:
-        raise LosslessError(f"no command came within its period of {1e3 / contract.rate_hz:g} ms; nothing to measure")
+        period_ms = 1e3 / measurement.contract.rate_hz
+        raise LosslessError(f"no command arrived within its period of {period_ms:g} ms; nothing to measure")
     return {"end_to_end_ms": percentiles(times), "periods": done, "missed": done - len(times)}
 
 
-def _inference(
-    bundles: dict[str, Path], contract: Contract, periods: int, device: str, runtime: str
-) -> dict[str, dict[str, Any]]:
-    """Time of each policy alone on one thread, one of them every period, in turn; and what they run on.
+def _measure_inference(bundles: dict[str, Path], measurement: _Measurement) -> dict[str, dict[str, Any]]:
+    """Measure each policy alone on one thread, one inference per period, in turn.
 
-    Between two of a robot's frames a GPU lowers its clock and caches forget, so without pauses it would be too fast.
+    Without the pauses of a real control loop a GPU would keep its clock up and the CPU caches their content, and the
+    figures would be too good.
+
+    Returns:
+        For each of `bundles`: device, runtime, precision and inference_ms.
     """
-    from lossless_ros.training.threads import threads
+    from lossless_ros.training.threads import limited_threads
 
+    contract = measurement.contract
     rng = np.random.default_rng(0)
     images = tuple(rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in contract.cameras)
     frame = Frame(0, images, np.zeros(contract.proprioception_dim, np.float32), {})
-    times: dict[str, list[float]] = {what: [] for what in bundles}
-    with threads(1):  # the node's default
-        policies = load_policies(bundles, RuntimeConfig(device, runtime))
+    times: dict[str, list[float]] = {label: [] for label in bundles}
+    with limited_threads(1):  # as the node by default
+        policies = load_policies(bundles, RuntimeConfig(device=measurement.device, runtime=measurement.runtime))
         due = time.perf_counter()
-        for _ in range(periods):
-            for what, policy in policies.items():
+        for _ in range(measurement.periods):
+            for label, policy in policies.items():
                 time.sleep(max(0.0, due - time.perf_counter()))
-                begin = time.perf_counter()
+                start = time.perf_counter()
                 policy.act(frame)
-                times[what].append(1e3 * (time.perf_counter() - begin))
-                due = max(due + 1 / contract.rate_hz, begin)
+                times[label].append(1e3 * (time.perf_counter() - start))
+                due = max(due + 1 / contract.rate_hz, start)
     return {
-        what: {
-            **{"device": policy.device, "runtime": policy.runtime, "precision": policy.precision},
-            "inference_ms": percentiles(times[what]),
+        label: {
+            "device": policy.device,
+            "runtime": policy.runtime,
+            "precision": policy.precision,
+            "inference_ms": percentiles(times[label]),
         }
-        for what, policy in policies.items()
+        for label, policy in policies.items()
     }
 
 
-def _gpu(device: str) -> str | None:
+def _gpu_name(device: str) -> str | None:
     import torch
 
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else None
 
 
 def _write_bundles(bundles: dict[str, Path], name: str, contract: Contract) -> None:
-    """Policies of the training's default sizes, at the cameras' size, with random adapters and head."""
+    """Write policies of the default size, at the cameras' image size, with random adapters and head.
+
+    Args:
+        bundles: path per label of _MODES.
+        name: of the backbone.
+        contract: of the policies.
+    """
     import torch
 
     from lossless_ros.bench.adapters import load_with_any_weights
@@ -131,15 +175,15 @@ def _write_bundles(bundles: dict[str, Path], name: str, contract: Contract) -> N
     from lossless_ros.training.hyperparameters import load_hyperparameters, network_config
 
     backbone = load_with_any_weights(name)
-    if backbone.source == RANDOM:  # the node has to load the same
+    if backbone.source == RANDOM:  # the node has to load the same weights
         weights = next(iter(bundles.values())).with_suffix(".pt")
         torch.save(backbone.model.state_dict(), weights)
         backbone = load_backbone(name, weights)
-    settings = replace(load_hyperparameters("default"), image_size=contract.cameras[0].width)
+    hyperparameters = replace(load_hyperparameters("default"), image_size=contract.cameras[0].width)
     fingerprint = backbone.fingerprint
-    for what, path in bundles.items():
-        mode = _MODES[what]
-        config = network_config(settings, mode, backbone)
+    for label, path in bundles.items():
+        mode = _MODES[label]
+        config = network_config(hyperparameters, mode, backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             network = Network(config, backbone, contract)

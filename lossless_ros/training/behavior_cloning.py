@@ -1,261 +1,311 @@
-"""Behavior cloning: episodes in, one bundle out. The shared backbone is used and never changed."""
+"""Behavior cloning: train adapters and head on demonstrations, into one bundle. The shared backbone stays unchanged."""
 
 import dataclasses
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lossless_ros.contract import Contract, Robot
+from lossless_ros.contract import Contract, Robot, load_contract, load_robot
 from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import temporary_path
 from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
 from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
+from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.provenance import versions
-from lossless_ros.training.checkpoint import checkpoint_path, read_checkpoint, write_checkpoint
+from lossless_ros.training.batches import TrainingData
+from lossless_ros.training.checkpoint import RunIdentity, checkpoint_path, read_checkpoint
 from lossless_ros.training.determinism import deterministic
-from lossless_ros.training.distributed import Group, joined
-from lossless_ros.training.hyperparameters import Hyperparameters, network_config
+from lossless_ros.training.distributed import ProcessGroup, process_group
+from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters, network_config
 from lossless_ros.training.loggers import RunLogger
-from lossless_ros.training.threads import quickest, threads
-from lossless_ros.training.trainer import NotFiniteError, Run
+from lossless_ros.training.loop import OnProgress, TrainingLoop
+from lossless_ros.training.threads import faster_thread_count, limited_threads
+from lossless_ros.training.trainer import Trainer
 
-OnProgress = Callable[[int, int, str], object]  # percent, 100, a note
+Paths = str | Path | Sequence[str | Path]
 
 
-def train(
-    data: list[Path],
-    backbone: str,
-    mode: str,
-    out: Path,
-    config: Hyperparameters,
-    contract: Contract,
-    resume: bool = False,
-    on_progress: OnProgress = lambda done, total, note: None,
-    weights: Path | None = None,
-    begin: Path | None = None,
-    logs: Path | None = None,
-    robot: Robot | None = None,
-) -> dict[str, Any]:
-    """Train a policy on the episodes in the folders `data` and write its bundle to `out`.
+@dataclass(frozen=True)
+class TrainConfig:
+    """What to train on what. The bundle depends on the seed, not on interruptions.
 
-    `robot` is the one that recorded them, if it has other names than the contract. `begin` is a bundle of the same mode
-    to begin with; its statistics of the proprioception are kept. `logs` is a folder for TensorBoard and a picture of
-    the learning curve.
+    Attributes:
+        data: folder with episodes (rosbag2 folders), or several of them.
+        out: the bundle to write (.safetensors).
+        backbone: name of the pretrained backbone, see `models.backbones`.
+        mode: what is trained, one of `hyperparameters.MODES`.
+        hyperparameters: a name of config/training, a YAML file, or the hyperparameters themselves.
+        contract: a name of config/contracts, a YAML file, or the contract itself.
+        robot: who recorded the episodes: a name of config/robots, a YAML file, or the robot itself.
+        resume: continue from the last checkpoint next to `out`.
+        weights: local file with the backbone's weights; None for its default source.
+        allow_hub: whether weights may be downloaded.
+        init_from: bundle of the same mode to start from; its proprioception statistics are kept.
+        log_dir: folder for TensorBoard logs and an image of the learning curve.
+    """
 
-    Started by torchrun, each process takes its part of every batch, and the result is the same up to rounding.
+    data: Paths
+    out: str | Path
+    backbone: str = "tf_efficientnet_lite0"
+    mode: str = "adapters"
+    hyperparameters: str | Hyperparameters = "default"
+    contract: str | Contract = "rgb_stacking"
+    robot: str | Robot = "sim"
+    resume: bool = False
+    weights: str | Path | None = None
+    allow_hub: bool = False
+    init_from: str | Path | None = None
+    log_dir: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A training job with its names resolved and its files loaded, before anything is trained."""
+
+    config: TrainConfig
+    out: Path
+    contract: Contract
+    robot: Robot
+    backbone: Backbone
+    fingerprint: str  # of the backbone, before training
+    hyperparameters: Hyperparameters
+    network: NetworkConfig
+    init: "_InitialPolicy | None"
+
+
+@dataclass(frozen=True)
+class _InitialPolicy:
+    """The bundle that training starts from, and its tensors."""
+
+    bundle: Bundle
+    tensors: dict[str, torch.Tensor]
+
+
+def train(config: TrainConfig, on_progress: OnProgress = lambda done, total, note: None) -> dict[str, Any]:
+    """Train a policy on episodes and write its bundle.
+
+    In processes started by torchrun, each computes its share of every batch; the result is the same up to rounding.
 
     Returns:
-        JSON-able (of several processes only the first one's): steps, seconds, learning curve, last losses and errors,
-        numbers of parameters, data, bundle's hash.
+        JSON-able (empty in all processes but the main one): bundle, bundle_hash, task, mode, backbone, steps, seconds,
+        curve (see `Trainer.validate`), the last losses and errors, parameters (numbers of them), data.
 
     Raises:
         LosslessError: data, backbone, mode or folder cannot be used, or the loss is not finite (then the last good
             checkpoint is kept).
     """
-    with joined(find_device(config.device)) as (group, device), deterministic(device):
-        tell = on_progress if group.first else lambda done, total, note: None
-        options = (resume, tell, weights, begin, logs, robot)
-        return _train(data, backbone, mode, out, config, contract, *options, group, device)
+    hyperparameters = load_hyperparameters(config.hyperparameters)
+    with process_group(find_device(hyperparameters.device)) as group, deterministic(group.device):
+        report = on_progress if group.is_main else lambda done, total, note: None
+        return _train(config, hyperparameters, group, report)
 
 
 def _train(
-    data: list[Path],
-    backbone: str,
-    mode: str,
-    out: Path,
-    config: Hyperparameters,
-    contract: Contract,
-    resume: bool,
-    on_progress: OnProgress,
-    weights: Path | None,
-    begin: Path | None,
-    logs: Path | None,
-    robot: Robot | None,
-    group: Group,
-    device: torch.device,
+    config: TrainConfig, hyperparameters: Hyperparameters, group: ProcessGroup, on_progress: OnProgress
 ) -> dict[str, Any]:
-    began = time.monotonic()
-    check_out(out)
-    if group.size > 1 and config.max_minutes is not None:
-        raise LosslessError("max_minutes is for one process, whose clock it is; give steps to several")
-    frozen = load_backbone(backbone, weights)
-    sizes = network_config(config, mode, frozen)
-    student = _student(begin, mode, frozen) if begin else None
-    if student:
-        sizes = student[0].network
-        config = dataclasses.replace(
-            config, head_warmup_steps=0
-        )  # it would train the head without the adapters it is used to
-    paths = find_episodes(data)
-    with group.in_turn():
-        episodes = decode_episodes(paths, contract, robot, lambda i, n: on_progress(0, 100, f"decoding {i} of {n}"))
-    task = _task(episodes, out)
-    training, held_out = split(episodes, config.held_out, config.only_successful)
-    fingerprint = frozen.fingerprint
-    with threads(_thread_count(config, device, frozen, sizes.image_size)), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        network = Network(sizes, frozen, contract)
-        network.fit_statistics(training.proprioception)
-        if student:
-            network.load(student[1])
-        with explain_out_of_memory(f"on {device}", "try a smaller backbone"):
-            frozen.to(device)
-            network.to(device)
-            run = Run(config, contract, frozen, network, training, held_out, device, began, group)
-        parts = (mode, backbone, fingerprint, training.key, held_out.key, contract.to_json())
-        identity = _identity((*parts, student[0].hash if student else ""), config)
-        if resume:
-            run.restore(read_checkpoint(out, identity))
-        log = RunLogger(logs if group.first else None, run.step)
-        last = _advance(run, out, identity, on_progress, log)
-    frozen.to("cpu")
-    if frozen.fingerprint != fingerprint:
-        raise LosslessError(f"backbone {backbone} changed while it was trained on; no bundle was written")
+    started = time.monotonic()
+    job = _prepare(config, hyperparameters, group)
+    episodes = _decode(job, group, on_progress)
+    task = _find_task(episodes, job.out)
+    hyperparameters = job.hyperparameters  # those of `config`, adapted to the bundle to start from
+    data = TrainingData(*split(episodes, hyperparameters.held_out, hyperparameters.only_successful))
+    threads = _choose_threads(hyperparameters, group.device, job.backbone, job.network.image_size)
+    with limited_threads(threads), torch.random.fork_rng(devices=[]):
+        trainer = _make_trainer(job, data, group, started)
+        identity = _identify(job, data)
+        if config.resume:
+            trainer.restore(read_checkpoint(job.out, identity))
+        log_dir = Path(config.log_dir) if config.log_dir and group.is_main else None
+        logger = RunLogger(log_dir, trainer.step)
+        last = TrainingLoop(trainer, job.out, identity, logger, on_progress).run()
+    job.backbone.to("cpu")
+    if job.backbone.fingerprint != job.fingerprint:
+        raise LosslessError(f"backbone {config.backbone} changed during training; no bundle was written")
+    if not group.is_main:
+        return {}
     metrics = {name: last[name] for name in ("train_loss", "held_out_loss", "mae", "gripper_agreement")}
-    sources = {
-        "episodes": len(training.episodes),
-        "frames": len(training),
-        "held_out_episodes": len(held_out.episodes),
-        "held_out_frames": len(held_out),
-        "left_out_episodes": len(episodes) - len(training.episodes) - len(held_out.episodes),
-        "key": training.key,
-    }
+    sources = _describe_data(data, len(episodes))
     provenance = {
         "data": sources,
-        "steps": run.step,
-        "config": dataclasses.asdict(config),
+        "steps": trainer.step,
+        "config": dataclasses.asdict(hyperparameters),
         "versions": versions(),
         "metrics": metrics,
     }
-    if not group.first:
-        return {}
-    bundle = Bundle(task, mode, contract, backbone, fingerprint, sizes, provenance, frozen.source)
-    bundle = save_bundle(out, bundle, run.result.state_dict())
-    checkpoint_path(out).unlink(missing_ok=True)
+    bundle = Bundle(
+        task=task,
+        mode=config.mode,
+        contract=job.contract,
+        backbone=config.backbone,
+        fingerprint=job.fingerprint,
+        network=job.network,
+        provenance=provenance,
+        source=job.backbone.source,
+    )
+    bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
+    checkpoint_path(job.out).unlink(missing_ok=True)
     return {
-        "bundle": str(out),
+        "bundle": str(job.out),
         "bundle_hash": bundle.hash,
         "task": task,
-        "mode": mode,
-        "backbone": backbone,
-        "steps": run.step,
-        "seconds": run.elapsed,
-        "curve": run.curve,
+        "mode": config.mode,
+        "backbone": config.backbone,
+        "steps": trainer.step,
+        "seconds": trainer.elapsed,
+        "curve": trainer.curve,
         **metrics,
-        "parameters": _parameters(network, frozen),
+        "parameters": _count_parameters(trainer.network, job.backbone),
         "data": sources,
     }
 
 
-def _advance(run: Run, out: Path, identity: str, on_progress: OnProgress, log: RunLogger) -> dict[str, Any]:
-    """Go through all steps that are left; returns the last look."""
-    looks = run.config.num_validations
-    due = int(looks * run.progress) + 1  # number of the next look
-    with explain_out_of_memory("before the first step", "try a smaller batch"):
-        point = run.look() if run.step == 0 else run.curve[-1]
-    if run.step == 0:
-        log.add(point)
-    while run.step == 0 or run.progress < 1:
-        try:
-            with explain_out_of_memory(
-                f"in step {run.step}", f"{_kept(out)}; try a smaller batch or checkpointing: true"
-            ):
-                value = run.advance()
-        except NotFiniteError:
-            raise LosslessError(
-                f"loss is not finite in step {run.step}; {_kept(out)}; try a lower learning_rate or clip"
-            ) from None
-        on_progress(int(100 * run.progress), 100, f"step {run.step}, loss {value:.4f}")
-        if looks * run.progress >= due and run.progress < 1 and run.can_look:
-            due = int(looks * run.progress) + 1
-            point = run.look()
-            log.add(point)
-            if run.group.first:
-                write_checkpoint(out, {"run": identity, **run.state()})
-    if run.curve[-1]["step"] < run.step:
-        point = run.look()
-        log.add(point)
-    log.close(run.curve)
-    return point
+def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: ProcessGroup) -> _Job:
+    """Check what can be checked early, and load everything but the episodes."""
+    contract = config.contract if isinstance(config.contract, Contract) else load_contract(config.contract)
+    robot = config.robot if isinstance(config.robot, Robot) else load_robot(config.robot)
+    out = Path(config.out)
+    check_out(out)
+    if group.size > 1 and hyperparameters.max_minutes is not None:
+        raise LosslessError(f"max_minutes is for one process, not for {group.size}; give steps instead")
+    weights = Path(config.weights) if config.weights is not None else None
+    backbone = load_backbone(config.backbone, weights, config.allow_hub)
+    network = network_config(hyperparameters, config.mode, backbone)
+    init = None
+    if config.init_from is not None:
+        init = _load_initial_policy(Path(config.init_from), config.mode, backbone)
+        network = init.bundle.network
+        # A warmup would train the head without the adapters that it was trained with.
+        hyperparameters = dataclasses.replace(hyperparameters, head_warmup_steps=0)
+    return _Job(
+        config=config,
+        out=out,
+        contract=contract,
+        robot=robot,
+        backbone=backbone,
+        fingerprint=backbone.fingerprint,
+        hyperparameters=hyperparameters,
+        network=network,
+        init=init,
+    )
 
 
-def _kept(out: Path) -> str:
-    """What is there of a run that has to stop."""
-    path = checkpoint_path(out)
-    return f"{path} holds the last good state" if path.is_file() else "there is no checkpoint yet"
+def _decode(job: _Job, group: ProcessGroup, on_progress: OnProgress) -> list[DecodedEpisode]:
+    def report(done: int, total: int) -> None:
+        on_progress(0, 100, f"decoding {done} of {total}")
+
+    paths = find_episodes(as_paths(job.config.data))
+    with group.main_first():
+        return decode_episodes(paths, job.contract, job.robot, report)
 
 
-def _task(episodes: list[DecodedEpisode], out: Path) -> str:
-    """The episodes' task; the bundle's name for recordings that do not say.
+def as_paths(paths: Paths) -> list[Path]:
+    """Return one path or several as a list."""
+    return [Path(paths)] if isinstance(paths, (str, Path)) else [Path(path) for path in paths]
+
+
+def _find_task(episodes: list[DecodedEpisode], out: Path) -> str:
+    """Return the episodes' task, or the bundle's name for recordings without one.
 
     Raises:
-        LosslessError: they are of several tasks.
+        LosslessError: the episodes are of several tasks.
     """
     tasks = sorted({str(e.info["task"]) for e in episodes if "task" in e.info})
     if len(tasks) > 1:
-        raise LosslessError(
-            f"episodes of {len(tasks)} tasks: {', '.join(tasks)}; a bundle is for one, give one's folders"
-        )
+        raise LosslessError(f"episodes of {len(tasks)} tasks: {', '.join(tasks)}; give the folders of one task")
     return tasks[0] if tasks else out.stem
 
 
-def _student(path: Path, mode: str, backbone: Backbone) -> tuple[Bundle, dict[str, torch.Tensor]]:
-    """The bundle to begin with, and its tensors."""
+def _load_initial_policy(path: Path, mode: str, backbone: Backbone) -> _InitialPolicy:
     bundle, tensors = load_bundle(path)
     check_backbone(path, bundle, backbone.name, backbone.fingerprint)
     if bundle.mode != mode:
         raise LosslessError(f"{path} is of mode {bundle.mode}, not {mode}; train with --mode {bundle.mode}")
-    return bundle, tensors
+    return _InitialPolicy(bundle, tensors)
 
 
-def _identity(parts: tuple[str, ...], config: Hyperparameters) -> str:
-    text = json.dumps([*parts, dataclasses.asdict(config)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _make_trainer(job: _Job, data: TrainingData, group: ProcessGroup, started: float) -> Trainer:
+    """Return the trainer of a new network; seeds torch's random numbers."""
+    torch.manual_seed(job.hyperparameters.seed)
+    network = Network(job.network, job.backbone, job.contract)
+    network.fit_statistics(data.training.proprioception)
+    if job.init:
+        network.load(job.init.tensors)
+    with explain_out_of_memory(f"on {group.device}", "try a smaller backbone"):
+        job.backbone.to(group.device)
+        network.to(group.device)
+        return Trainer(job.hyperparameters, job.contract, job.backbone, network, data, group, started)
 
 
-def _parameters(network: Network, backbone: Backbone) -> dict[str, int]:
+def _identify(job: _Job, data: TrainingData) -> RunIdentity:
+    return RunIdentity(
+        mode=job.config.mode,
+        backbone=job.config.backbone,
+        fingerprint=job.fingerprint,
+        training_key=data.training.key,
+        held_out_key=data.held_out.key,
+        contract=job.contract.to_json(),
+        init_hash=job.init.bundle.hash if job.init else "",
+        hyperparameters=job.hyperparameters,
+    )
+
+
+def _choose_threads(config: Hyperparameters, device: torch.device, backbone: Backbone, image_size: int) -> int | None:
+    """Return the number of threads of the hyperparameters, or with a time budget the faster of one and all.
+
+    None leaves the choice to torch, which makes it the same for every run on a machine.
+    """
+    if config.threads is not None or config.max_minutes is None or device.type != "cpu":
+        return config.threads
+    images = torch.zeros(16, 3, image_size, image_size).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        return faster_thread_count(lambda: backbone.features(images))
+
+
+def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
+    training, held_out = data.training, data.held_out
+    return {
+        "episodes": len(training.episodes),
+        "frames": len(training),
+        "held_out_episodes": len(held_out.episodes),
+        "held_out_frames": len(held_out),
+        "left_out_episodes": num_episodes - len(training.episodes) - len(held_out.episodes),
+        "key": training.key,
+    }
+
+
+def _count_parameters(network: Network, backbone: Backbone) -> dict[str, int]:
     return {
         "backbone": backbone.num_parameters,
         "trained": count_parameters(network),
         "adapters": count_parameters(network.adapters),
         "top": count_parameters(network.top),
-        "trainable_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
+        "own_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
         "head": count_parameters(network.head) + count_parameters(network.norm),
     }
 
 
-def _thread_count(config: Hyperparameters, device: torch.device, backbone: Backbone, size: int) -> int | None:
-    """The settings' threads; for a run against time the quickest, else torch's own, which makes runs comparable."""
-    if config.threads is not None or config.max_minutes is None or device.type != "cpu":
-        return config.threads
-    images = torch.zeros(16, 3, size, size).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        return quickest(lambda: backbone.features(images))
-
-
 def check_out(out: Path) -> None:
-    """Find out before hours of training, not after, that no bundle can be written.
+    """Check that a bundle can be written, before hours of training.
 
     Raises:
-        LosslessError: not a bundle's name, or the file cannot be written.
+        LosslessError: the name does not end in .safetensors, or the file cannot be written.
     """
     if out.suffix != ".safetensors":
         raise LosslessError(f"cannot write {out}: expected a name that ends in .safetensors")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
+        probe = temporary_path(out, ".probe")
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The same seed gives the same bundle on a GPU too: sums are added up in the same order every time."""
+"""Deterministic training on a GPU: the same seed gives the same bundle."""
 
 import contextlib
 import os
@@ -10,14 +10,14 @@ from torch.utils import deterministic as torch_deterministic
 
 @contextlib.contextmanager
 def deterministic(device: torch.device) -> Iterator[None]:
-    """Compute so inside, with a warning by torch where it cannot; a processor does anyway."""
+    """Use deterministic algorithms inside the block; torch warns where it has none. On a CPU they always are."""
     if device.type != "cuda":
         yield
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may choose anew
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without a fixed workspace cuBLAS is nondeterministic
     before = torch.get_deterministic_debug_mode(), torch_deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch_deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # takes time, and is for finding bugs
+    torch_deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a debugging aid, and slow
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Several processes, started by torchrun, that train one policy: each takes its part of every batch."""
+"""Data-parallel training: processes started by torchrun train one policy, each on its share of every batch."""
 
 import contextlib
 import os
@@ -12,62 +12,73 @@ from torch import distributed
 
 from lossless_ros.errors import LosslessError
 
-_PATIENCE = timedelta(days=1)  # the others wait while the first one computes features
+_TIMEOUT = timedelta(days=1)  # the other processes wait while the main one decodes episodes and computes features
 
 
 @dataclass(frozen=True)
-class Group:
-    """This process's place among those that train together."""
+class ProcessGroup:
+    """This process among those that train together.
 
+    Attributes:
+        device: what this process computes on.
+        rank: number of this process, from 0.
+        size: number of processes.
+    """
+
+    device: torch.device
     rank: int = 0
     size: int = 1
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes files and reports."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
-    def part(self, count: int) -> np.ndarray:
-        """Which of `count` things are this process's."""
+    def share(self, count: int) -> np.ndarray:
+        """Return which of `count` items this process computes."""
         return np.arange(self.rank, count, self.size)
 
     def mean(self, value: torch.Tensor) -> float:
-        """The mean over all processes of a number that each of them has."""
+        """Return the mean of a scalar over all processes."""
         if self.size > 1:
             value = value.detach().clone()
             distributed.all_reduce(value)
         return value.item() / self.size
 
     @contextlib.contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """The first process does what is inside before the others do it."""
-        if self.size > 1 and not self.first:
+    def main_first(self) -> Iterator[None]:
+        """Run the block in the main process before the others run it."""
+        if self.size > 1 and not self.is_main:
             distributed.barrier()
         yield
-        if self.size > 1 and self.first:
+        if self.size > 1 and self.is_main:
             distributed.barrier()
 
 
 @contextlib.contextmanager
-def joined(device: torch.device) -> Iterator[tuple[Group, torch.device]]:
-    """The group that torchrun's environment describes (else this process alone), and the device of this process.
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """Join the group that torchrun's environment describes; without it, yield a group of this process alone.
+
+    With several processes on GPUs, each gets the GPU of its local rank.
 
     Raises:
-        LosslessError: more processes on this machine than it has GPUs.
+        LosslessError: more processes on this machine than GPUs.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Group(), device
+        yield ProcessGroup(device)
         return
     if device.type == "cuda":
-        here, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
-        if here >= there:
-            raise LosslessError(f"process {here + 1} on this machine has no GPU: it has {there}; give --nproc-per-node")
-        device = torch.device("cuda", here)
+        local_rank, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+        if local_rank >= gpus:
+            raise LosslessError(
+                f"process {local_rank + 1} on this machine has no GPU: it has {gpus}; give --nproc-per-node"
+            )
+        device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
-    own = device if device.type == "cuda" else None
-    distributed.init_process_group("nccl" if own else "gloo", timeout=_PATIENCE, device_id=own)
+    gpu = device if device.type == "cuda" else None
+    distributed.init_process_group("nccl" if gpu else "gloo", timeout=_TIMEOUT, device_id=gpu)
     try:
-        yield Group(distributed.get_rank(), size), device
+        yield ProcessGroup(device, distributed.get_rank(), size)
     finally:
         distributed.destroy_process_group()

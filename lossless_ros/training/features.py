@@ -1,8 +1,10 @@
-"""Features that the frozen backbone gives without adapters, computed once: in a memory-mapped file, safe to delete."""
+"""Features of the frozen backbone without adapters, computed once and memory-mapped from the cache; safe to delete."""
 
 import hashlib
 import os
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,116 +12,142 @@ from torch import Tensor
 
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import temporary_path
 from lossless_ros.models.adapters import TopAdapter
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import normalize, to_batch
 from lossless_ros.paths import cache_dir
-from lossless_ros.training import sampler as order
+from lossless_ros.training import sampler
 from lossless_ros.training.augment import BatchRng, augment
 from lossless_ros.training.hyperparameters import Hyperparameters
 
-_LAYOUT = 2  # changes when what is written changes
+_LAYOUT = 2  # increase it when the content of the files changes
 _CHUNK = 16  # frames per pass through the backbone; larger batches are no faster on a CPU
 
 
+@dataclass(frozen=True)
 class Features:
-    """Half-precision features (M, views, cameras, h, w, C) of the frames `at` (M,); view 0 is not augmented."""
+    """Cached features of some frames.
 
-    def __init__(self, values: np.ndarray, at: np.ndarray) -> None:
-        self.values = values
-        self.at = at
+    Attributes:
+        values: half precision (M, views, cameras, h, w, C); view 0 is not augmented.
+        frames: indices of the frames in their dataset (M,).
+    """
+
+    values: np.ndarray
+    frames: np.ndarray
 
     def __len__(self) -> int:
-        return len(self.at)
+        return len(self.frames)
 
-    def batch(self, indices: np.ndarray, part: np.ndarray, generator: torch.Generator) -> Tensor:
-        """A random view of each of the frames at[indices][part] (B,): (cameras * B, C, h, w), cameras outermost."""
+    def sample(self, indices: np.ndarray, local: np.ndarray, generator: torch.Generator) -> Tensor:
+        """Return a random view of each of the frames `indices[local]`.
+
+        Args:
+            indices: positions in `frames` of the whole batch (B,); all of them draw from `generator`.
+            local: positions in `indices` that are returned (L,).
+            generator: chooses the views.
+
+        Returns:
+            (cameras * L, C, h, w), cameras outermost.
+        """
         views = torch.randint(0, self.values.shape[1], (len(indices),), generator=generator).numpy()
-        chosen = torch.from_numpy(self.values[indices[part], views[part]])
+        chosen = torch.from_numpy(self.values[indices[local], views[local]])
         return chosen.transpose(0, 1).flatten(0, 1).float().permute(0, 3, 1, 2)
 
 
-def compute_features(
-    data: Dataset,
-    frames: np.ndarray,
-    network: Network,
-    backbone: Backbone,
-    config: Hyperparameters,
-    device: torch.device,
-    deadline: float,
-) -> Features:
-    """Features of every `feature_stride`-th of the data's `frames` (M,), from the cache if they are there.
+@dataclass(frozen=True)
+class FeatureCache:
+    """Features of a dataset, as far as the network's top needs them.
 
-    There are `feature_views` augmented views of each.
-
-    Stops at `deadline` (time.monotonic, s) with the frames that are done by then, at least one chunk.
-
-    Raises:
-        LosslessError: the cache cannot be written.
+    Attributes:
+        data: the frames.
+        network: its image size and top count.
+        backbone: computes the features, on `device`.
+        config: number of views, frame stride, augmentation and seed.
+        device: of the backbone.
     """
-    at = np.random.default_rng(config.seed).permutation(frames)[:: config.cached_frame_stride]
-    file = cache_dir() / "features" / f"{_key(data, network, backbone, config)}.npy"
-    if file.is_file():
-        return Features(np.load(file, mmap_mode="r"), at)
-    part = file.with_name(f".{file.stem}.{os.getpid()}.npy")
-    values: np.memmap | None = None
-    done = 0
-    try:
-        part.parent.mkdir(parents=True, exist_ok=True)
-        while done < len(at) and (done == 0 or time.monotonic() < deadline):
-            chunk = at[done : done + _CHUNK]
-            some = _views(data, chunk, network, backbone, config, device)
+
+    data: Dataset
+    network: Network
+    backbone: Backbone
+    config: Hyperparameters
+    device: torch.device
+
+    def load(self, frames: np.ndarray, deadline: float) -> Features:
+        """Return the features of every `cached_frame_stride`-th of `frames` (M,), in random order.
+
+        What is not in the cache is computed. At `deadline` (time.monotonic, [s]) it stops with the frames that are
+        done by then, at least one chunk.
+
+        Raises:
+            LosslessError: the cache cannot be written.
+        """
+        order = np.random.default_rng(self.config.seed).permutation(frames)[:: self.config.cached_frame_stride]
+        file = cache_dir() / "features" / f"{self._key()}.npy"
+        if file.is_file():
+            return Features(np.load(file, mmap_mode="r"), order)
+        part = temporary_path(file)
+        try:
+            values, done = self._compute(order, deadline, part)
+            if done == len(order):
+                part.rename(file)
+            else:
+                part.unlink()  # the mapping stays valid until it is released
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise LosslessError(f"cannot write the cache {file}: {error.strerror}; set XDG_CACHE_HOME") from None
+        return Features(values, order[:done])
+
+    def _compute(self, order: np.ndarray, deadline: float, path: Path) -> tuple[np.ndarray, int]:
+        """Return a map of the file at `path`, with a row for each frame, and the number of rows that are filled."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values: np.memmap | None = None
+        done = 0
+        while done < len(order) and (done == 0 or time.monotonic() < deadline):
+            chunk = self._views(order[done : done + _CHUNK])
             if values is None:
-                values = np.lib.format.open_memmap(part, "w+", np.float16, (len(at), *some.shape[1:]))
-                with part.open("r+b") as file_part:  # writing into a map of a full disk would kill the process
-                    os.posix_fallocate(file_part.fileno(), 0, part.stat().st_size)
-            values[done : done + len(chunk)] = some
+                values = np.lib.format.open_memmap(path, "w+", np.float16, (len(order), *chunk.shape[1:]))
+                with path.open("r+b") as file:  # writing to a map on a full disk would kill the process
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            values[done : done + len(chunk)] = chunk
             done += len(chunk)
         assert values is not None
         values.flush()
-        if done == len(at):
-            part.rename(file)
-        else:
-            part.unlink()  # the mapping lives on until it is dropped
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise LosslessError(f"cannot write the cache {file}: {error.strerror}; set XDG_CACHE_HOME") from None
-    return Features(values, at[:done])
+        return values, done
 
+    def _views(self, frames: np.ndarray) -> np.ndarray:
+        """Return features of the frames (n,) as (n, views, cameras, h, w, C)."""
+        config, network, backbone = self.config, self.network, self.backbone
+        images = to_batch(
+            self.data.batch(frames).images, network.config.image_size, backbone.preprocessing, self.device
+        )
+        rng = BatchRng(len(images), np.arange(len(images)), sampler.step_generator(config.seed, int(frames[0])))
+        views = []
+        with torch.inference_mode():
+            for view in range(config.num_cached_views):
+                augmented = augment(images, config.random_shift, config.color_jitter, rng) if view else images
+                features = backbone.spatial(backbone.features(normalize(augmented, backbone.preprocessing)))
+                features = network.top.reduce(features).permute(0, 2, 3, 1)  # convolutions expect channels last
+                views.append(features.unflatten(0, (network.cameras, len(frames))).transpose(0, 1).cpu())
+        return torch.stack(views, 1).half().numpy()
 
-def _views(
-    data: Dataset,
-    chunk: np.ndarray,
-    network: Network,
-    backbone: Backbone,
-    config: Hyperparameters,
-    device: torch.device,
-) -> np.ndarray:
-    """Features (n, views, cameras, h, w, C) of the frames `chunk` (n,): as much as the network's top needs of them."""
-    images = to_batch(data.batch(chunk).images, network.config.image_size, backbone.preprocessing, device)
-    draws = BatchRng(len(images), np.arange(len(images)), order.generator(config.seed, int(chunk[0])))
-    views = []
-    with torch.inference_mode():
-        for view in range(config.num_cached_views):
-            seen = augment(images, config.random_shift, config.color_jitter, draws) if view else images
-            features = backbone.spatial(backbone.features(normalize(seen, backbone.preprocessing)))
-            features = network.top.reduce(features).permute(0, 2, 3, 1)  # convolutions want the channels innermost
-            views.append(features.unflatten(0, (network.cameras, len(chunk))).transpose(0, 1).cpu())
-    return torch.stack(views, 1).half().numpy()
-
-
-def _key(data: Dataset, network: Network, backbone: Backbone, config: Hyperparameters) -> str:
-    what = (
-        *(_LAYOUT, data.key, backbone.fingerprint, network.config.image_size),
-        *("top" if isinstance(network.top, TopAdapter) else "pool", network.config.top_grid),
-        *(
+    def _key(self) -> str:
+        """Return the hash of everything that the features depend on."""
+        config, network = self.config, self.network
+        parts = (
+            _LAYOUT,
+            self.data.key,
+            self.backbone.fingerprint,
+            network.config.image_size,
+            "top" if isinstance(network.top, TopAdapter) else "pool",
+            network.config.top_grid,
             config.num_cached_views,
             config.cached_frame_stride,
             config.noop_threshold,
             config.random_shift,
             config.color_jitter,
             config.seed,
-        ),
-    )
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+        )
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

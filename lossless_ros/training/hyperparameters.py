@@ -1,5 +1,6 @@
-"""Settings of a training run: config/training/*.yaml, unknown keys are errors."""
+"""Hyperparameters of a training run, from config/training/*.yaml; an unknown key is an error."""
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -19,25 +20,27 @@ MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
     "middle": ("middle",),
     "bottom": ("bottom",),
     "adapters": ("bottom", "middle", "top"),
-    "full": ("top",),  # what adapters have, but a copy of the backbone learns in place of bottom and middle
+    "full": ("top",),  # as adapters, with a trained copy of the backbone instead of bottom and middle adapters
     "scratch": ("top",),
 }
-BACKBONE_INIT = {"full": PRETRAINED, "scratch": RANDOM}  # modes that train a copy of the backbone, and how it begins
-_AT_LEAST_1 = (
-    *(
-        "steps",
-        "batch_size",
-        "warmup_steps",
-        "num_validations",
-        "val_frames",
-        "num_cached_views",
-        "cached_frame_stride",
-        "chunk_size",
-    ),
-    *("top_size", "top_grid", "bottleneck_dim", "image_size", "threads"),
+BACKBONE_INIT = {"full": PRETRAINED, "scratch": RANDOM}  # modes that train a copy of the backbone -> its initialization
+_INTEGERS_FROM_1 = (
+    "steps",
+    "batch_size",
+    "warmup_steps",
+    "num_validations",
+    "val_frames",
+    "num_cached_views",
+    "cached_frame_stride",
+    "chunk_size",
+    "top_size",
+    "top_grid",
+    "bottleneck_dim",
+    "image_size",
+    "threads",
 )
-_EXPECTED: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # of what is not null
-    (_AT_LEAST_1, lambda value: value >= 1, "at least 1"),
+_CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # null is always allowed
+    (_INTEGERS_FROM_1, lambda value: value >= 1, "at least 1"),
     (("head_warmup_steps", "num_modes", "seed"), lambda value: value >= 0, "at least 0"),
     (
         ("learning_rate", "backbone_lr_scale", "grad_clip_norm", "max_minutes"),
@@ -54,7 +57,7 @@ _EXPECTED: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  #
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
 )
-RENAMED = {  # keys of version 0.1.0 -> today's
+RENAMED = {  # keys of version 0.1.0 -> current keys
     "batch": "batch_size",
     "full_rate": "backbone_lr_scale",
     "warm_up": "warmup_steps",
@@ -76,11 +79,12 @@ RENAMED = {  # keys of version 0.1.0 -> today's
     "ema": "ema_decay",
     "checkpointing": "gradient_checkpointing",
 }
+_OLD_NAMES = {new: old for old, new in RENAMED.items()}
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """A training run; config/training/default.yaml says what each value does."""
+    """Hyperparameters of a training run; config/training/default.yaml documents each of them."""
 
     steps: int
     batch_size: int
@@ -118,19 +122,27 @@ class Hyperparameters:
     device: str
 
     def __post_init__(self) -> None:
-        for names, holds, expected in _EXPECTED:
+        for names, is_valid, expected in _CHECKS:
             for name in names:
                 value = getattr(self, name)
-                if value is not None and not holds(value):
+                if value is not None and not is_valid(value):
                     raise ValueError(f"{name} is {value}, expected {expected}")
 
+    def under_old_names(self) -> dict[str, Any]:
+        """Return the values by the keys of version 0.1.0."""
+        return {_OLD_NAMES.get(key, key): value for key, value in dataclasses.asdict(self).items()}
 
-def load_hyperparameters(name: str) -> Hyperparameters:
-    """The settings of that name (config/training) or path; what it does not say is as in default.yaml.
+
+def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
+    """Load a name of config/training or a YAML file; keys that are not given are those of default.yaml.
+
+    Hyperparameters are returned unchanged.
 
     Raises:
-        LosslessError: no such file, or it is wrong.
+        LosslessError: no such file, an unknown key, or a value of the wrong type or out of range.
     """
+    if isinstance(name, Hyperparameters):
+        return name
     path = find_config("training", name)
     default, given = load_yaml(find_config("training", "default")), load_yaml(path)
     old = [f"{key} is now {RENAMED[key]}" for key in given if key in RENAMED]
@@ -140,10 +152,10 @@ def load_hyperparameters(name: str) -> Hyperparameters:
 
 
 def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> NetworkConfig:
-    """Sizes of the trainable part for a mode on a backbone.
+    """Return the network configuration of a training mode on a backbone.
 
     Raises:
-        LosslessError: unknown mode.
+        LosslessError: unknown mode, or an image size that the backbone does not take.
     """
     if mode not in MODES:
         raise unknown("mode", mode, MODES)

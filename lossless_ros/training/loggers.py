@@ -1,4 +1,4 @@
-"""What a run leaves for people: scalars for TensorBoard and a picture of the learning curve."""
+"""Log a training run: scalars for TensorBoard and an image of the learning curve."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ _SCALARS = ("train_loss", "held_out_loss", "gripper_agreement", "learning_rate")
 
 
 class RunLogger:
-    """Writes into `folder`; without one it does nothing. A resumed run goes on in the same folder from its step on.
+    """Logs to `folder`, or nowhere if it is None. A run resumed at `step` continues the logs in the same folder.
 
     Raises:
         LosslessError: the folder cannot be written, or TensorBoard is not installed.
@@ -30,8 +30,8 @@ class RunLogger:
         except OSError as error:
             raise LosslessError(f"cannot write logs into {folder}: {error.strerror}") from None
 
-    def add(self, point: dict[str, Any]) -> None:
-        """A point of the learning curve."""
+    def log(self, point: dict[str, Any]) -> None:
+        """Write a point of the learning curve, see `Trainer.validate`."""
         if self._writer is None:
             return
         values = {name: point[name] for name in _SCALARS if point.get(name) is not None}
@@ -40,7 +40,7 @@ class RunLogger:
             self._writer.add_scalar(name, value, point["step"])
 
     def close(self, curve: Sequence[dict[str, Any]]) -> None:
-        """Finish the files and draw the curve."""
+        """Close the event files and plot the learning curve."""
         if self._writer is None or self._folder is None:
             return
         from lossless_ros.evaluation.plots import write_learning_curve

@@ -1,4 +1,4 @@
-"""What is minimised, and what is reported: errors per axis in units, agreement of the gripper."""
+"""The training loss, and the errors that a validation reports."""
 
 from typing import Any
 
@@ -12,42 +12,53 @@ from lossless_ros.models.network import to_action
 
 
 def loss(
-    raw: Tensor, actions: Tensor, known: Tensor, count: float, limits: Tensor, gripper_weight: float, mixture: int
+    outputs: Tensor,
+    actions: Tensor,
+    known: Tensor,
+    count: float,
+    limits: Tensor,
+    gripper_weight: float,
+    num_modes: int,
 ) -> Tensor:
-    """Error of the velocities in units of their limits, plus the gripper's weighted cross-entropy.
+    """Return the loss of the velocities plus the weighted cross-entropy of the gripper, averaged over `count` steps.
 
-    The velocities' error is the mean square, or with a `mixture` the negative log-likelihood per velocity.
+    The loss of the velocities, in units of their limits, is the mean squared error, or for a mixture head the negative
+    log-likelihood per velocity.
 
     Args:
-        raw: the head's numbers by instant (B, T, W), see `models.outputs`.
-        actions: what the expert did (B, T, A): m/s, rad/s, gripper > 0 closes.
-        known: which instants are in the episode (B, T).
-        count: of the instants that the mean is over.
-        limits: the contract's (A,).
-        gripper_weight: of the cross-entropy.
+        outputs: head outputs per predicted step (B, T, W), see `models.action_head`.
+        actions: the expert's actions (B, T, A) [m/s, rad/s]; the last one closes the gripper where it is positive.
+        known: which steps lie within the episode (B, T).
+        count: number of steps to average over.
+        limits: the contract's action limits (A,).
+        gripper_weight: weight of the cross-entropy.
+        num_modes: modes of a mixture head, 0 for a point head.
     """
-    wanted = actions[..., :-1] / limits[:-1]
+    targets = actions[..., :-1] / limits[:-1]
     closes = (actions[..., -1] > 0).float()
-    arm = negative_log_likelihood(raw, wanted, mixture) if mixture else (raw[..., :-1] - wanted).square().mean(-1)
-    gripper = functional.binary_cross_entropy_with_logits(raw[..., -1], closes, reduction="none")
+    if num_modes:
+        arm = negative_log_likelihood(outputs, targets, num_modes)
+    else:
+        arm = (outputs[..., :-1] - targets).square().mean(-1)
+    gripper = functional.binary_cross_entropy_with_logits(outputs[..., -1], closes, reduction="none")
     return (arm + gripper_weight * gripper)[known].sum() / count
 
 
-def errors(raw: Tensor, actions: Tensor, contract: Contract) -> dict[str, Any]:
-    """Mean absolute error per axis [m/s or rad/s] and the share of frames in which the gripper agrees.
+def action_errors(normalized: Tensor, actions: Tensor, contract: Contract) -> dict[str, Any]:
+    """Return `mae` per axis [m/s or rad/s] and `gripper_agreement`, the share of frames with the same gripper command.
 
     Args:
-        raw: raw actions (B, A), velocities in units of their limits and the gripper's logit.
-        actions: what the expert did (B, A).
-        contract: their names and limits.
+        normalized: predicted actions (B, A), see `Network.select_mode`.
+        actions: the expert's actions (B, A).
+        contract: axis names and limits.
     """
-    action = to_action(raw, contract)
-    mean = (action - actions).abs().mean(0).tolist()
-    agreement = ((raw[:, -1] > 0) == (actions[:, -1] > 0)).float().mean().item()
+    predicted = to_action(normalized, contract)
+    mae = (predicted - actions).abs().mean(0).tolist()
+    agreement = ((normalized[:, -1] > 0) == (actions[:, -1] > 0)).float().mean().item()
     axes = contract.action.names[:-1]
-    return {"mae": dict(zip(axes, mean, strict=False)), "gripper_agreement": agreement}
+    return {"mae": dict(zip(axes, mae, strict=False)), "gripper_agreement": agreement}
 
 
-def limits_of(contract: Contract, device: torch.device | str) -> Tensor:
-    """Largest magnitude of each output (A,)."""
+def action_limits(contract: Contract, device: torch.device | str) -> Tensor:
+    """Return the largest magnitude of each action component (A,) [m/s, rad/s, 1]."""
     return torch.tensor(contract.action.limits, device=device)

@@ -1,4 +1,4 @@
-"""How many processor threads to compute with: on a busy machine threads wait for each other, and one is quicker."""
+"""Number of CPU threads for torch: on a busy machine a single thread can be faster than several."""
 
 import contextlib
 import os
@@ -9,8 +9,8 @@ import torch
 
 
 @contextlib.contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Compute with `count` threads inside, None for torch's own choice."""
+def limited_threads(count: int | None) -> Iterator[None]:
+    """Compute with `count` threads inside the block; None for torch's own choice."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -19,14 +19,14 @@ def threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def quickest(work: Callable[[], object]) -> int:
-    """1 or all of the processors that this process may use, whichever does `work` sooner at this moment."""
+def faster_thread_count(work: Callable[[], object]) -> int:
+    """Return the faster of 1 and all available threads for `work`, measured now."""
     seconds = {}
     for count in sorted({1, len(os.sched_getaffinity(0))}):
-        with threads(count):
+        with limited_threads(count):
             work()
-            begin = time.perf_counter()
+            start = time.perf_counter()
             for _ in range(2):
                 work()
-            seconds[count] = time.perf_counter() - begin
+            seconds[count] = time.perf_counter() - start
     return min(seconds, key=lambda count: seconds[count])

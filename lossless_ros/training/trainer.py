@@ -1,4 +1,4 @@
-"""One training run: its state, one step of it, a look at the held-out episodes, and how far along it is."""
+"""Trainer of one policy: its state, a training step, a validation, and the progress of the run."""
 
 import math
 import time
@@ -12,29 +12,40 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lossless_ros.contract import Contract
-from lossless_ros.episodes.dataset import Batch, Dataset
-from lossless_ros.errors import LosslessError
+from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.fuse_batchnorm import fuse_batchnorm
 from lossless_ros.models.network import Network
-from lossless_ros.models.network_config import PRETRAINED, RANDOM
-from lossless_ros.models.preprocess import to_batch
-from lossless_ros.training import sampler as order
-from lossless_ros.training.augment import BatchRng, augment
-from lossless_ros.training.distributed import Group
-from lossless_ros.training.features import Features, compute_features
+from lossless_ros.models.network_config import RANDOM
+from lossless_ros.training.batches import BatchLoader, StepBatch, TrainingData
+from lossless_ros.training.distributed import ProcessGroup
 from lossless_ros.training.hyperparameters import Hyperparameters
-from lossless_ros.training.loss import errors, limits_of, loss
+from lossless_ros.training.loss import action_errors, action_limits, loss
+from lossless_ros.training.optimizer import cosine_decay, make_optimizer, set_learning_rate, warmup
 
-_FEATURE_SHARE = 0.3  # largest part of the time budget for computing features
+_MAX_VALIDATION_SHARE = 0.1  # of the time budget, for validations
+_VALIDATION_BATCH = 16  # frames
 
 
 class NotFiniteError(Exception):
-    """Loss or gradient is not finite; nothing was changed by this step."""
+    """The loss or gradient of a step is not finite; the network was not changed."""
 
 
-class Run:
-    """Trains `network` on `data`. Which frames a step sees depends on seed and step alone."""
+class Trainer:
+    """Trains a network, first on cached features of the bare backbone if the run has any, then on augmented images.
+
+    Args:
+        config: hyperparameters.
+        contract: of the data.
+        backbone: the shared frozen one, on the group's device.
+        network: what is trained, on the group's device.
+        data: training and held-out frames.
+        group: this process and its device.
+        started: when the run started (time.monotonic) [s].
+
+    Raises:
+        LosslessError: every frame is a no-op.
+    """
 
     def __init__(
         self,
@@ -42,220 +53,203 @@ class Run:
         contract: Contract,
         backbone: Backbone,
         network: Network,
-        data: Dataset,
-        held_out: Dataset,
-        device: torch.device,
-        began: float,
-        group: Group,
+        data: TrainingData,
+        group: ProcessGroup,
+        started: float,
     ) -> None:
-        self.config, self.contract, self.device = config, contract, device
-        self.backbone, self.network, self.group = fuse_batchnorm(backbone), network, group
-        self.data, self.held_out = data, held_out
+        self.config, self.contract, self.data, self.group = config, contract, data, group
+        self.backbone, self.network = fuse_batchnorm(backbone), network
         self.step = 0
         self.curve: list[dict[str, Any]] = []
-        self._limits = limits_of(contract, device)
-        self._frames = data.filter_noops(np.array(contract.action.limits[:-1]), config.noop_threshold)  # to train on
-        if not len(self._frames):
-            raise LosslessError(f"idle is {config.noop_threshold:g} and leaves no frame; all speeds are below that")
-        self._began = began
-        self._recent: list[float] = []
-        self._look_s, self._looked = 0.0, 0.0  # how long the last look took, and when it was over [s]
-        self._features: Features | None = None
-        self._head_start = (
-            config.steps if network.feature_is_plain and config.cache_features else config.head_warmup_steps
-        )
-        if network.config.trainable_backbone == RANDOM:
-            self._head_start = 0  # its features are not the shared backbone's
-        self._phase_step, self._phase_progress = 0, 0.0  # where images took over from features
+        self._limits = action_limits(contract, group.device)
+        speed_limits = np.array(contract.action.limits[:-1])
+        self._batches = BatchLoader(config, data, network, self.backbone, group, speed_limits)
+        self._started = started
+        self._recent_losses: list[float] = []  # since the last point of the curve
+        self._validation_s = 0.0  # duration of the last validation [s]
+        self._validated_at = 0.0  # end of the last validation, in seconds of the run
+        self._feature_steps = _count_feature_steps(config, network)
+        self._phase_step, self._phase_progress = 0, 0.0  # start of the phase on images
         network.gradient_checkpointing = config.gradient_checkpointing
-        self._mean: Any = None  # of the weights
+        self._ema: Any = None
         if config.ema_decay:
-            self._mean = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
-        self._forward_policy: nn.Module = _PolicyForward(network, self.backbone)
+            self._ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
+        self._policy: nn.Module = _PolicyForward(network, self.backbone)
         if group.size > 1:
-            sometimes = self._head_start > 0 and not network.feature_is_plain  # adapters and copy take no part in it
-            self._forward_policy = DistributedDataParallel(self._forward_policy, find_unused_parameters=sometimes)
-        self._optimizer = torch.optim.AdamW(_groups(network, config), fused=True)
+            has_unused = self._feature_steps > 0 and not network.feature_is_plain  # adapters, while on features
+            self._policy = DistributedDataParallel(self._policy, find_unused_parameters=has_unused)
+        self._optimizer = make_optimizer(network, config)
 
     @property
     def elapsed(self) -> float:
-        """Time spent on the run [s], also before it was resumed."""
-        return time.monotonic() - self._began
+        """Duration of the run [s], including the time before it was resumed."""
+        return time.monotonic() - self._started
 
     @property
     def progress(self) -> float:
-        """0 at the start, 1 at the end: in steps or in time, whichever is further."""
-        done = self.step / self.config.steps
-        if self.config.max_minutes is not None:  # leave time for the last look
-            done = max(done, (self.elapsed + self._look_s) / (60 * self.config.max_minutes))
-        return min(1.0, done)
+        """0 at the start, 1 at the end: the share of the steps or of the time budget, whichever is larger."""
+        progress = self.step / self.config.steps
+        if self.config.max_minutes is not None:  # reserve time for the last validation
+            progress = max(progress, (self.elapsed + self._validation_s) / (60 * self.config.max_minutes))
+        return min(1.0, progress)
 
     @property
-    def can_look(self) -> bool:
-        """Whether there is time for a look at the held-out episodes: against time, they take a tenth of it at most."""
-        return self.config.max_minutes is None or self.elapsed - self._looked > 9 * self._look_s
+    def can_validate(self) -> bool:
+        """Whether there is time for a validation: with a time budget, validations take at most a tenth of it."""
+        if self.config.max_minutes is None:
+            return True
+        since = self.elapsed - self._validated_at
+        return self._validation_s < _MAX_VALIDATION_SHARE * (since + self._validation_s)
 
-    def advance(self) -> float:
-        """One optimizer step; returns its loss.
+    @property
+    def result(self) -> Network:
+        """The trained network, or the exponential moving average of its weights if the run keeps one."""
+        return self.network if self._ema is None else self._ema.module
+
+    def train_step(self) -> float:
+        """Take one optimizer step and return its loss.
 
         Raises:
-            NotFiniteError: loss or gradient is not finite; the network is as it was.
+            NotFiniteError: the loss or gradient is not finite; the network was not changed.
         """
-        raw, at, mine = self._forward()
-        value = self._loss(raw, self.data, at, mine, self.group.size)
+        outputs, batch = self._forward()
+        value = self._loss(outputs, self.data.training, batch.frames, batch.local)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip_norm)
         if not math.isfinite(value.item()) or not math.isfinite(norm.item()):
             raise NotFiniteError
-        for group in self._optimizer.param_groups:
-            group["lr"] = group["full_lr"] * self._rate()
+        set_learning_rate(self._optimizer, self._learning_rate_scale())
         self._optimizer.step()
-        if self._mean is not None:
-            self._mean.update_parameters(self.network)
+        if self._ema is not None:
+            self._ema.update_parameters(self.network)
         self.step += 1
-        self._recent.append(self.group.mean(value))
-        return self._recent[-1]
+        self._recent_losses.append(self.group.mean(value))
+        return self._recent_losses[-1]
 
-    def look(self) -> dict[str, Any]:
-        """Loss and errors on the held-out episodes; becomes the learning curve's next point."""
-        begin = time.monotonic()
-        at = self.held_out.spread(self.config.val_frames)
-        network, raws = self.result.eval(), []
+    def validate(self) -> dict[str, Any]:
+        """Compute loss and errors on the held-out episodes, and append them to the learning curve.
+
+        Returns:
+            step, train_loss (mean since the last validation, with augmentation), held_out_loss, learning_rate (of the
+            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement.
+        """
+        started = time.monotonic()
+        data, network = self.data.held_out, self.result.eval()
+        frames = data.spread(self.config.val_frames)
         with torch.inference_mode():
-            for some in np.array_split(at, -(-len(at) // 16)):
-                batch = self.held_out.batch(some)
-                with self._arithmetic():
-                    raws.append(network(self.backbone, self._images(batch), self._tensor(batch.proprioception)).float())
-            raw = torch.cat(raws)
-            value = self._loss(raw, self.held_out, at, np.arange(len(at)), 1).item()
-            reported = errors(network.select_mode(raw)[:, 0], self._tensor(self.held_out.actions[at]), self.contract)
-        self._look_s, self._looked = time.monotonic() - begin, self.elapsed
-        point = {**self.note(), "held_out_loss": value, **reported}
-        self.curve.append(point)
-        return point
-
-    def note(self) -> dict[str, Any]:
-        """Step, mean loss since the last note (with augmentation) and time [s]."""
-        recent, self._recent = self._recent, []
-        mean = sum(recent) / len(recent) if recent else None
-        rate = self._optimizer.param_groups[0]["lr"] if recent else 0.0  # of the last step
-        return {
-            "step": self.step,
-            "train_loss": mean,
-            "held_out_loss": None,
-            "learning_rate": rate,
-            "seconds": self.elapsed,
-        }
+            outputs = self._predict(network, data, frames)
+            held_out_loss = self._loss(outputs, data, frames).item()
+            actions = self._batches.tensor(data.actions[frames])
+            errors = action_errors(network.select_mode(outputs)[:, 0], actions, self.contract)
+        self._validation_s, self._validated_at = time.monotonic() - started, self.elapsed
+        self.curve.append({**self._training_point(), "held_out_loss": held_out_loss, **errors})
+        return self.curve[-1]
 
     def state(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
+        """Return everything that a resumed run needs, for a checkpoint."""
         return {
             "step": self.step,
             "elapsed": self.elapsed,
             "phase": [self._phase_step, self._phase_progress],
             "curve": self.curve,
             "network": self.network.state_dict(),
-            "mean": self._mean.module.state_dict() if self._mean is not None else {},
+            "ema": self._ema.module.state_dict() if self._ema is not None else {},
             "optimizer": self._optimizer.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a state of `state()`."""
         self.step, self.curve = state["step"], list(state["curve"])
         self._phase_step, self._phase_progress = state["phase"]
-        self._began = time.monotonic() - state["elapsed"]
+        self._started = time.monotonic() - state["elapsed"]
         self.network.load(state["network"])
-        if self._mean is not None:
-            self._mean.module.load(state["mean"])
-            self._mean.n_averaged.fill_(self.step)
+        if self._ema is not None:
+            self._ema.module.load(state["ema"])
+            self._ema.n_averaged.fill_(self.step)
         self._optimizer.load_state_dict(state["optimizer"])
 
-    @property
-    def result(self) -> Network:
-        """What the run is for: the network, or its running mean."""
-        return self.network if self._mean is None else self._mean.module
-
-    def _loss(self, raw: Tensor, data: Dataset, at: np.ndarray, mine: np.ndarray, parts: int) -> Tensor:
-        """Of the head's numbers for the frames `at[mine]` of `data`; the mean over all `parts` is that of `at`."""
-        shape = self.network.config
-        actions, known = data.following(at, shape.chunk_size)
-        share = known.sum() / parts
-        wanted, there = self._tensor(actions[mine]), self._tensor(known[mine])
-        raw = self.network.per_step(raw)
-        return loss(raw, wanted, there, share, self._limits, self.config.gripper_weight, shape.num_modes)
-
-    def _arithmetic(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.amp)
-
-    def _forward(self) -> tuple[Tensor, np.ndarray, np.ndarray]:
-        """The head's numbers for this process's part of the step's frames, these frames (B,), and which are its."""
+    def _forward(self) -> tuple[Tensor, StepBatch]:
+        """Return the head outputs (L, T * W) for this process's share of the step's batch, and the batch."""
         self.network.train()
-        config, generator = self.config, order.generator(self.config.seed, self.step)
-        if self.step < self._head_start:
-            features = self._computed()
-            chosen = order.indices(len(features), config.batch_size, config.seed, self.step)
-            at, mine = features.at[chosen], self.group.part(len(chosen))
-            felt = self._tensor(self.data.proprioception[at[mine]])
-            seen = features.batch(chosen, mine, generator).to(self.device)
-            with self._arithmetic():
-                return self._forward_policy(seen, felt, plain=True).float(), at, mine
-        if self.step == self._head_start:
-            self._features = None
+        from_features = self.step < self._feature_steps
+        if self.step == self._feature_steps:
+            self._batches.release_features()
             self._phase_step, self._phase_progress = self.step, self.progress
-        at = self._frames[order.indices(len(self._frames), config.batch_size, config.seed, self.step)]
-        mine = self.group.part(len(at))
-        batch = self.data.batch(at[mine])
-        cameras = np.arange(self.network.cameras)[:, None]
-        drawn = BatchRng(len(cameras) * len(at), (cameras * len(at) + mine).ravel(), generator)
-        images = augment(self._images(batch), config.random_shift, config.color_jitter, drawn)
-        with self._arithmetic():
-            return self._forward_policy(images, self._tensor(batch.proprioception), plain=False).float(), at, mine
+        batch = self._batches.features(self.step) if from_features else self._batches.augmented_images(self.step)
+        with self._autocast():
+            return self._policy(batch.visual, batch.proprio, from_features=from_features).float(), batch
 
-    def _computed(self) -> Features:
-        if self._features is None:
-            minutes = self.config.max_minutes
-            deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes * _FEATURE_SHARE
-            parts = (self.data, self._frames, self.network, self.backbone, self.config, self.device)
-            with self.group.in_turn():
-                self._features = compute_features(*parts, deadline)
-        return self._features
+    def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> Tensor:
+        """Return the head outputs (N, T * W) for frames (N,)."""
+        outputs = []
+        for chunk in np.array_split(frames, -(-len(frames) // _VALIDATION_BATCH)):
+            batch = data.batch(chunk)
+            with self._autocast():
+                images, proprio = self._batches.images(batch), self._batches.tensor(batch.proprioception)
+                outputs.append(network(self.backbone, images, proprio).float())
+        return torch.cat(outputs)
 
-    def _rate(self) -> float:
-        """Learning rate in parts of the full one: a ramp at the start of each phase, a cosine over the last phase."""
-        ramp = min(1.0, (self.step - self._phase_step + 1) / self.config.warmup_steps)
-        if self.step < self._head_start < self.config.steps:
-            return ramp
-        done = (self.progress - self._phase_progress) / (1 - self._phase_progress)
-        return ramp * 0.5 * (1 + math.cos(math.pi * done))
+    def _loss(self, outputs: Tensor, data: Dataset, frames: np.ndarray, local: np.ndarray | None = None) -> Tensor:
+        """Return the loss of `outputs` for the frames (B,).
 
-    def _images(self, batch: Batch) -> Tensor:
-        size = self.network.config.image_size
-        return to_batch(batch.images, size, self.backbone.preprocessing, self.device)
+        With `local` (L,), the outputs are only those of the frames at these positions, this process's share. The loss
+        is then scaled so that the mean over all processes is the loss of all frames.
+        """
+        shape = self.network.config
+        actions, known = data.following(frames, shape.chunk_size)
+        count = known.sum() / (1 if local is None else self.group.size)
+        if local is not None:
+            actions, known = actions[local], known[local]
+        return loss(
+            self.network.per_step(outputs),
+            self._batches.tensor(actions),
+            self._batches.tensor(known),
+            count,
+            self._limits,
+            self.config.gripper_weight,
+            shape.num_modes,
+        )
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)
+    def _learning_rate_scale(self) -> float:
+        """Return the scale of this step's learning rate: a warmup in each phase, a cosine decay over the last one."""
+        scale = warmup(self.step - self._phase_step, self.config.warmup_steps)
+        if self.step < self._feature_steps < self.config.steps:
+            return scale
+        return scale * cosine_decay((self.progress - self._phase_progress) / (1 - self._phase_progress))
+
+    def _training_point(self) -> dict[str, Any]:
+        """Return the training's part of a point of the learning curve, see `validate`."""
+        losses, self._recent_losses = self._recent_losses, []
+        return {
+            "step": self.step,
+            "train_loss": sum(losses) / len(losses) if losses else None,
+            "held_out_loss": None,
+            "learning_rate": self._optimizer.param_groups[0]["lr"] if losses else 0.0,
+            "seconds": self.elapsed,
+        }
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.group.device.type, torch.bfloat16, enabled=self.config.amp)
 
 
 class _PolicyForward(nn.Module):
-    """The one call that several processes share: from images, or from features computed once, to the head's numbers."""
+    """The forward pass that processes share: head outputs from images, or from features of the bare backbone."""
 
     def __init__(self, network: Network, backbone: Backbone) -> None:
         super().__init__()
         self.network, self._backbone = network, backbone
 
-    def forward(self, seen: Tensor, felt: Tensor, plain: bool) -> Tensor:
-        return self.network.forward_head(seen, felt) if plain else self.network(self._backbone, seen, felt)
+    def forward(self, visual: Tensor, proprio: Tensor, from_features: bool) -> Tensor:
+        if from_features:
+            return self.network.forward_head(visual, proprio)
+        return self.network(self._backbone, visual, proprio)
 
 
-def _groups(network: Network, config: Hyperparameters) -> list[dict[str, Any]]:
-    """Weight decay for matrices and kernels, none for biases and norms; a pretrained copy learns at its own rate."""
-    copied = list(network.trainable_backbone.parameters()) if network.trainable_backbone else []
-    ours = [p for name, p in network.named_parameters() if not name.startswith("trainable_backbone.")]
-    rate = config.learning_rate
-    copy_rate = rate * (config.backbone_lr_scale if network.config.trainable_backbone == PRETRAINED else 1)
-    return [
-        {"params": [p for p in some if (p.ndim > 1) == large], "full_lr": lr, "weight_decay": decay}
-        for some, lr in ((ours, rate), (copied, copy_rate))
-        for large, decay in ((True, config.weight_decay), (False, 0.0))
-    ]
+def _count_feature_steps(config: Hyperparameters, network: Network) -> int:
+    """Return how many steps, the first ones, are trained on cached features."""
+    if network.config.trainable_backbone == RANDOM:  # its features are not the shared backbone's
+        return 0
+    if network.feature_is_plain and config.cache_features:
+        return config.steps
+    return config.head_warmup_steps

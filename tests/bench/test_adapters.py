@@ -1,4 +1,4 @@
-"""The adapters' benchmark: its fields, and what a bad number gets."""
+"""`lossless bench adapters`: its fields, and wrong arguments."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The simulator's benchmark: its fields, and what a bad number gets."""
+"""`lossless bench sim`: its fields, and wrong arguments."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ from lossless_ros.bench.sim import bench_sim
 from lossless_ros.errors import LosslessError
 
 
-def test_bench_sim_measures_every_figure() -> None:
+def test_every_figure_is_measured() -> None:
     result = json.loads(json.dumps(bench_sim(steps=3, resets=1)))
     assert {"steps_per_s_state", "steps_per_s_3cameras", "reset_s", "rss_mb", "reference"} <= set(result)
     assert all(result[name] > 0 for name in ("steps_per_s_state", "steps_per_s_3cameras", "reset_s"))
@@ -19,6 +19,6 @@ def test_bench_sim_measures_every_figure() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"resets": 0}])
-def test_bench_sim_wants_positive_numbers(bad: dict[str, int]) -> None:
+def test_steps_and_resets_must_be_positive(bad: dict[str, int]) -> None:
     with pytest.raises(LosslessError, match="is 0, expected at least 1"):
         bench_sim(**bad)

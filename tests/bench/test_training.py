@@ -3,13 +3,15 @@ import json
 import pytest
 import torch
 
-from lossless_ros.bench.training import _run, bench_training
+from lossless_ros.bench.training import _make_trainer, _Mode, _synthetic_episode, bench_training
 from lossless_ros.contract import load_contract
+from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
+from lossless_ros.training.distributed import ProcessGroup
 from lossless_ros.training.hyperparameters import load_hyperparameters
 
 
-def test_figures_are_there_and_fit_together():
+def test_figures_are_complete_and_consistent():
     result = bench_training(rounds=1, batch=2, device="cpu")
     assert json.loads(json.dumps(result)) == result
     step = result["step_ms"]
@@ -21,14 +23,16 @@ def test_figures_are_there_and_fit_together():
 
 def test_backbone_without_its_weights_gets_random_ones(tmp_path, monkeypatch):
     monkeypatch.delenv("LOSSLESS_ALLOW_HUB", raising=False)
-    settings, contract = load_hyperparameters("default"), load_contract("rgb_stacking")
-    run = _run("frozen", False, settings, contract, "resnet18", torch.device("cpu"), str(tmp_path))
-    assert run.backbone.source == "random"
+    hyperparameters, contract = load_hyperparameters("default"), load_contract("rgb_stacking")
+    data = Dataset([_synthetic_episode(contract, str(tmp_path))])
+    mode, group = _Mode("frozen", cached=False), ProcessGroup(torch.device("cpu"))
+    trainer = _make_trainer(mode, hyperparameters, contract, "resnet18", data, group)
+    assert trainer.backbone.source == "random"
 
 
 @pytest.mark.parametrize(
     ("options", "line"), [({"rounds": 0}, "rounds is 0"), ({"backbone": "resnet51"}, "unknown backbone")]
 )
-def test_mistake_is_one_line(options, line):
+def test_wrong_argument_is_one_line(options, line):
     with pytest.raises(LosslessError, match=line):
         bench_training(**options)

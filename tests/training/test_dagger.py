@@ -1,7 +1,7 @@
-"""DAgger on the real simulator and the real backbone, with episodes of a few steps."""
+"""DAgger with the real simulator and the real backbone, on episodes of a few steps."""
 
-import dataclasses
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import load_bundle, read_bundle
-from lossless_ros.simulation.collect import collect
-from lossless_ros.training import dagger_rollouts as rollouts
-from lossless_ros.training.behavior_cloning import train
+from lossless_ros.simulation.collect import CollectConfig, collect
+from lossless_ros.training import dagger_rollouts
+from lossless_ros.training.behavior_cloning import TrainConfig, train
 from lossless_ros.training.dagger import DaggerConfig, dagger
-from lossless_ros.training.dagger_rollouts import RolloutConfig, roll_out
+from lossless_ros.training.dagger_rollouts import RolloutConfig, collect_rollouts
 
 TASK, STEPS = "rgb_stacking/triplet1", 12
 
@@ -24,121 +24,177 @@ TASK, STEPS = "rgb_stacking/triplet1", 12
 @pytest.fixture(scope="module")
 def demonstrations(tmp_path_factory):
     out = tmp_path_factory.mktemp("demonstrations")
-    collect(TASK, 2, 0, "nominal", out, max_steps=4)
+    collect(CollectConfig(TASK, out, episodes=2, domain="nominal", max_steps=4))
     return out
 
 
 @pytest.fixture
-def student(demonstrations, config, tmp_path):
-    config = dataclasses.replace(config, steps=2, only_successful=False)
+def student(demonstrations, hyperparameters, tmp_path):
+    hyperparameters = replace(hyperparameters, steps=2, only_successful=False)
     out = tmp_path / "student.safetensors"
-    train([demonstrations], "tf_efficientnet_lite0", "frozen", out, config, load_contract("rgb_stacking"))
+    train(TrainConfig(demonstrations, out, mode="frozen", hyperparameters=hyperparameters))
     return out
 
 
 @pytest.fixture
-def short(monkeypatch):
-    """Episodes of a few steps, in this process: workers would not know of it."""
-    monkeypatch.setattr(rollouts, "run_parallel", in_this_process)
+def rollouts(student, tmp_path):
+    """Short rollouts of the student."""
+    return RolloutConfig(
+        student=student,
+        student_hash=read_bundle(student).hash,
+        task=TASK,
+        domain="nominal",
+        expert="scripted",
+        beta=0.5,
+        out=tmp_path / "rollouts",
+        contract=load_contract("rgb_stacking"),
+        max_steps=STEPS,
+    )
 
 
-def in_this_process(function, items, workers, setup, setup_args):
-    setup(dataclasses.replace(setup_args[0], max_steps=STEPS))
-    return map(function, items)
+@pytest.fixture
+def job(student, demonstrations, hyperparameters, tmp_path):
+    """Two short rounds."""
+    return DaggerConfig(
+        bundle=student,
+        data=demonstrations,
+        folder=tmp_path / "rounds",
+        out=tmp_path / "out.safetensors",
+        rounds=2,
+        hyperparameters=replace(hyperparameters, steps=3, only_successful=False),
+        episodes=1,
+        domain="nominal",
+        seed=50,
+    )
 
 
-def plan_of(student, out, **changes):
-    parts = (student, read_bundle(student).hash, TASK, "nominal", "scripted", 0.5, out, load_contract("rgb_stacking"))
-    return dataclasses.replace(RolloutConfig(*parts, max_steps=STEPS), **changes)
+@pytest.fixture
+def short_episodes(monkeypatch):
+    """Episodes of a few steps, in this process."""
+    monkeypatch.setattr(dagger_rollouts, "run_parallel", run_short_in_this_process)
 
 
-def test_rollouts_hold_the_experts_answers_to_what_the_student_met(student, tmp_path):
-    alone = plan_of(student, tmp_path / "alone", beta=0.0)
-    infos = roll_out(alone, [5, 6], 2, lambda info: None)
-    assert [info["seed"] for info in infos] == [5, 6] and all(info["labelled"] == "scripted" for info in infos)
-    driven = read_episode(tmp_path / "alone" / "episode_000005", load_contract("rgb_stacking"))
-    assert len(driven.frames) == STEPS
-    collect(TASK, 1, 5, "nominal", tmp_path / "expert", max_steps=STEPS)
-    shown = read_episode(tmp_path / "expert" / "episode_000005", load_contract("rgb_stacking"))
-    np.testing.assert_array_equal(driven.actions[0], shown.actions[0])  # the same first instant, the same label
-    where = [[f.proprioception for f in e.frames] for e in (driven, shown)]
-    assert np.abs(np.subtract(*where))[-1].max() > 1e-3  # but the student went its own way
-    expert = plan_of(student, tmp_path / "guided", beta=0.999)
-    roll_out(expert, [5], 1, lambda info: None)
-    guided = read_episode(tmp_path / "guided" / "episode_000005", load_contract("rgb_stacking"))
-    np.testing.assert_array_equal(guided.actions, shown.actions)
+def run_short_in_this_process(make_worker, items, workers):
+    (config,) = make_worker.args
+    worker = make_worker.func(replace(config, max_steps=STEPS))
+    return map(worker, items)
 
 
-def test_an_episode_whose_simulation_is_lost_is_left_out(student, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # MuJoCo leaves a log where it runs
+def ignore(info):
+    """Report no progress."""
+
+
+def test_rollouts_label_the_frames_of_the_student_with_the_expert(rollouts, tmp_path):
+    contract = load_contract("rgb_stacking")
+    alone = replace(rollouts, out=tmp_path / "alone", beta=0.0)
+    infos = collect_rollouts(alone, [5, 6], 2, ignore)
+    assert [info["seed"] for info in infos] == [5, 6]
+    assert all(info["labelled"] == "scripted" for info in infos)
+    by_student = read_episode(tmp_path / "alone" / "episode_000005", contract)
+    assert len(by_student.frames) == STEPS
+    collect(CollectConfig(TASK, tmp_path / "expert", seed=5, domain="nominal", max_steps=STEPS))
+    by_expert = read_episode(tmp_path / "expert" / "episode_000005", contract)
+    np.testing.assert_array_equal(by_student.actions[0], by_expert.actions[0])  # the same first frame, the same label
+    states = [[f.proprioception for f in e.frames] for e in (by_student, by_expert)]
+    assert np.abs(np.subtract(*states))[-1].max() > 1e-3  # but the student went elsewhere
+    collect_rollouts(replace(rollouts, out=tmp_path / "guided", beta=0.999), [5], 1, ignore)
+    guided = read_episode(tmp_path / "guided" / "episode_000005", contract)
+    np.testing.assert_array_equal(guided.actions, by_expert.actions)
+
+
+def test_episode_whose_physics_diverges_is_left_out(rollouts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log to the working directory
     domain = tmp_path / "explosive.yaml"
     domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")
-    told = []
-    plan = plan_of(student, tmp_path / "own", domain=str(domain), expert="random")
-    assert roll_out(plan, [5], 1, told.append) == []
-    assert "went unstable at step" in told[0]["unstable"] and not list(plan.out.glob("*"))
+    reported = []
+    rollouts = replace(rollouts, domain=str(domain), expert="random")
+    assert collect_rollouts(rollouts, [5], 1, reported.append) == []
+    assert "went unstable at step" in reported[0]["unstable"]
+    assert not list(rollouts.out.glob("*"))
 
 
-def test_rounds_collect_train_and_go_on_where_they_were(student, demonstrations, config, tmp_path, short):
-    settings = dataclasses.replace(config, steps=3, only_successful=False)
-    plan = DaggerConfig(
-        student, (demonstrations,), tmp_path / "rounds", settings, episodes=1, domain="nominal", seed=50
-    )
-    out = tmp_path / "out.safetensors"
-    result = dagger(plan, 2, out)
+def test_rounds_collect_train_and_continue_where_they_were(job, short_episodes):
+    result = dagger(job)
     assert [r["beta"] for r in result["rounds"]] == [0.5, 0.25]
     assert [r["training"]["data"]["episodes"] for r in result["rounds"]] == [2, 3]
     assert all(r["training"]["data"]["held_out_episodes"] == 1 for r in result["rounds"])
     assert json.loads(json.dumps(result)) == result
-    assert read_bundle(out).hash == read_bundle(plan.bundle_after(2)).hash != read_bundle(plan.bundle_after(1)).hash
-    before, after = load_bundle(student)[1], load_bundle(plan.bundle_after(1))[1]
-    moved = (before["head.0.weight"] - after["head.0.weight"]).abs().max()
-    assert 0 < moved < 0.1  # on from the student, not anew
-    plan.bundle_after(2).unlink()
-    plan.bundle_after(2).with_suffix(".json").unlink()
-    assert dagger(plan, 2, out)["rounds"] == [result["rounds"][0], same_but_times(result["rounds"][1], plan)]
+    hashes = [read_bundle(path).hash for path in (job.out, job.student_after(2), job.student_after(1))]
+    assert hashes[0] == hashes[1] != hashes[2]
+    before, after = load_bundle(job.bundle)[1], load_bundle(job.student_after(1))[1]
+    change = (before["head.0.weight"] - after["head.0.weight"]).abs().max()
+    assert 0 < change < 0.1  # trained on from the student, not from new weights
+    job.student_after(2).unlink()
+    job.student_after(2).with_suffix(".json").unlink()
+    again = dagger(job)["rounds"]
+    assert again[0] == result["rounds"][0]
+    stored = json.loads(job.student_after(2).with_suffix(".json").read_text())
+    assert stored["bundle_hash"] == result["rounds"][1]["training"]["bundle_hash"]
+    assert again[1] == {**result["rounds"][1], "training": stored}  # only the times differ
 
 
-def same_but_times(entry, plan):
-    again = json.loads(plan.bundle_after(2).with_suffix(".json").read_text())
-    assert again["bundle_hash"] == entry["training"]["bundle_hash"]
-    return {**entry, "training": again}
+def test_folder_of_version_0_1_0_is_continued(job, short_episodes):
+    job = replace(job, rounds=1)
+    result = dagger(job)
+    path = job.folder / "plan.json"
+    plan = json.loads(path.read_text())
+    assert plan == {**result["plan"], "student": read_bundle(job.bundle).hash}
+    path.write_text(json.dumps({**plan, "config": job.hyperparameters.under_old_names()}))
+    assert dagger(job) == result
 
 
 def test_failed_episodes_of_a_student_are_trained_on_and_held_out_ones_stay_demonstrations(
-    student, demonstrations, tmp_path, short
+    rollouts, demonstrations, short_episodes
 ):
-    roll_out(plan_of(student, tmp_path / "own"), [8], 1, lambda info: None)
-    paths = find_episodes([tmp_path / "own", demonstrations])
+    collect_rollouts(rollouts, [8], 1, ignore)
+    paths = find_episodes([rollouts.out, demonstrations])
     episodes = decode_episodes(paths, load_contract("rgb_stacking"))
     assert [e.info["success"] for e in episodes] == [False] * 3
-    labelled = [dataclasses.replace(e, info={**e.info, "labelled": "x"}) for e in episodes]
-    training, held_out = split(labelled, 0.1, only_successful=True)
-    assert [e.path for e in training.episodes] == paths[:-1] and [e.path for e in held_out.episodes] == paths[-1:]
+    labeled = [replace(e, info={**e.info, "labelled": "x"}) for e in episodes]
+    training, held_out = split(labeled, 0.1, only_successful=True)
+    assert [e.path for e in training.episodes] == paths[:-1]
+    assert [e.path for e in held_out.episodes] == paths[-1:]
     with pytest.raises(LosslessError, match="1 of 3 episodes can be trained on"):
         split(episodes, 0.1, only_successful=True)
 
 
-def test_mistakes_are_one_line(student, demonstrations, config, tmp_path, short):
-    plan = DaggerConfig(student, (demonstrations,), tmp_path / "rounds", config, episodes=1, domain="nominal", seed=50)
+def test_wrong_arguments_are_one_line(job):
     with pytest.raises(LosslessError, match="beta is 1, expected"):
-        dataclasses.replace(plan, beta=1)
-    with pytest.raises(LosslessError, match="rounds is 0"):
-        dagger(plan, 0, tmp_path / "out.safetensors")
-    plan.folder.mkdir()
-    (plan.folder / "plan.json").write_text(json.dumps({"student": read_bundle(student).hash}))
-    with pytest.raises(LosslessError, match="was begun with another bundle; give another --folder"):
-        dagger(plan, 1, tmp_path / "out.safetensors")
-    roll_out(plan_of(student, tmp_path / "own"), [8], 1, lambda info: None)
+        replace(job, beta=1)
+    with pytest.raises(LosslessError, match="rounds is 0, expected at least 1"):
+        replace(job, rounds=0)
+    with pytest.raises(LosslessError, match="episodes is 0 and seed 50, expected at least 1 and 0"):
+        replace(job, episodes=0)
+    with pytest.raises(LosslessError, match="unknown expert 'nobody'"):
+        dagger(replace(job, expert="nobody"))
+    assert not job.folder.exists()
+
+
+def test_folder_of_another_job_is_refused(job, short_episodes):
+    job.folder.mkdir()
+    plan = job.folder / "plan.json"
+    plan.write_text(json.dumps({"student": read_bundle(job.bundle).hash}))
+    with pytest.raises(LosslessError, match="was started with another bundle; give another --folder"):
+        dagger(job)
+    plan.write_text("{")
+    with pytest.raises(LosslessError, match="plan.json is damaged; remove it if the folder is of this job"):
+        dagger(job)
+
+
+def test_rollouts_of_another_job_are_refused(rollouts, short_episodes):
+    collect_rollouts(rollouts, [8], 1, ignore)
     with pytest.raises(LosslessError, match="episode_000008 was collected with another beta"):
-        roll_out(plan_of(student, tmp_path / "own", beta=0.1), [8], 1, lambda info: None)
+        collect_rollouts(replace(rollouts, beta=0.1), [8], 1, ignore)
 
 
-def test_training_begins_with_a_bundle_of_the_same_mode(student, demonstrations, config, tmp_path):
-    config = dataclasses.replace(config, only_successful=False)
+def test_training_starts_from_a_bundle_of_the_same_mode(student, demonstrations, hyperparameters, tmp_path):
+    hyperparameters = replace(hyperparameters, only_successful=False)
+    other_mode = TrainConfig(
+        demonstrations,
+        tmp_path / "b.safetensors",
+        mode="top",
+        hyperparameters=hyperparameters,
+        init_from=student,
+    )
     with pytest.raises(LosslessError, match="is of mode frozen, not top; train with --mode frozen"):
-        train(
-            *([demonstrations], "tf_efficientnet_lite0", "top", tmp_path / "b.safetensors", config),
-            load_contract("rgb_stacking"),
-            begin=student,
-        )
+        train(other_mode)

@@ -7,25 +7,31 @@ from lossless_ros.models.backbones import load_backbone
 from lossless_ros.training.hyperparameters import MODES, RENAMED, Hyperparameters, load_hyperparameters, network_config
 
 
-@pytest.mark.parametrize("name", ["default", "demo"])
+@pytest.mark.parametrize("name", ["default", "demo", "stacking"])
 def test_shipped_settings_load(name):
     assert load_hyperparameters(name).seed == 0
 
 
-def test_file_of_the_users_says_only_what_it_changes(tmp_path):
-    (tmp_path / "mine.yaml").write_text("learning_rate: 0.0003\nhidden_dims: [64]\n")
-    config = load_hyperparameters(str(tmp_path / "mine.yaml"))
-    assert (config.learning_rate, config.hidden_dims, config.batch_size) == (
-        0.0003,
-        (64,),
-        load_hyperparameters("default").batch_size,
-    )
+def test_file_lists_only_what_it_changes(tmp_path):
+    (tmp_path / "own.yaml").write_text("learning_rate: 0.0003\nhidden_dims: [64]\n")
+    config = load_hyperparameters(str(tmp_path / "own.yaml"))
+    assert config.learning_rate == 0.0003
+    assert config.hidden_dims == (64,)
+    assert config.batch_size == load_hyperparameters("default").batch_size
+
+
+def test_hyperparameters_themselves_are_returned_unchanged():
+    config = load_hyperparameters("demo")
+    assert load_hyperparameters(config) is config
 
 
 def test_old_keys_still_load_with_one_line_that_names_the_new_ones(tmp_path, capsys):
     (tmp_path / "old.yaml").write_text("batch: 5\ncolour: 0.4\nrank: 3\nsteps: 7\n")
     config = load_hyperparameters(str(tmp_path / "old.yaml"))
-    assert (config.batch_size, config.color_jitter, config.bottleneck_dim, config.steps) == (5, 0.4, 3, 7)
+    assert config.batch_size == 5
+    assert config.color_jitter == 0.4
+    assert config.bottleneck_dim == 3
+    assert config.steps == 7
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(
         "batch is now batch_size, colour is now color_jitter, rank is now bottleneck_dim; the old names still work"
@@ -39,7 +45,7 @@ def test_setting_under_both_names_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("old, new", RENAMED.items())
-def test_every_old_key_names_a_setting_of_today(old, new):
+def test_every_old_key_stands_for_a_current_one(old, new):
     fields = {field.name for field in dataclasses.fields(Hyperparameters)}
     assert new in fields
     assert old not in fields
@@ -66,12 +72,12 @@ def test_every_old_key_names_a_setting_of_today(old, new):
     ],
 )
 def test_wrong_setting_is_one_line(tmp_path, text, message):
-    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(LosslessError, match=message):
-        load_hyperparameters(str(tmp_path / "mine.yaml"))
+        load_hyperparameters(str(tmp_path / "own.yaml"))
 
 
-def test_mode_decides_placements_and_unknown_mode_lists_the_known():
+def test_mode_determines_placements_and_an_unknown_mode_lists_the_known_ones():
     backbone = load_backbone("tf_efficientnet_lite0")
     config = load_hyperparameters("default")
     assert {mode: network_config(config, mode, backbone).placements for mode in MODES} == MODES
