@@ -146,8 +146,8 @@ FAULTS: dict[str, tuple[Corruption, str]] = {
     "joints in the past": (shifted("joint_states", -10), "data is"),
     "joint is missing": (changed("joint_states", name=lambda n: n[1:], position=lambda p: p[1:]), "no position of"),
     "joint is renamed": (changed("joint_states", name=lambda n: ["elbow", *n[1:]]), "no position of right_j0"),
-    "pose is NaN": (changed("tcp_pose", pose=lambda p: at_x(p, float("nan"))), "tcp_pose is no pose"),
-    "pose overflows": (changed("tcp_pose", pose=lambda p: at_x(p, 1e300)), "tcp_pose is no pose"),
+    "pose is NaN": (changed("tcp_pose", pose=lambda p: at_x(p, float("nan"))), "tcp_pose is not a valid pose"),
+    "pose overflows": (changed("tcp_pose", pose=lambda p: at_x(p, 1e300)), "tcp_pose is not a valid pose"),
     "joint is NaN": (changed("joint_states", position=lambda p: [float("nan"), *p[1:]]), "not finite"),
 }
 

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from dataclasses import fields
 from typing import Any
 
 from rclpy.node import Node
@@ -29,7 +28,12 @@ class PolicyRunner:
         self._node, self._parameters = node, parameters
         robot = load_robot(parameters["robot"])
         begin = time.monotonic()
-        runtime = RuntimeConfig(**{field.name: parameters[field.name] for field in fields(RuntimeConfig)})
+        runtime = RuntimeConfig(
+            device=parameters["device"],
+            runtime=parameters["runtime"],
+            precision=parameters["precision"],
+            threads=parameters["threads"],
+        )
         self._policies = TaskPolicies(parameters["bundles"], parameters["task"], runtime)
         self._contract = resolve_contract(parameters, self._policies.active.contract)
         number = len(self._policies.tasks)
