@@ -9,6 +9,7 @@ ablations_curves.csv and ablations.json into the folder. The same command resume
 
 import argparse
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,10 @@ class Ablations:
             episodes = decode_episodes(find_episodes([folder]), contract)
             return float(np.concatenate([episode.actions[:, -1] > 0 for episode in episodes]).mean())
 
-        make = lambda: {label: rate(folder) for label, folder in folders.items()}  # noqa: E731
-        return self.work.stored(f"{name}.close_rate.json", make)  # reads all episodes
+        def rates() -> dict[str, float]:
+            return {label: rate(folder) for label, folder in folders.items()}
+
+        return self.work.stored(f"{name}.close_rate.json", rates)  # it reads all episodes
 
     def write(self, name: str) -> None:
         """Add one recipe to the summary; recipes that are in it already stay."""
@@ -121,7 +124,7 @@ class Ablations:
         document = read_summary(path) or {
             "backbone": BACKBONE,
             "domain": DOMAIN,
-            "hyperparameters": dataclasses.asdict(load_hyperparameters("stacking")),
+            "hyperparameters": json.loads(json.dumps(dataclasses.asdict(load_hyperparameters("stacking")))),
             "recipes": {},
         }
         recipe, shared = RECIPES[name], document["hyperparameters"]

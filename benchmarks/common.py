@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from lossless_ros.evaluation.compare import compare
 from lossless_ros.evaluation.episode_result import count_stages
 from lossless_ros.evaluation.statistics import wilson_interval
@@ -64,15 +62,12 @@ def read_summary(path: Path) -> dict[str, Any]:
 
 def episode_row(episode: Row) -> dict[str, Any]:
     """Return the columns of one episode of an evaluation document."""
-    row = {
+    return {
         "seed": episode["seed"],
         "success": episode["success"],
         "first_success_s": episode["first_success_s"],
         "stage": episode["phase"],
     }
-    if "driver_ms" in episode:
-        row |= {f"policy_{name}_us": round(1000 * ms) for name, ms in episode["driver_ms"].items()}
-    return row
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
@@ -153,12 +148,11 @@ def p_value(p: float) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a CSV cell: flags as 0 or 1, floats with 9 significant digits, which identify every float32."""
+    """Return a CSV cell: flags as 0 or 1, floats with 5 significant digits."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, float):
-        single = np.float32(value)
-        return str(single) if float(single) == value else f"{value:.9g}"
+        return repr(float(f"{value:.5g}"))
     return str(value)

@@ -126,10 +126,7 @@ def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]
 
     result = bench_adapters(backbones, rounds, threads, on_progress=lambda figure: echo(f"measured {figure}"))
     for row in result["rows"]:
-        ratios = ", ".join(
-            f"{name} {row[name]:.3g}"
-            for name in _RATIOS
-        )
+        ratios = ", ".join(f"{name} {row[name]:.3g}" for name in _RATIOS)
         echo(f"{row['backbone']} on {row['device']}, batch {row['batch']}: bare {row['bare_ms']:.1f} ms; {ratios}")
     return result
 

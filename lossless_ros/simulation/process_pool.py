@@ -88,7 +88,8 @@ def _receive(pipe: Connection) -> tuple[Any, BaseException | None]:
         result, error, trace = pipe.recv()
     except (EOFError, ConnectionError):
         return None, LosslessError(
-            "a worker process died (out of memory?); finished episodes are kept, run the same command to continue"
+            "a worker process died (out of memory? in a script, is the call under if __name__ == '__main__'?); "
+            "finished episodes are kept, run the same command to continue"
         )
     if error is not None:
         error.__cause__ = WorkerTraceback(f"\n{trace}")
