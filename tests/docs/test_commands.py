@@ -53,11 +53,12 @@ def in_this_process(make_worker: Callable[[], Any], items: Iterable[Any], worker
 @pytest.fixture(scope="module")
 def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     """Jobs with few steps, and a cache that all pages share."""
+    from lossless_sim.paths import cache_dir
+
     from lossless_ros.evaluation import rollout
     from lossless_ros.simulation import collect
     from lossless_ros.training import behavior_cloning, dagger, dagger_rollouts
     from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters
-    from lossless_sim.paths import cache_dir
 
     def load_small(name: str | Hyperparameters) -> Hyperparameters:
         return dataclasses.replace(load_hyperparameters(name), **TRAINING)
@@ -66,7 +67,10 @@ def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monk
         cache = tmp_path_factory.mktemp("cache")
         scenes = cache_dir()
         scenes.mkdir(parents=True, exist_ok=True)
-        (cache / scenes.name).symlink_to(scenes)  # composing the cell takes long; the tests of the simulator share it
+        (cache / scenes.parent.name).mkdir()
+        (cache / scenes.parent.name / scenes.name).symlink_to(
+            scenes
+        )  # composing the cell takes long; the tests of the simulator share it
         patch.setenv("XDG_CACHE_HOME", str(cache))
         for module in (rollout, collect, dagger_rollouts):
             patch.setattr(module, "run_parallel", in_this_process)

@@ -55,9 +55,7 @@ def advertised(pairs: Any, namespace: str) -> set[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("command", "dry_run"), [("twist", "false"), ("joint_velocity", "true"), ("joint_trajectory", "false")]
-)
+@pytest.mark.parametrize(("command", "dry_run"), [("twist", "false"), ("joint_trajectory", "true")])
 def test_page_lists_the_topics_of_a_configured_node(
     world: NodeWorld, tmp_path: Path, command: str, dry_run: str
 ) -> None:
