@@ -108,7 +108,7 @@ class StatusReporter:
             return f"no publisher on {missing}"
         silent = observations.silent_topics(_SILENT_S)
         if silent:
-            return f"no messages on {silent}, although it is published; check message type and QoS"
+            return f"no messages on {silent}, although published; check message type and QoS"
         competing = commands.competing_publisher()
         if competing:
             return competing
