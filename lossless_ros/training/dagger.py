@@ -187,7 +187,7 @@ def _claim_folder(config: DaggerConfig, student_hash: str) -> None:
     existing["config"] = hyperparameters
     changed = [key for key in plan if plan[key] != existing.get(key)]
     if changed:
-        raise LosslessError(f"{config.folder} was started with another {changed[0]}; give another --folder")
+        raise LosslessError(f"{config.folder} was started with different {changed[0]}; give another --folder")
 
 
 def _plan(config: DaggerConfig) -> dict[str, Any]:

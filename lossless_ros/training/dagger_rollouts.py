@@ -80,7 +80,7 @@ def collect_rollouts(
             done[seed] = info = read_info(path)
             differing = [name for name, value in config.key.items() if info.get(name) != value]
             if differing:
-                raise LosslessError(f"{path} was collected with another {differing[0]}; give another folder")
+                raise LosslessError(f"{path} was collected with different {differing[0]}; give another folder")
             on_progress(info)
     todo = [seed for seed in seeds if seed not in done]
     for info in run_parallel(partial(RolloutWorker, config), todo, workers) if todo else ():

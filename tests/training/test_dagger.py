@@ -174,7 +174,7 @@ def test_folder_of_another_job_is_refused(job, short_episodes):
     job.folder.mkdir()
     plan = job.folder / "plan.json"
     plan.write_text(json.dumps({"student": read_bundle(job.bundle).hash}))
-    with pytest.raises(LosslessError, match="was started with another bundle; give another --folder"):
+    with pytest.raises(LosslessError, match="was started with different bundle; give another --folder"):
         dagger(job)
     plan.write_text("{")
     with pytest.raises(LosslessError, match="plan.json is damaged; remove it if the folder is of this job"):
@@ -183,7 +183,7 @@ def test_folder_of_another_job_is_refused(job, short_episodes):
 
 def test_rollouts_of_another_job_are_refused(rollouts, short_episodes):
     collect_rollouts(rollouts, [8], 1, ignore)
-    with pytest.raises(LosslessError, match="episode_000008 was collected with another beta"):
+    with pytest.raises(LosslessError, match="episode_000008 was collected with different beta"):
         collect_rollouts(replace(rollouts, beta=0.1), [8], 1, ignore)
 
 

@@ -37,17 +37,17 @@ class AppearanceParameters:
     """Colors, gloss and textures; lists of three are red, green, blue."""
 
     object_hue: np.ndarray = _parameter("deg", 3, 0.0)  # shift on the color wheel
-    object_saturation: np.ndarray = _parameter(FACTOR, 3, 1.0)
-    object_brightness: np.ndarray = _parameter(FACTOR, 3, 1.0)
+    object_saturation: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors of the colors' saturation
+    object_brightness: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors of the colors' brightness
     object_gloss: np.ndarray = _parameter(FACTOR, 3, 0.5)  # specular reflection
     basket_brightness: np.ndarray = _parameter(FACTOR, 2, 1.0)  # factors of the inner plates and of those behind them
     basket_tint: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors of the color channels
-    basket_gloss: np.ndarray = _parameter(FACTOR, 1, 0.5)
+    basket_gloss: np.ndarray = _parameter(FACTOR, 1, 0.5)  # specular reflection
     basket_pattern: np.ndarray = _parameter(FACTOR, 1, 0.0)  # contrast of dust and scratches
-    robot_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
-    pad_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
-    table_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
-    background_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    robot_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    pad_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    table_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
+    background_brightness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class LightParameters:
     """Lamps (the ceiling lamp first, then up to two more), ambient light and shadows."""
 
     extra: np.ndarray = _parameter("lights", 1, 0.0)  # number of additional lamps, rounded
-    position_x: np.ndarray = _parameter("m", 3, 0.0)
-    position_y: np.ndarray = _parameter("m", 3, 0.0)
+    position_x: np.ndarray = _parameter("m", 3, 0.0)  # forward from the robot's base
+    position_y: np.ndarray = _parameter("m", 3, 0.0)  # left of the robot's base
     position_z: np.ndarray = _parameter("m", 3, 1.5)  # above the robot's base
-    brightness: np.ndarray = _parameter(FACTOR, 3, 0.7)
+    brightness: np.ndarray = _parameter(FACTOR, 3, 0.7)  # diffuse intensity
     warmth: np.ndarray = _parameter(FACTOR, 3, 0.0)  # raises red and lowers blue by this share
-    ambient: np.ndarray = _parameter(FACTOR, 1, 0.3)
+    ambient: np.ndarray = _parameter(FACTOR, 1, 0.3)  # intensity without direction
     headlight: np.ndarray = _parameter(FACTOR, 1, 0.6)  # light from the camera's position
     shadows: np.ndarray = _parameter("on", 1, 0.0)  # rounded: 1 is on
 
@@ -79,9 +79,9 @@ class CameraParameters:
 class ImageParameters:
     """Sensor and transport effects on images."""
 
-    exposure: np.ndarray = _parameter("EV", 3, 0.0)
+    exposure: np.ndarray = _parameter("EV", 3, 0.0)  # of each camera
     white_balance: np.ndarray = _parameter(FACTOR, 2, 1.0)  # factors of red and blue
-    gamma: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    gamma: np.ndarray = _parameter(FACTOR, 1, 1.0)  # exponent of the tone curve
     noise: np.ndarray = _parameter("levels", 1, 0.0)  # standard deviation, of 255
     blur: np.ndarray = _parameter("px", 3, 0.0)  # standard deviation
     jpeg_loss: np.ndarray = _parameter("%", 1, 0.0)  # 100 - quality
@@ -93,8 +93,8 @@ class DynamicsParameters:
 
     object_mass: np.ndarray = _parameter(FACTOR, 3, 1.0)  # factors
     object_friction: np.ndarray = _parameter(FACTOR, 3, 0.5)  # sliding coefficients
-    pad_friction: np.ndarray = _parameter(FACTOR, 1, 0.5)
-    basket_friction: np.ndarray = _parameter(FACTOR, 1, 1.0)
+    pad_friction: np.ndarray = _parameter(FACTOR, 1, 0.5)  # sliding coefficient
+    basket_friction: np.ndarray = _parameter(FACTOR, 1, 1.0)  # sliding coefficient
     joint_damping: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
     servo_stiffness: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
     gripper_force: np.ndarray = _parameter(FACTOR, 1, 1.0)  # factor
@@ -115,7 +115,7 @@ class TimeParameters:
     """Latency and frame loss."""
 
     image_delay: np.ndarray = _parameter("s", 1, 0.0)  # mean; fractions of a control period appear as jitter
-    action_delay: np.ndarray = _parameter("s", 1, 0.0)
+    action_delay: np.ndarray = _parameter("s", 1, 0.0)  # time until a command takes effect
     dropped_frames: np.ndarray = _parameter("probability", 1, 0.0)  # a camera repeats its last image
 
 

@@ -1,10 +1,10 @@
 """Compose the cell once from DeepMind's wheels and write it as plain MJCF with meshes.
 
-The parts (Sawyer, FTS300, Robotiq 2F-85, basket, cameras) come as they are from dm-robotics-moma and
-dm-robotics-manipulation. What changes on the way out: each mesh of the robot becomes two geoms, its convex
-hull to collide (which is what MuJoCo collides anyhow) and a decimated mesh to look at; what is only looked at
-and moves together is merged by colour; inertias are written out, so that they stay those of the original
-meshes; the geoms that only DeepMind's collision avoidance reads (it is off in this task) are left out.
+The parts (Sawyer, FTS300, Robotiq 2F-85, basket, cameras) come unmodified from dm-robotics-moma and
+dm-robotics-manipulation. The export changes this: each mesh of the robot becomes two geoms, its convex hull for
+collisions (which MuJoCo would use anyway) and a decimated mesh for rendering; visual geoms that move together are
+merged by color; inertias are written out, so that they stay those of the original meshes; geoms that are used only by
+DeepMind's collision avoidance (off in this task) are left out.
 """
 
 import json
@@ -17,8 +17,8 @@ import numpy as np
 from lossless_sim.scene import stl
 from lossless_sim.scene.merge import merge_visuals
 
-BASKET_POSITION = (0.6, 0.0, 0.0498)  # centre of the basket's floor [m] (released environment)
-TRIANGLES = {  # of each visual mesh: the images are 128x128 pixels
+BASKET_POSITION = (0.6, 0.0, 0.0498)  # center of the basket's floor [m] (released environment)
+TRIANGLES = {  # per visual mesh; enough for images of 128x128 pixels
     "lasercut": 90,
     "robot0/robotiq_fts300/robotiq_2f85/reinforced_fingertip": 220,
     "robot0/robotiq_fts300": 240,

@@ -1,4 +1,4 @@
-"""Fewer geoms to draw: a software renderer pays as much for a geom as for a few hundred triangles."""
+"""Merge visual geoms: to a software renderer, a geom costs as much as a few hundred triangles."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -18,7 +18,7 @@ _BOX_FACES = np.array(
 
 
 def merge_visuals(spec: mujoco.MjSpec, model: mujoco.MjModel, folder: Path) -> None:
-    """Replace the visual meshes and boxes of one colour that are welded together by one mesh each.
+    """Replace visual meshes and boxes of the same color that are welded together by one mesh each.
 
     Args:
         spec: changed in place; its new meshes are written into `folder`.
