@@ -63,7 +63,7 @@ def bench_latency(
         end_to_end_ms {p50, p99, max}: from the start of publishing the images to the arrival of the command, measured
         at the robot, of the commands that arrived within their period;
         inference_ms: of `Policy.act` alone, at the same rate, without the simulator;
-        periods, and missed: periods that ended without their command, in which the simulator's own step has its share;
+        periods, and missed: periods that ended without their command, also because the simulator's step was slow;
         bare: the same of the policy without adapters.
         Also gpu (its name) and load (of the machine, in the last minute: the figures of a busy machine mean little).
 

@@ -19,7 +19,7 @@ from lossless_ros.simulation.process_pool import run_parallel
 
 CAMERAS = ("basket_front_left", "basket_front_right", "basket_back_left")
 REFERENCE = "rgb_stacking"  # module of google-deepmind/rgb_stacking
-REFERENCE_SHARE = 10  # the reference runs a tenth of the steps: it is that much slower
+REFERENCE_STEP_DIVISOR = 10  # the reference runs a tenth of the steps: it is that much slower
 LIMITS = np.array([0.07, 0.07, 0.07, 1.0, 255.0])  # [m/s, rad/s]; the last one is the reference's gripper, ours is 1
 
 
@@ -78,7 +78,7 @@ def bench_sim(
     ours = _measure("ours", steps, resets, on_progress)
     reference = None
     if importlib.util.find_spec(REFERENCE) is not None:
-        reference = _measure("reference", max(1, steps // REFERENCE_SHARE), max(1, resets // 2), on_progress)
+        reference = _measure("reference", max(1, steps // REFERENCE_STEP_DIVISOR), max(1, resets // 2), on_progress)
     ratios = reference and {key: ours[key] / reference[key] for key in ours if key.startswith("steps_")}
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gl": os.environ.get("MUJOCO_GL")}
     return {**ours, "reference": reference, "times_the_reference": ratios, "steps": steps, "machine": machine}

@@ -76,9 +76,9 @@ def bench_training(
         on_progress: called after every round.
 
     Returns:
-        JSON-able: adapters_over_full (step time), memory_adapters_over_full (gradients and AdamW's two moments of all
-        trained parameters), cached_speedup_frozen and cached_speedup_top (time of an epoch on images over one on
-        cached features), step_ms and trained (parameters) per mode, and how it was measured.
+        JSON-serializable: adapters_over_full (step time), memory_adapters_over_full (gradients and AdamW's two
+        moments of all trained parameters), cached_speedup_frozen and cached_speedup_top (time of an epoch on images
+        over one on cached features), step_ms and trained (parameters) per mode, and how it was measured.
 
     Raises:
         LosslessError: unknown backbone or device, or a number that is not positive.

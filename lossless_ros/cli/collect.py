@@ -8,7 +8,7 @@ import typer
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
 from lossless_ros.episodes.image_formats import IMAGE_FORMATS, JPEG_QUALITY
 from lossless_ros.progress import Progress, echo, write_json
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 
 def collect(
@@ -20,7 +20,7 @@ def collect(
     workers: Annotated[
         str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
     ] = "2",
-    expert: Annotated[str, typer.Option(help=f"{EXPERTS}.")] = "scripted",
+    expert: Annotated[str, typer.Option(help=f"{EXPERTS_HELP}.")] = "scripted",
     expert_noise: ExpertNoise = 0.0,
     contract: Contract = "rgb_stacking",
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,

@@ -14,7 +14,7 @@ def dagger(
     data: Annotated[list[Path], typer.Option(help="Folder with its demonstrations; may be given several times.")],
     folder: Annotated[Path, typer.Option(help="Folder for the results of the rounds; the same command continues it.")],
     out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],
-    rounds: Annotated[int, typer.Option(help="Rounds of rollouts, labelling and training.")] = 3,
+    rounds: Annotated[int, typer.Option(help="Rounds of rollouts, labeling and training.")] = 3,
     episodes: Annotated[int, typer.Option(help="Episodes per round.")] = 20,
     beta: Annotated[
         float, typer.Option(help="Probability that the expert acts in round 1; its square in round 2, and so on.")

@@ -163,15 +163,15 @@ def _echo_results(results: dict[str, dict[str, Any]], times: dict[str, float]) -
     collection, evaluation, proof = results["collection"], results["evaluation"], results["verify"]
     low, high = evaluation["interval_95"]
     latency = evaluation["latency_ms"]
-    echo(f"expert:   {collection['successes']} of {collection['n']} episodes stacked, {collection['frames']} frames")
+    echo(f"expert:   {collection['successes']} of {collection['n']} episodes successful, {collection['frames']} frames")
     echo(f"training: {results['training']['steps']} steps, held-out loss {results['training']['held_out_loss']:.4f}")
     echo(
-        f"policy:   {evaluation['successes']} of {evaluation['n']} episodes stacked over ROS 2, "
+        f"policy:   {evaluation['successes']} of {evaluation['n']} episodes successful over ROS 2, "
         f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
     )
     echo(f"latency:  frame to command p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms")
     for axis, error in results["replay"]["action_error"].items():
-        echo(f"replay:   {axis} mean error {error['mae']:.4f} {error['unit']}")
+        echo(f"replay:   {axis} mean absolute error {error['mae']:.4f} {error['unit']}")
     echo(f"replay:   gripper agrees in {100 * results['replay']['gripper_agreement']:.1f} % of the frames")
     echo(f"verify:   backbone unchanged: {proof['ok']}, bundle {100 * proof['bundle_share']:.2f} % of its size")
     echo(f"time:     {times['everything']:.0f} s")

@@ -8,7 +8,7 @@ import typer
 from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, echo, write_json
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 if TYPE_CHECKING:
     from lossless_ros.evaluation.rollout import EvalConfig
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
-    expert: Annotated[str | None, typer.Option(help=f"{EXPERTS}.")] = None,
+    expert: Annotated[str | None, typer.Option(help=f"{EXPERTS_HELP}.")] = None,
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
     seed: Seed = 0,

@@ -36,8 +36,8 @@ def replay(
     with Progress("replaying", None) as progress:
         result = run(config, on_progress=lambda _: progress.advance())
     for axis, error in result["action_error"].items():
-        unit = error["unit"]
-        echo(f"{axis}: mean error {error['mae']:.4f} {unit} (zero-action baseline: {error['mae_of_zero']:.4f} {unit})")
+        unit, zero = error["unit"], error["mae_of_zero"]
+        echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit})")
     echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
     echo(f"inference on {result['device']} ({result['runtime']}): {times}")

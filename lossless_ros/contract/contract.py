@@ -92,9 +92,9 @@ class Gripper:
         """Return the command for a policy's gripper output: > 0 closes, else opens."""
         return self.closed if action > 0 else self.open
 
-    def position(self, share: float) -> float:
+    def command_at(self, opening: float) -> float:
         """Return the command for a gripper position from -1 (open) to 1 (closed)."""
-        return self.open + (self.closed - self.open) * (share + 1) / 2
+        return self.open + (self.closed - self.open) * (opening + 1) / 2
 
     def action(self, command: float) -> float:
         """Return +1 (closes) or -1 (opens), whichever end a commanded position is closer to."""

@@ -1,1 +1,1 @@
-"""Episodes as rosbag2 folders (MCAP): writing, reading, collecting."""
+"""Episodes as rosbag2 folders (MCAP): writing, reading, caching, batching."""

@@ -85,7 +85,7 @@ class EpisodeWriter:
         self._write(stamp, action_messages(self.contract, stamp, action))
 
     def close(self, info: dict[str, Any]) -> Path:
-        """Finish the episode with its JSON-able `info` and move it to `path`."""
+        """Finish the episode with its JSON-serializable `info` and move it to `path`."""
         self._writer.set_custom_data(INFO_KEY, json.dumps(info, sort_keys=True))
         try:
             self._writer.close()

@@ -1,1 +1,1 @@
-"""Closed-loop roll-outs, bag replay, statistics, reports."""
+"""Closed-loop rollouts, bag replay, statistics, reports."""

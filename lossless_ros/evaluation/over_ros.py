@@ -76,7 +76,7 @@ def evaluate_over_ros(
 
 
 def _weights_environment(config: EvalConfig) -> dict[str, str]:
-    """Tell the inference node, which has no parameter for it, where the backbone's weights are."""
+    """Return the variables for the backbone's weights; the inference node has no parameters for them."""
     environment = {} if config.weights is None else {"LOSSLESS_WEIGHTS": str(Path(config.weights).resolve())}
     return {**environment, "LOSSLESS_ALLOW_HUB": "1"} if config.allow_hub else environment
 

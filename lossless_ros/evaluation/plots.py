@@ -7,7 +7,7 @@ from typing import Any
 
 from lossless_ros.errors import LosslessError
 
-_BLUE, _ORANGE, _GREY = "#2563eb", "#ea580c", "#94a3b8"
+_BLUE, _ORANGE, _GRAY = "#2563eb", "#ea580c", "#94a3b8"
 
 
 def learning_curve(curve: Sequence[dict[str, float]]) -> str:
@@ -47,7 +47,7 @@ def commands(example: dict[str, Any], names: Sequence[str]) -> str:
 
     def draw(all_axes: Any) -> None:
         for axes, (name, was, would_be) in zip(all_axes, rows, strict=True):
-            axes.plot(example["t_s"], was, color=_GREY, label="recorded")
+            axes.plot(example["t_s"], was, color=_GRAY, label="recorded")
             axes.plot(example["t_s"], would_be, color=_BLUE, linewidth=1, label="policy")
             axes.set_ylabel(name, fontsize=8)
         all_axes[0].legend(frameon=False, ncol=2, fontsize=8)
@@ -62,7 +62,7 @@ def _points(curve: Sequence[dict[str, float]], name: str) -> tuple[list[float], 
 
 
 def _draw_curve(axes: Any, curve: Sequence[dict[str, float]]) -> None:
-    axes.plot(*_points(curve, "train_loss"), color=_GREY, label="training (with augmentation)")
+    axes.plot(*_points(curve, "train_loss"), color=_GRAY, label="training (with augmentation)")
     axes.plot(*_points(curve, "held_out_loss"), color=_BLUE, marker="o", markersize=3, label="held-out episodes")
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     axes.legend(frameon=False)

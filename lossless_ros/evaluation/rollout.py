@@ -30,7 +30,7 @@ from lossless_ros.simulation.env import (
     make_simulator,
 )
 from lossless_ros.simulation.episode import MAX_STEPS, EpisodeEnd, check_numbers, episode_name, run_episode, stamp_of
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS_HELP
 from lossless_ros.simulation.process_pool import run_parallel
 
 
@@ -138,7 +138,7 @@ def check(config: EvalConfig) -> EvalConfig:
         LosslessError: neither or both of bundle and expert, or a wrong name or number.
     """
     if (config.bundle is None) == (config.expert is None):
-        raise LosslessError(f"give either --bundle FILE or --expert NAME ({EXPERTS})")
+        raise LosslessError(f"give either --bundle FILE or --expert NAME ({EXPERTS_HELP})")
     if config.bundle is None and config.task is None:
         raise LosslessError("an expert needs --task suite/name, for example rgb_stacking/triplet1")
     if config.bundle is not None:
@@ -242,7 +242,7 @@ class EvalWorker:
         return action
 
     def _expert(self, seed: int) -> Callable[[int, Observation, Info], np.ndarray]:
-        """Return the expert's executed action, with its noise."""
+        """Return a function that gives the expert's executed action, with its noise."""
         assert self._config.expert is not None
         expert = make_expert(self._config.expert, self._config.task_name, seed)
         noise = make_noise(self._config.expert_noise, seed)

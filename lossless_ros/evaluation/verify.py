@@ -63,8 +63,8 @@ def verify(
         allow_hub: download the backbone's weights if they are not on this machine.
 
     Returns:
-        JSON-able; `ok` is true if every check holds, and `failures` names those that do not. `bundle_share` is the
-        bundle's size on disk relative to the backbone's weights; `adapter_share` is the same for the parameters of
+        JSON-serializable; `ok` is true if every check holds, and `failures` names those that do not. `bundle_share` is
+        the bundle's size on disk relative to the backbone's weights; `adapter_share` is the same for the parameters of
         bottom and middle adapters. For modes that train a copy of the backbone (full, scratch) `ok` is false and
         `reason` says why.
 

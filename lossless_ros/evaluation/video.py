@@ -14,7 +14,7 @@ from lossless_ros.simulation.episode import episode_name
 
 _SCALE = 2  # of the camera images
 _ROW, _BAR = 14, 90  # height of a line, and largest length of an action's bar [px]
-_INK, _BLUE, _GREY = (235, 235, 235), (90, 160, 250), (70, 70, 70)
+_INK, _BLUE, _GRAY = (235, 235, 235), (90, 160, 250), (70, 70, 70)
 
 
 class EpisodeVideo:
@@ -58,7 +58,7 @@ class EpisodeVideo:
             value_text = ("close" if value > 0 else "open") if is_gripper else f"{value:+.3f} {units[row - 1]}"
             write(f"{name} {value_text}", row)
             y, length = _ROW * (row + 1) - 9, round(_BAR * float(np.clip(value / limit, -1, 1)))
-            cv2.rectangle(panel, (middle - _BAR, y), (middle + _BAR, y + 8), _GREY, -1)
+            cv2.rectangle(panel, (middle - _BAR, y), (middle + _BAR, y + 8), _GRAY, -1)
             cv2.rectangle(panel, (middle, y), (middle + length, y + 8), _BLUE, -1)
         return np.vstack([cameras, panel])
 

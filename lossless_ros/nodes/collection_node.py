@@ -13,12 +13,12 @@ from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, requ
 from lossless_ros.nodes.app.process import run
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 PARAMETERS = (
     NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     NodeParameter("domain", "randomized", "Domain of the simulation: a name from config/domains or a path."),
-    NodeParameter("expert", "scripted", f"Expert that controls the robot: {EXPERTS}."),
+    NodeParameter("expert", "scripted", f"Expert that controls the robot: {EXPERTS_HELP}."),
     NodeParameter(
         "expert_noise",
         0.0,

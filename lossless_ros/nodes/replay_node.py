@@ -50,7 +50,7 @@ class ReplayNode(Node):
         )
         result = replay(config, on_progress=lambda episode: self._log(episode, done))
         for axis, error in result["action_error"].items():
-            self.get_logger().info(f"{axis}: mean error {error['mae']:.4f} {error['unit']}")
+            self.get_logger().info(f"{axis}: mean absolute error {error['mae']:.4f} {error['unit']}")
         self.get_logger().info(f"gripper agreement {100 * result['gripper_agreement']:.1f} %")
         if parameters["result"]:
             write_json(Path(parameters["result"]), result)

@@ -1,3 +1,3 @@
 """Names of the simulator's experts for help texts, which must not import the simulator."""
 
-EXPERTS = "scripted, lenient, reactive, random or specialist:PATH"
+EXPERTS_HELP = "scripted, lenient, reactive, random or specialist:PATH"

@@ -1,1 +1,1 @@
-"""Node processes and a robot stub, shared by evaluation over ROS 2, the tests and the soak benchmark."""
+"""Node processes for evaluation over ROS 2."""

@@ -31,7 +31,7 @@ class NodeProcesses:
         self._environment = {**os.environ, "PYTHONPATH": path, **environment}
         stay_on_this_machine(self._environment, random.SystemRandom().randint(1, 101))
         use_profile(self._environment)
-        # Two evaluations may draw the same domain; in different namespaces they still do not meet.
+        # Two evaluations may draw the same ROS domain ID; in different namespaces they still do not meet.
         namespace = f"/evaluation_{secrets.token_hex(4)}"
         remaps = {"__ns": namespace, "/clock": f"{namespace}/clock", "/diagnostics": f"{namespace}/diagnostics"}
         self._remaps = [word for old, new in remaps.items() for word in ("-r", f"{old}:={new}")]

@@ -98,8 +98,8 @@ def train(config: TrainConfig, on_progress: OnProgress = lambda done, total, not
     In processes started by torchrun, each computes its share of every batch; the result is the same up to rounding.
 
     Returns:
-        JSON-able (empty in all processes but the main one): bundle, bundle_hash, task, mode, backbone, steps, seconds,
-        curve (see `Trainer.validate`), the last losses and errors, parameters (numbers of them), data.
+        JSON-serializable (empty in all processes but the main one): bundle, bundle_hash, task, mode, backbone, steps,
+        seconds, curve (see `Trainer.validate`), the last losses and errors, parameters (numbers of them), data.
 
     Raises:
         LosslessError: data, backbone, mode or folder cannot be used, or the loss is not finite (then the last good

@@ -86,7 +86,7 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
     training, which are demonstrations.
 
     Returns:
-        JSON-able: bundle, task, mode, rounds (each with its episodes, successes, frames and training), plan.
+        JSON-serializable: bundle, task, mode, rounds (each with its episodes, successes, frames and training), plan.
 
     Raises:
         LosslessError: bundle, data, expert or folder cannot be used, or the folder is of a job with other settings.

@@ -35,7 +35,7 @@ def test_color_encodings_give_the_same_image(encoding, array, pad):
     np.testing.assert_array_equal(image_to_rgb(image(encoding, array, pad)), RGB)
 
 
-def test_grey_image_has_three_equal_channels():
+def test_gray_image_has_three_equal_channels():
     decoded = image_to_rgb(image("mono8", RGB[:, :, :1]))
     np.testing.assert_array_equal(decoded, np.repeat(RGB[:, :, :1], 3, axis=2))
 
@@ -61,7 +61,7 @@ def test_unusable_image_says_why(msg, why):
         image_to_rgb(msg)
 
 
-def test_fit_crops_the_centre_and_resamples():
+def test_fit_crops_the_center_and_resamples():
     wide = np.zeros((4, 12, 3), np.uint8)
     wide[:, 4:8] = 200
     fitted = fit(wide, 2, 2)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.skipif("COLCON" in os.environ, reason="runs colcon itself, and colcon runs it now")
-QUICK = ("tests/test_contract.py", "tests/test_layering.py", "tests/packaging/test_requirements.py")
+QUICK = ("tests/contract/test_contract.py", "tests/test_layering.py", "tests/packaging/test_requirements.py")
 COLCON = (sys.executable, "-m", "colcon")
 
 

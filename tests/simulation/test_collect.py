@@ -18,7 +18,7 @@ from lossless_ros.episodes.reader import read_episode, read_info
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.env import make_expert, make_simulator
-from lossless_ros.simulation.expert_names import EXPERTS
+from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 TASK = "rgb_stacking/triplet1"
 
@@ -130,7 +130,7 @@ def test_formats_are_not_mixed_and_an_unknown_one_is_refused(collected, tmp_path
 def test_help_lists_the_experts_of_the_simulator():
     from lossless_sim.experts.expert import EXPERTS as known
 
-    assert EXPERTS.replace(" or ", ", ").split(", ") == list(known)
+    assert EXPERTS_HELP.replace(" or ", ", ").split(", ") == list(known)
 
 
 def test_unstable_episode_is_reported_and_not_recorded(tmp_path, monkeypatch):

@@ -51,8 +51,11 @@ def make_command_publisher(
         raise LosslessError(
             f"command {command} needs the robot's model: set hardware: arm: in the robot's file, or use command twist"
         )
-    kind = JointVelocityPublisher if command == "joint_velocity" else TrajectoryPublisher
-    return kind(node, f"~/would_send/{command}" if dry_run else topic, contract, robot)
+    publishers: dict[str, type[JointVelocityPublisher] | type[TrajectoryPublisher]] = {
+        "joint_velocity": JointVelocityPublisher,
+        "joint_trajectory": TrajectoryPublisher,
+    }
+    return publishers[command](node, f"~/would_send/{command}" if dry_run else topic, contract, robot)
 
 
 class TwistPublisher:

@@ -83,7 +83,7 @@ class Commands:
                     raise ValueError(f"command is not finite: {np.array2string(command, precision=3)}")
                 prepared = self._arm.prepare(frame, command[:-1])
                 stamp = max(now, frame.stamp)
-                self._gripper_publisher.publish(Float64MultiArray(data=[self._gripper.position(float(command[-1]))]))
+                self._gripper_publisher.publish(Float64MultiArray(data=[self._gripper.command_at(float(command[-1]))]))
                 self._arm.send(stamp, prepared)
                 if self._twist_echo:
                     self._twist_echo.send(stamp, command[:-1])

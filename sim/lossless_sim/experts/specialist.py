@@ -64,9 +64,9 @@ def distribution(weights: Weights, state: np.ndarray) -> tuple[np.ndarray, np.nd
     """
     w = weights
     hidden = state @ w["in_w"] + w["in_b"]
-    centerd = hidden - hidden.mean(-1, keepdims=True)
-    variance = np.square(centerd).mean(-1, keepdims=True)
-    hidden = np.tanh(centerd / np.sqrt(variance + np.float32(1e-5)) * w["ln_gamma"] + w["ln_beta"])
+    centered = hidden - hidden.mean(-1, keepdims=True)
+    variance = np.square(centered).mean(-1, keepdims=True)
+    hidden = np.tanh(centered / np.sqrt(variance + np.float32(1e-5)) * w["ln_gamma"] + w["ln_beta"])
     for layer in ("mlp0", "mlp1"):
         hidden = _elu(hidden @ w[f"{layer}_w"] + w[f"{layer}_b"])
     gauss = hidden @ w["gauss_w"] + w["gauss_b"]
