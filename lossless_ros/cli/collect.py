@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
+from lossless_ros.episodes.image_formats import IMAGE_FORMATS, JPEG_QUALITY
 from lossless_ros.progress import Progress, echo, write_json
 from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
@@ -23,6 +24,13 @@ def collect(
     expert_noise: ExpertNoise = 0.0,
     contract: Contract = "rgb_stacking",
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
+    image_format: Annotated[
+        str,
+        typer.Option(
+            help=f"Images in the bags, {', '.join(IMAGE_FORMATS)}: png is smaller without loss, jpeg has quality "
+            f"{JPEG_QUALITY}."
+        ),
+    ] = "raw",
     json: Json = None,
 ) -> None:
     """Record demonstrations of an expert in simulation, as rosbag2 folders."""
@@ -40,6 +48,7 @@ def collect(
         contract=contract,
         workers=workers,
         max_steps=max_steps,
+        image_format=image_format,
     )
     lost: list[str] = []
 

@@ -16,19 +16,32 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "1"  # version of the files and of how an episode is read; change it with either
+_LAYOUT = "2"  # version of the files and of how an episode is read; change it with either
+_OBJECTS = "object_positions.npy"  # only of bags that have object poses
 
 
 @dataclass(frozen=True)
 class DecodedEpisode:
-    """An episode as arrays; images are memory-mapped."""
+    """An episode as arrays; images are memory-mapped.
+
+    Attributes:
+        path: the rosbag2 folder.
+        info: what the collector stored.
+        images: per camera (T, H, W, 3) uint8.
+        proprioception: (T, P) float32.
+        actions: (T, A) float32: m/s, rad/s, gripper -1 or +1.
+        key: hash of the bag's content and the contract.
+        object_positions: (T, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
+            None if the bag has none.
+    """
 
     path: Path
     info: dict[str, Any]
-    images: tuple[np.ndarray, ...]  # per camera (T, H, W, 3) uint8
-    proprioception: np.ndarray  # (T, P) float32
-    actions: np.ndarray  # (T, A) float32: m/s, rad/s, gripper -1 or +1
+    images: tuple[np.ndarray, ...]
+    proprioception: np.ndarray
+    actions: np.ndarray
     key: str
+    object_positions: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -60,10 +73,11 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
     try:
         images = tuple(np.load(folder / f"camera_{i}.npy", mmap_mode="r") for i in range(len(contract.cameras)))
         proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
+        object_positions = np.load(folder / _OBJECTS) if (folder / _OBJECTS).is_file() else None
         info = json.loads((folder / "info.json").read_text())
     except (OSError, ValueError) as error:
         raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
-    return DecodedEpisode(path, info, images, proprioception, actions, key)
+    return DecodedEpisode(path, info, images, proprioception, actions, key, object_positions)
 
 
 def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
@@ -78,6 +92,8 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
                 np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
             np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
             np.save(part / "actions.npy", episode.actions)
+            if episode.object_poses is not None:
+                np.save(part / _OBJECTS, episode.object_poses[:, :, :3].astype(np.float32))
             (part / "info.json").write_text(json.dumps(episode.info))
     except OSError as error:
         if not folder.is_dir():  # else another process wrote the same content first

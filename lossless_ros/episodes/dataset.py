@@ -21,12 +21,22 @@ class Batch:
 
 
 class Dataset:
-    """The frames of several episodes under one index."""
+    """The frames of several episodes under one index.
+
+    Attributes:
+        episodes: in the order of the frames.
+        proprioception: (N, P) float32.
+        actions: (N, A) float32: m/s, rad/s, gripper -1 or +1.
+        object_positions: (N, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
+            None if an episode has none.
+    """
 
     def __init__(self, episodes: Sequence[DecodedEpisode]) -> None:
         self.episodes = tuple(episodes)
-        self.proprioception = np.concatenate([e.proprioception for e in self.episodes])  # (N, P)
-        self.actions = np.concatenate([e.actions for e in self.episodes])  # (N, A)
+        self.proprioception = np.concatenate([e.proprioception for e in self.episodes])
+        self.actions = np.concatenate([e.actions for e in self.episodes])
+        positions = [e.object_positions for e in self.episodes if e.object_positions is not None]
+        self.object_positions = np.concatenate(positions) if len(positions) == len(self.episodes) else None
         self._starts = np.cumsum([0, *(len(e) for e in self.episodes)])
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import GRIPPER_TOPIC, TWIST_TOPIC, Contract, Robot
+from lossless_ros.episodes.object_poses import OBJECT_POSES, align_object_poses, read_object_poses
 from lossless_ros.errors import DataError, LosslessError
 from lossless_ros.observation.frames import Aligner, Frame
 from lossless_ros.observation.messages import decode, stamp_ns
@@ -22,13 +23,24 @@ _TYPES = get_typestore(Stores.ROS2_JAZZY)
 
 @dataclass(frozen=True)
 class Episode:
-    """Frames of a bag and their actions (T, dim) float32: m/s, rad/s, gripper -1 or +1."""
+    """Frames of a bag, their actions, and in simulation the objects' poses.
+
+    Attributes:
+        path: the rosbag2 folder.
+        info: what the collector stored: task, seed, domain, success, ...; empty for other bags.
+        frames: what a policy observes, T frames.
+        actions: (T, dim) float32: m/s, rad/s, gripper -1 or +1.
+        timing_fault: why the streams do not meet the contract; None if they do.
+        object_poses: (T, 3, 7) float64 true poses of the red, green and blue object in the base frame: x, y, z [m],
+            qx, qy, qz, qw; None if the bag has no such topic. No policy gets them.
+    """
 
     path: Path
-    info: dict[str, Any]  # what the collector stored: task, seed, domain, success, ...; empty for other bags
+    info: dict[str, Any]
     frames: list[Frame]
     actions: np.ndarray
-    timing_fault: str | None = None  # why the streams do not meet the contract
+    timing_fault: str | None = None
+    object_poses: np.ndarray | None = None
 
 
 def find_episodes(folders: list[Path]) -> list[Path]:
@@ -84,23 +96,30 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
     compressed topic was recorded, it is read from that.
 
     Raises:
-        LosslessError: missing topic, unusable message, or a bag that cannot be read.
+        LosslessError: missing topic, unusable message, a frame without object poses in a bag that has their topic, or a
+            bag that cannot be read.
     """
     robot = robot or Robot()
-    streams = _streams(path, contract, robot)
+    present = {topic.removeprefix("/") for topic in topic_counts(path)}
+    streams = _streams(present, contract, robot)
     twist_topic, gripper_topic = (robot.topic(t).removeprefix("/") for t in (TWIST_TOPIC, GRIPPER_TOPIC))
     aligner = Aligner(contract)
     frames: list[Frame] = []
     stamps: dict[str, list[int]] = {f"/{topic}": [] for topic in streams}
     twists: list[tuple[int, int, list[float]]] = []
     grippers: list[tuple[int, float]] = []
-    for topic, time, msg in read_messages(path, {*streams, twist_topic, gripper_topic}):
+    object_poses: dict[int, np.ndarray] = {}
+    topics = {*streams, twist_topic, gripper_topic} | ({OBJECT_POSES} & present)
+    for topic, time, msg in read_messages(path, topics):
         if topic == twist_topic:
             twists.append((stamp_ns(msg), time, _axes(contract, msg)))
         elif topic == gripper_topic:
             grippers.append((time, (robot.gripper or contract.action.gripper).action(float(msg.data[0]))))
         else:
             try:
+                if topic == OBJECT_POSES:
+                    object_poses[stamp_ns(msg)] = read_object_poses(msg)
+                    continue
                 sample = decode(contract, robot, streams[topic], msg)
             except DataError as error:
                 raise LosslessError(f"{path}: /{topic} at {stamp_ns(msg)} ns: {error}") from None
@@ -108,12 +127,20 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
             frames += aligner.push(streams[topic], stamp_ns(msg), sample)
     pairs = list(_with_actions(frames, sorted(twists), sorted(grippers), contract.period_ns))
     actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
-    return Episode(path, read_info(path), [frame for frame, _ in pairs], actions, timing_fault(contract, stamps))
+    frames = [frame for frame, _ in pairs]
+    poses = _align_object_poses(path, object_poses, frames) if OBJECT_POSES in present else None
+    return Episode(path, read_info(path), frames, actions, timing_fault(contract, stamps), poses)
 
 
-def _streams(path: Path, contract: Contract, robot: Robot) -> dict[str, str]:
-    """Return the contract's streams by the bag's topic."""
-    present = {topic.removeprefix("/") for topic in topic_counts(path)}
+def _align_object_poses(path: Path, poses: dict[int, np.ndarray], frames: list[Frame]) -> np.ndarray:
+    try:
+        return align_object_poses(poses, [frame.stamp for frame in frames])
+    except DataError as error:
+        raise LosslessError(f"{path}: /{OBJECT_POSES}: {error}") from None
+
+
+def _streams(present: set[str], contract: Contract, robot: Robot) -> dict[str, str]:
+    """Return the contract's streams by the bag's topic, one of `present`."""
     streams = {}
     for stream in contract.streams:
         topic = robot.topic(contract.topic(stream)).removeprefix("/")

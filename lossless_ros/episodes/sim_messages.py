@@ -1,11 +1,14 @@
 """Messages of the simulated robot: the same bytes in a bag and on a topic."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
-from lossless_ros.contract import GRIPPER_TOPIC, JOINT_STATES, TCP_POSE, TWIST_TOPIC, Contract, Robot
+from lossless_ros.contract import GRIPPER_TOPIC, JOINT_STATES, TCP_POSE, TWIST_TOPIC, Camera, Contract, Robot
+from lossless_ros.episodes.image_formats import compress
+from lossless_ros.episodes.object_poses import OBJECT_POSES, OBJECTS
 from lossless_ros.observation.frames import Aligner, Frame
 from lossless_ros.observation.messages import decode
 
@@ -15,10 +18,11 @@ JOINT_NAMES = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_join
 Messages = dict[str, Any]  # by relative topic name
 
 
-def message_types(contract: Contract) -> dict[str, str]:
+def message_types(contract: Contract, image_format: str = "raw") -> dict[str, str]:
     """Return the type of each topic of the contract: observations, then commands."""
+    kind = "Image" if image_format == "raw" else "CompressedImage"
     return {
-        **{camera.topic: "sensor_msgs/msg/Image" for camera in contract.cameras},
+        **{_image_topic(camera, image_format): f"sensor_msgs/msg/{kind}" for camera in contract.cameras},
         JOINT_STATES: "sensor_msgs/msg/JointState",
         TCP_POSE: "geometry_msgs/msg/PoseStamped",
         TWIST_TOPIC: "geometry_msgs/msg/TwistStamped",
@@ -26,13 +30,21 @@ def message_types(contract: Contract) -> dict[str, str]:
     }
 
 
-def observation_messages(contract: Contract, stamp: int, observation: dict[str, np.ndarray]) -> Messages:
-    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation."""
+def observation_messages(
+    contract: Contract, stamp: int, observation: dict[str, np.ndarray], image_format: str = "raw"
+) -> Messages:
+    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation.
+
+    Compressed images are on the topics of ROS 2's image_transport, `<camera>/image_raw/compressed`.
+    """
     frame_id = contract.action.frame_id
     return {
-        **{c.topic: _image(stamp, c.name, observation[c.name]) for c in contract.cameras},
+        **{
+            _image_topic(camera, image_format): _image(stamp, camera.name, observation[camera.name], image_format)
+            for camera in contract.cameras
+        },
         JOINT_STATES: _joint_state(stamp, observation),
-        TCP_POSE: _pose(stamp, frame_id, observation["tcp_pose"]),
+        TCP_POSE: _pose_stamped(stamp, frame_id, observation["tcp_pose"]),
     }
 
 
@@ -43,6 +55,12 @@ def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messa
         TWIST_TOPIC: _twist(stamp, spec.frame_id, dict(zip(spec.names, action, strict=True))),
         GRIPPER_TOPIC: _multi_array([spec.gripper.command(float(action[-1]))]),
     }
+
+
+def object_pose_messages(contract: Contract, stamp: int, poses: Mapping[str, np.ndarray]) -> Messages:
+    """Return the objects' true poses (7,) x, y, z [m], qx, qy, qz, qw by color as one PoseArray."""
+    header = _header(stamp, contract.action.frame_id)
+    return {OBJECT_POSES: _type("geometry_msgs/msg/PoseArray")(header, [_pose(poses[name]) for name in OBJECTS])}
 
 
 def serialize(msg: Any) -> bytes:
@@ -71,7 +89,15 @@ def _header(stamp: int, frame_id: str) -> Any:
     return _type("std_msgs/msg/Header")(time, frame_id)
 
 
-def _image(stamp: int, camera: str, rgb: np.ndarray) -> Any:
+def _image_topic(camera: Camera, image_format: str) -> str:
+    return camera.topic if image_format == "raw" else f"{camera.topic}/compressed"
+
+
+def _image(stamp: int, camera: str, rgb: np.ndarray, image_format: str) -> Any:
+    if image_format != "raw":
+        pixels = f"rgb8; {image_format} compressed bgr8"  # as image_transport writes it: original; codec, stored
+        compressed = _type("sensor_msgs/msg/CompressedImage")
+        return compressed(_header(stamp, camera), pixels, compress(rgb, image_format))
     height, width = rgb.shape[:2]
     data = np.ascontiguousarray(rgb).reshape(-1)
     return _type("sensor_msgs/msg/Image")(_header(stamp, camera), height, width, "rgb8", 0, 3 * width, data)
@@ -83,12 +109,15 @@ def _joint_state(stamp: int, observation: dict[str, np.ndarray]) -> Any:
     return _type("sensor_msgs/msg/JointState")(_header(stamp, ""), list(JOINT_NAMES), *map(np.float64, values))
 
 
-def _pose(stamp: int, frame_id: str, pose: np.ndarray) -> Any:
+def _pose_stamped(stamp: int, frame_id: str, pose: np.ndarray) -> Any:
+    return _type("geometry_msgs/msg/PoseStamped")(_header(stamp, frame_id), _pose(pose))
+
+
+def _pose(pose: np.ndarray) -> Any:
     x, y, z, qx, qy, qz, qw = map(float, pose)
     position = _type("geometry_msgs/msg/Point")(x, y, z)
     orientation = _type("geometry_msgs/msg/Quaternion")(qx, qy, qz, qw)
-    inner = _type("geometry_msgs/msg/Pose")(position, orientation)
-    return _type("geometry_msgs/msg/PoseStamped")(_header(stamp, frame_id), inner)
+    return _type("geometry_msgs/msg/Pose")(position, orientation)
 
 
 def _twist(stamp: int, frame_id: str, values: dict[str, float]) -> Any:

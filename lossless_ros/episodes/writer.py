@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -12,19 +13,22 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lossless_ros.contract import JOINT_STATES, Contract
+from lossless_ros.episodes.image_formats import check_image_format
+from lossless_ros.episodes.object_poses import OBJECT_POSES
 from lossless_ros.episodes.reader import INFO_KEY
 from lossless_ros.episodes.sim_messages import (
     TYPES,
     Messages,
     action_messages,
     message_types,
+    object_pose_messages,
     observation_messages,
     serialize,
 )
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import temporary_path
 
-SENSOR_TOPICS = ("image_raw", JOINT_STATES)
+SENSOR_TOPICS = ("image_raw", "image_raw/compressed", JOINT_STATES)
 METADATA_VERSION: Literal[8] = 8  # read by rosbag2 from Humble on
 _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 
@@ -32,15 +36,24 @@ _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "no limit"
 class EpisodeWriter:
     """Writes under a temporary name and renames it to `path` in `close`, so that `path` is always a whole episode.
 
+    Args:
+        path: the rosbag2 folder to write.
+        contract: names the topics.
+        image_format: one of IMAGE_FORMATS.
+        object_poses: whether the episode gets the objects' true poses, see `observe_objects`.
+
     Raises:
-        LosslessError: `path` exists, or its folder cannot be written.
+        LosslessError: unknown image format, `path` exists, or its folder cannot be written.
     """
 
-    def __init__(self, path: Path, contract: Contract) -> None:
+    def __init__(self, path: Path, contract: Contract, image_format: str = "raw", object_poses: bool = False) -> None:
+        check_image_format(image_format)
         if path.exists():
             raise LosslessError(f"{path} exists already; give another folder or remove it")
         self.path = path
         self.contract = contract
+        self.image_format = image_format
+        self.object_poses = object_poses
         self._part = temporary_path(path)
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
@@ -49,16 +62,23 @@ class EpisodeWriter:
             self._writer.open()
         except OSError as error:
             raise LosslessError(f"cannot write into {path.parent}: {error.strerror}") from None
+        types = message_types(contract, image_format)
+        if object_poses:
+            types[OBJECT_POSES] = "geometry_msgs/msg/PoseArray"
         self._connections = {
             topic: self._writer.add_connection(
                 f"/{topic}", kind, typestore=TYPES, offered_qos_profiles=[_qos(topic.endswith(SENSOR_TOPICS))]
             )
-            for topic, kind in message_types(contract).items()
+            for topic, kind in types.items()
         }
 
     def observe(self, stamp: int, observation: dict[str, np.ndarray]) -> None:
         """Write cameras, joint states and tool pose of one instant (stamp [ns]; observation as of the simulator)."""
-        self._write(stamp, observation_messages(self.contract, stamp, observation))
+        self._write(stamp, observation_messages(self.contract, stamp, observation, self.image_format))
+
+    def observe_objects(self, stamp: int, poses: Mapping[str, np.ndarray]) -> None:
+        """Write the true poses (7,) x, y, z [m], qx, qy, qz, qw of the objects by color, with the frame's stamp."""
+        self._write(stamp, object_pose_messages(self.contract, stamp, poses))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
         """Write the action (dim,) for the observation of that stamp, as twist and gripper command [rad]."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract, load_contract
+from lossless_ros.episodes.image_formats import check_image_format
 from lossless_ros.episodes.reader import read_info
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
@@ -38,6 +39,8 @@ from lossless_ros.simulation.episode import (
 from lossless_ros.simulation.process_pool import check_workers, run_parallel
 from lossless_ros.simulation.ray_pool import run_on_ray
 
+_DEFAULTS = {"expert_noise": 0.0, "image_format": "raw"}  # of episodes from before there was a choice
+
 
 @dataclass(frozen=True)
 class CollectConfig:
@@ -54,6 +57,7 @@ class CollectConfig:
         contract: a name of config/contracts or a YAML file.
         workers: processes on this machine, or `ray` or `ray://HOST:PORT` for the cores of a Ray cluster.
         max_steps: longest episode [control periods].
+        image_format: raw, or compressed: png (without loss) or jpeg.
     """
 
     task: str
@@ -66,6 +70,7 @@ class CollectConfig:
     contract: str = "rgb_stacking"
     workers: int | str = 1
     max_steps: int = MAX_STEPS
+    image_format: str = "raw"
 
 
 def collect(
@@ -80,6 +85,7 @@ def collect(
     Raises:
         LosslessError: wrong argument, folder not writable or full, or episodes of another job in it.
     """
+    check_image_format(config.image_format)
     check_numbers(config.episodes, config.seed, config.max_steps)
     workers = check_workers(config.workers)
     recorder = DemonstrationRecorder(config, load_contract(config.contract))
@@ -112,7 +118,7 @@ class DemonstrationRecorder:
     @property
     def key(self) -> dict[str, Any]:
         """What episodes in one folder have in common."""
-        names = ("task", "domain", "expert", "expert_noise")
+        names = ("task", "domain", "expert", "expert_noise", "image_format")
         return {**{name: getattr(self.config, name) for name in names}, "contract": self.contract.name}
 
     def existing(self, seed: int) -> dict[str, Any]:
@@ -123,7 +129,7 @@ class DemonstrationRecorder:
         """
         info = read_info(self.folder(seed))
         for key, value in self.key.items():
-            found = info.get(key, 0.0 if key == "expert_noise" else None)
+            found = info.get(key, _DEFAULTS.get(key))
             if found != value:
                 raise LosslessError(
                     f"{self.folder(seed)} has {key} {found!r}, not {value!r}; give another --out for these episodes"
@@ -157,7 +163,8 @@ class CollectWorker:
             action = expert.act(observation, info)
             return action, noise(action)
 
-        with EpisodeWriter(recorder.folder(seed), recorder.contract) as writer:
+        path = recorder.folder(seed)
+        with EpisodeWriter(path, recorder.contract, config.image_format, object_poses=True) as writer:
             end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
             result = run_episode(self._env, seed, choose, end, writer)
             summary = {**recorder.key, "seed": seed, **result, "version": __version__}

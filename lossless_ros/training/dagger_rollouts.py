@@ -123,7 +123,7 @@ class RolloutWorker:
             return label, self._student.act(observation_frame(contract, stamp_of(step, contract), observation))
 
         result = EpisodeResult(seed, contract.period_ns / 1e9)
-        with EpisodeWriter(config.out / episode_name(seed), contract) as writer:
+        with EpisodeWriter(config.out / episode_name(seed), contract, object_poses=True) as writer:
             end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
             episode = run_episode(self._env, seed, choose, end, writer, result.update)
             summary = {**config.key, **result.document(), "draw": episode["draw"], "version": __version__}

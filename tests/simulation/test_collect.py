@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
@@ -16,7 +17,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode, read_info
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.collect import CollectConfig, collect
-from lossless_ros.simulation.env import make_simulator
+from lossless_ros.simulation.env import make_expert, make_simulator
 from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 TASK = "rgb_stacking/triplet1"
@@ -89,6 +90,43 @@ def test_noise_disturbs_the_robot_and_not_the_labels(tmp_path):
         run(tmp_path / "noisy", **options)
 
 
+def test_object_poses_are_those_of_the_simulator_at_the_frames(collected):
+    poses = read_episode(collected[0] / "episode_000003", load_contract("rgb_stacking")).object_poses
+    env = make_simulator(TASK, "randomized", load_contract("rgb_stacking"), images=False)
+    expert, true = make_expert("random", TASK, 3), []
+    observation, info = env.reset(seed=3)
+    for _ in range(6):
+        true.append([info["objects"][name] for name in ("red", "green", "blue")])
+        observation, *_, info = env.step(expert.act(observation, info))
+    np.testing.assert_array_equal(poses, true)
+    assert np.ptp(poses[:, :, 2], axis=0).max() > 0  # they settle in the basket
+
+
+def test_png_bags_hold_the_frames_of_raw_bags(collected, tmp_path):
+    infos = run(tmp_path, episodes=1, image_format="png")
+    assert infos[0] == collected[1][0] | {"image_format": "png"}
+    contract = load_contract("rgb_stacking")
+    raw, png = (read_episode(folder / "episode_000003", contract) for folder in (collected[0], tmp_path))
+    for frame, same in zip(raw.frames, png.frames, strict=True):
+        np.testing.assert_array_equal(frame.images, same.images)
+    np.testing.assert_array_equal(raw.object_poses, png.object_poses)
+    other = [
+        [message for message in digests(folder / "episode_000003") if "image_raw" not in message[0]]
+        for folder in (collected[0], tmp_path)
+    ]
+    assert other[0] == other[1]
+    sizes = [(folder / "episode_000003/episode_000003.mcap").stat().st_size for folder in (collected[0], tmp_path)]
+    assert 2 * sizes[1] < sizes[0]
+
+
+def test_formats_are_not_mixed_and_an_unknown_one_is_refused(collected, tmp_path):
+    with pytest.raises(LosslessError, match="has image_format 'raw', not 'png'; give another --out"):
+        run(collected[0], image_format="png")
+    with pytest.raises(LosslessError, match="unknown image format 'gif'"):
+        run(tmp_path / "out", image_format="gif")
+    assert not (tmp_path / "out").exists()
+
+
 def test_help_lists_the_experts_of_the_simulator():
     from lossless_sim.experts.expert import EXPERTS as known
 
@@ -137,7 +175,7 @@ def test_killed_collection_leaves_whole_episodes_and_can_be_continued(tmp_path):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     for path in tmp_path.glob("episode_*"):
-        assert len(digests(path)) == 6 * read_info(path)["steps"]
+        assert len(digests(path)) == 7 * read_info(path)["steps"]
     subprocess.run(command, check=True, capture_output=True)
     deadline = time.monotonic() + 60
     while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # its worker may still be ending

@@ -92,6 +92,7 @@ def test_rollouts_label_the_frames_of_the_student_with_the_expert(rollouts, tmp_
     assert all(info["labelled"] == "scripted" for info in infos)
     by_student = read_episode(tmp_path / "alone" / "episode_000005", contract)
     assert len(by_student.frames) == STEPS
+    assert by_student.object_poses.shape == (STEPS, 3, 7)
     collect(CollectConfig(TASK, tmp_path / "expert", seed=5, domain="nominal", max_steps=STEPS))
     by_expert = read_episode(tmp_path / "expert" / "episode_000005", contract)
     np.testing.assert_array_equal(by_student.actions[0], by_expert.actions[0])  # the same first frame, the same label
