@@ -16,7 +16,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "2"  # version of the files and of how an episode is read; change it with either
+_LAYOUT = "1"  # version of the files and of how an episode is read; change it with either
 _OBJECTS = "object_positions.npy"  # only of bags that have object poses
 
 

@@ -152,7 +152,7 @@ def test_cache_and_dataset_carry_the_positions(tmp_path):
 def test_cache_of_an_earlier_layout_is_not_read(tmp_path, monkeypatch):
     record(tmp_path / "bag")
     with monkeypatch.context() as earlier:
-        earlier.setattr(cache, "_LAYOUT", "1")
+        earlier.setattr(cache, "_LAYOUT", "0")
         earlier.setattr(cache, "_write", write_without_positions(cache._write))
         old = decode_episodes([tmp_path / "bag"], CONTRACT)[0]
     new = decode_episodes([tmp_path / "bag"], CONTRACT)[0]
