@@ -63,7 +63,8 @@ def _adaptable(name: str, placement: str, channels: int, stride: int, module: Ca
 
 def _stride(model: Any, stage: int) -> int:
     """Return the stride of a stage's output, from timm's list of the last stage at each stride; the stem is stage 0."""
-    return next(info["reduction"] for info in model.feature_info if info["stage"] >= stage)
+    strides = (info["reduction"] for info in model.feature_info if info["stage"] >= stage)
+    return next(strides, model.feature_info[-1]["reduction"])
 
 
 def efficientnet(model: Any) -> tuple[Segment, ...]:

@@ -30,7 +30,7 @@ class KeypointTop(nn.Module):
         self.norm = nn.GroupNorm(math.gcd(channels, _MAX_GROUPS), channels)
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
         self.heat = nn.Conv2d(channels, num_keypoints, 1)
-        self.log_scale = nn.Parameter(torch.zeros(num_keypoints))  # of the logits: minus the log of the temperature
+        self.log_scale = nn.Parameter(torch.zeros(num_keypoints))  # log of the inverse temperature
         self.out_features = 3 * num_keypoints + channels
 
     def forward(self, *maps: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class NetworkConfig:
     chunk_size: int = 1  # steps predicted per frame: the current one and those after it
     num_modes: int = 0  # Gaussians of the velocities' mixture; 0: a point estimate
     trainable_backbone: str = ""  # a trainable copy of the backbone, initialized pretrained or random; "": none
-    top: str = GRID  # the kind of the top adapter, one of TOPS
+    top: str = GRID  # the kind of the top adapter, grid or keypoints
     num_keypoints: int = 32  # top keypoints: heat maps, each of which gives one point in the image
     keypoint_channels: int = 64  # top keypoints: channels of the map that the heat maps are computed from
 
