@@ -1,10 +1,12 @@
 """Pretrained, frozen vision backbones, run segment by segment with adapters as an argument of the call."""
 
+import copy
+import functools
 import hashlib
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +126,45 @@ class Backbone:
             images = segment.run(images, adapt)
         return images
 
+    @property
+    def taps(self) -> dict[str, int]:
+        """The segments that a top with several scales reads, and the channels of their outputs, see `families.taps`."""
+        from lossless_ros.models import families
+
+        return families.taps(self.segments)
+
+    def maps(self, images: "Tensor", taps: Sequence[str], adapt: "Adapt | None" = None) -> "tuple[Tensor, ...]":
+        """Return the outputs of some segments as maps (B, C, h, w), for normalized images (B, 3, H, W).
+
+        Args:
+            images: as for `features`.
+            taps: names of the segments, from input to output; those after the last one are not run. Without any, the
+                only map is that of the last feature.
+            adapt: as for `features`.
+        """
+        if not taps:
+            return (self.spatial(self.features(images, adapt)),)
+        adapt = adapt or _identity
+        maps: list[Tensor] = []
+        for segment in self.segments:
+            images = segment.run(images, adapt)
+            if segment.name in taps:
+                maps.append(self.spatial(images))
+                if segment.name == taps[-1]:
+                    break
+        return tuple(maps)
+
+    def checkpointed(self) -> "Backbone":
+        """Return this backbone with segments that recompute their activations in the backward pass: less memory."""
+        from torch.utils.checkpoint import checkpoint
+
+        view = copy.copy(self)
+        runs = [functools.partial(checkpoint, segment.run, use_reentrant=False) for segment in self.segments]
+        view.segments = tuple(replace(s, run=run) for s, run in zip(self.segments, runs, strict=True))
+        return view
+
     def spatial(self, features: "Tensor") -> "Tensor":
-        """Return the last feature as (B, C, h, w); patch tokens go back to their places in the square image."""
+        """Return a feature as (B, C, h, w); patch tokens go back to their places in the square image."""
         if features.ndim == 4:
             return features
         patches = features[:, self._num_prefix_tokens :].transpose(1, 2)

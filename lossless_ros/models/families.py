@@ -5,7 +5,7 @@ function `adapt(site, feature) -> feature`, which it calls at each of its sites.
 equals timm's, bit for bit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,22 @@ class Segment:
     name: str
     sites: tuple[Site, ...]
     run: Callable[[Tensor, Adapt], Tensor]
+    stride: int = 0  # pixels of the image per pixel of its output, if that is a map with a site
+
+
+def taps(segments: Sequence[Segment]) -> dict[str, int]:
+    """Return the segments that a top with several scales reads, in order, and the channels of their outputs.
+
+    Of convolutional families these are the last segments at the three largest strides (8, 16 and 32), of a vision
+    transformer, whose tokens all have one stride, those at a third, two thirds and all of its depth. Each has a site
+    on its output, and no site comes after the last one.
+    """
+    blocks = [s for s in segments if s.name.startswith("blocks.") and s.name.endswith(".mlp")]
+    if blocks:
+        chosen = [blocks[-(-len(blocks) * part // 3) - 1] for part in (1, 2, 3)]
+    else:
+        chosen = list({s.stride: s for s in segments if s.stride}.values())[-3:]
+    return {segment.name: segment.sites[-1].channels for segment in chosen}
 
 
 def _plain(name: str, module: Callable[[Tensor], Tensor]) -> Segment:
@@ -40,9 +56,15 @@ def _plain(name: str, module: Callable[[Tensor], Tensor]) -> Segment:
     return Segment(name, (), lambda x, adapt: module(x))
 
 
-def _adaptable(name: str, placement: str, channels: int, module: Callable[[Tensor], Tensor]) -> Segment:
+def _adaptable(name: str, placement: str, channels: int, stride: int, module: Callable[[Tensor], Tensor]) -> Segment:
     """Return a segment with one site, on its output."""
-    return Segment(name, (Site(name, placement, channels),), lambda x, adapt: adapt(name, module(x)))
+    return Segment(name, (Site(name, placement, channels),), lambda x, adapt: adapt(name, module(x)), stride)
+
+
+def _stride(model: Any, stage: int) -> int:
+    """Return the stride of a stage's output, from timm's list of the last stage at each stride; the stem is stage 0."""
+    strides = (info["reduction"] for info in model.feature_info if info["stage"] >= stage)
+    return next(strides, model.feature_info[-1]["reduction"])
 
 
 def efficientnet(model: Any) -> tuple[Segment, ...]:
@@ -55,28 +77,34 @@ def efficientnet(model: Any) -> tuple[Segment, ...]:
     segments = [_plain("stem", lambda x: model.bn1(model.conv_stem(x)))]
     for s, stage in enumerate(model.blocks):
         last = [m for m in stage.modules() if hasattr(m, "out_channels")][-1]
-        segments.append(_adaptable(f"blocks.{s}", "bottom" if s < 2 else "middle", last.out_channels, stage))
+        placement = "bottom" if s < 2 else "middle"
+        segments.append(_adaptable(f"blocks.{s}", placement, last.out_channels, _stride(model, s + 1), stage))
     segments.append(_plain("head", lambda x: model.bn2(model.conv_head(x))))
     return tuple(segments)
 
 
 def resnet(model: Any) -> tuple[Segment, ...]:
     """Return the segments of a ResNet: a bottom site on the stem, a middle site on each residual block's output."""
-    channels = model.feature_info[0]["num_chs"]
-    segments = [_adaptable("stem", "bottom", channels, lambda x: model.maxpool(model.act1(model.bn1(model.conv1(x)))))]
+    stages = model.feature_info  # the stem before its pooling, then layer1 to layer4
+
+    def stem(x: Tensor) -> Tensor:
+        return model.maxpool(model.act1(model.bn1(model.conv1(x))))
+
+    segments = [_adaptable("stem", "bottom", stages[0]["num_chs"], stages[1]["reduction"], stem)]
     for s, stage in enumerate((model.layer1, model.layer2, model.layer3, model.layer4), 1):
         for b, block in enumerate(stage):
-            segments.append(_adaptable(f"layer{s}.{b}", "middle", model.feature_info[s]["num_chs"], block))
+            segments.append(_adaptable(f"layer{s}.{b}", "middle", stages[s]["num_chs"], stages[s]["reduction"], block))
     return tuple(segments)
 
 
 def nfnet(model: Any) -> tuple[Segment, ...]:
     """Return the segments of an NFNet: a bottom site on the stem, a middle site on each residual block's output."""
     channels = [m for m in model.stem.modules() if isinstance(m, nn.Conv2d)][-1].out_channels
-    segments = [_adaptable("stem", "bottom", channels, model.stem)]
+    strides = [info["reduction"] for info in model.feature_info]  # of the stem before its last layer, then the stages
+    segments = [_adaptable("stem", "bottom", channels, strides[1], model.stem)]
     for s, stage in enumerate(model.stages):
         for b, block in enumerate(stage):
-            segments.append(_adaptable(f"stages.{s}.{b}", "middle", block.conv3.out_channels, block))
+            segments.append(_adaptable(f"stages.{s}.{b}", "middle", block.conv3.out_channels, strides[s + 1], block))
     segments.append(_plain("head", lambda x: model.final_act(model.final_conv(x))))
     return tuple(segments)
 
@@ -88,13 +116,13 @@ def clip_resnet(model: Any) -> tuple[Segment, ...]:
         LosslessError: a stage has other blocks than CLIP's.
     """
     channels = [info["num_chs"] for info in model.feature_info if info["stage"] == 0][-1]
-    segments = [_adaptable("stem", "bottom", channels, model.stem)]
+    segments = [_adaptable("stem", "bottom", channels, _stride(model, 1), model.stem)]
     for s, stage in enumerate(model.stages):
         for b, block in enumerate(stage):
             if not hasattr(block, "conv3_1x1"):
                 raise LosslessError(f"stage {s} has a {type(block).__name__}, expected residual bottlenecks as in CLIP")
             channels = block.conv3_1x1.conv.out_channels
-            segments.append(_adaptable(f"stages.{s}.{b}", "middle", channels, block))
+            segments.append(_adaptable(f"stages.{s}.{b}", "middle", channels, _stride(model, s + 1), block))
     segments.append(_plain("head", model.final_conv))
     return tuple(segments)
 

@@ -1,17 +1,17 @@
 """The trainable part of a policy: adapters, top, head, statistics. The shared backbone is an argument of the call."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from lossless_ros.contract import Contract
 from lossless_ros.models.action_head import output_dim, select_mode
 from lossless_ros.models.adapters import Adapters, GlobalAvgPool, TopAdapter
 from lossless_ros.models.backbones import Backbone
-from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.keypoint_top import KeypointTop
+from lossless_ros.models.network_config import KEYPOINTS, NetworkConfig
 from lossless_ros.models.preprocess import normalize
 from lossless_ros.models.trainable_backbone import make_trainable_backbone
 
@@ -36,9 +36,8 @@ class Network(nn.Module):
         self.trainable_backbone = (
             make_trainable_backbone(backbone, config.trainable_backbone) if config.trainable_backbone else None
         )
-        channels = backbone.feature_channels
-        with_top = "top" in config.placements
-        self.top = TopAdapter(channels, config.top_size, config.top_grid) if with_top else GlobalAvgPool(channels)
+        self.top = _make_top(config, backbone)
+        self.taps = tuple(backbone.taps) if isinstance(self.top, KeypointTop) else ()  # see `Backbone.maps`
         self.register_buffer("mean", torch.zeros(contract.proprioception_dim))
         self.register_buffer("std", torch.ones(contract.proprioception_dim))
         self.norm = nn.LayerNorm(self.top.out_features)
@@ -63,27 +62,28 @@ class Network(nn.Module):
 
     @property
     def feature_is_plain(self) -> bool:
-        """Whether the last feature is the shared backbone's own, so that it can be computed once and cached."""
+        """Whether the features are the shared backbone's own, so that they can be computed once and cached."""
         return not self.adapters.at and self.trainable_backbone is None
 
-    def features(self, backbone: Backbone, images: Tensor) -> Tensor:
-        """Return the adapted feature (N, C, h, w) of images (N, 3, S, S) in 0..1."""
+    def features(self, backbone: Backbone, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the adapted features that the top reads, maps (N, C, h, w), of images (N, 3, S, S) in 0..1."""
         backbone = self.trainable_backbone.backbone if self.trainable_backbone else backbone
-        x = normalize(images, backbone.preprocessing)
-        if not (self.gradient_checkpointing and torch.is_grad_enabled()):
-            return backbone.spatial(backbone.features(x, self.adapters))
-        for segment in backbone.segments:
-            x = checkpoint(segment.run, x, self.adapters, use_reentrant=False)
-        return backbone.spatial(x)
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            backbone = backbone.checkpointed()
+        return backbone.maps(normalize(images, backbone.preprocessing), self.taps, self.adapters)
 
-    def forward_head(self, features: Tensor, proprioception: Tensor) -> Tensor:
+    def reduce(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return the smallest features that give the same `forward_head`, for caching."""
+        return tuple(features) if isinstance(self.top, KeypointTop) else (self.top.reduce(*features),)
+
+    def forward_head(self, features: Sequence[Tensor], proprioception: Tensor) -> Tensor:
         """Return the head outputs (B, T * W).
 
         Args:
-            features: last features (cameras * B, C, h, w), cameras outermost.
+            features: what the top reads, maps (cameras * B, C, h, w), cameras outermost.
             proprioception: (B, P).
         """
-        visual = self.norm(self.top(features)).reshape(self.cameras, len(proprioception), -1)
+        visual = self.norm(self.top(*features)).reshape(self.cameras, len(proprioception), -1)
         proprio = (proprioception - self.mean) / self.std
         return self.head(torch.cat([*visual, proprio], 1))
 
@@ -104,6 +104,15 @@ class Network(nn.Module):
     def select_mode(self, outputs: Tensor) -> Tensor:
         """Return the normalized actions (B, T, A) of head outputs (B, T * W), see `action_head.select_mode`."""
         return select_mode(self.per_step(outputs), self.action_dim, self.config.num_modes)
+
+
+def _make_top(config: NetworkConfig, backbone: Backbone) -> GlobalAvgPool | TopAdapter | KeypointTop:
+    """Return what reduces the backbone's features to a vector per image."""
+    if "top" not in config.placements:
+        return GlobalAvgPool(backbone.feature_channels)
+    if config.top == KEYPOINTS:
+        return KeypointTop(tuple(backbone.taps.values()), config.keypoint_channels, config.num_keypoints)
+    return TopAdapter(backbone.feature_channels, config.top_size, config.top_grid)
 
 
 def to_action(normalized: Tensor, contract: Contract) -> Tensor:

@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 
 PLACEMENTS = ("bottom", "middle", "top")
+GRID, KEYPOINTS = "grid", "keypoints"  # what the top adapter passes on: a grid of features, or where things are
+TOPS = (GRID, KEYPOINTS)
 PRETRAINED, RANDOM = "pretrained", "random"  # how a trainable backbone is initialized
+
+_INTEGERS_FROM_1 = (
+    "bottleneck_dim",
+    "kernel_size",
+    "image_size",
+    "top_size",
+    "top_grid",
+    "chunk_size",
+    "num_keypoints",
+    "keypoint_channels",
+)
 
 
 @dataclass(frozen=True)
@@ -14,22 +27,27 @@ class NetworkConfig:
     bottleneck_dim: int  # width of bottom and middle adapters
     kernel_size: int  # of their depthwise convolution [px], odd; 1: none
     image_size: int  # images are resized to this square [px]
-    top_size: int  # values per camera that the top adapter passes on, about
-    top_grid: int  # its pooling cells along height and width
+    top_size: int  # top grid: values per camera that it passes on, about
+    top_grid: int  # top grid: its pooling cells along height and width
     hidden_dims: tuple[int, ...]  # widths of the head's hidden layers
     chunk_size: int = 1  # steps predicted per frame: the current one and those after it
     num_modes: int = 0  # Gaussians of the velocities' mixture; 0: a point estimate
     trainable_backbone: str = ""  # a trainable copy of the backbone, initialized pretrained or random; "": none
+    top: str = GRID  # the kind of the top adapter, grid or keypoints
+    num_keypoints: int = 32  # top keypoints: heat maps, each of which gives one point in the image
+    keypoint_channels: int = 64  # top keypoints: channels of the map that the heat maps are computed from
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.placements if p not in PLACEMENTS]
         if wrong:
             raise ValueError(f"placement is '{wrong[0]}', expected one of {', '.join(PLACEMENTS)}")
+        if self.top not in TOPS:
+            raise ValueError(f"top is '{self.top}', expected {' or '.join(TOPS)}")
         if self.trainable_backbone not in ("", PRETRAINED, RANDOM):
             raise ValueError(
                 f"trainable_backbone is '{self.trainable_backbone}', expected {PRETRAINED}, {RANDOM} or nothing"
             )
-        for name in ("bottleneck_dim", "kernel_size", "image_size", "top_size", "top_grid", "chunk_size"):
+        for name in _INTEGERS_FROM_1:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
         if self.kernel_size % 2 == 0:

@@ -37,13 +37,14 @@ class StepBatch:
     Attributes:
         frames: indices in the dataset (B,).
         local: positions in `frames` that this process computes (L,).
-        visual: augmented images (cameras * L, 3, S, S) in 0..1 or features (cameras * L, C, h, w), cameras outermost.
+        visual: augmented images (cameras * L, 3, S, S) in 0..1, or features: maps (cameras * L, C, h, w). Cameras are
+            outermost.
         proprio: proprioception (L, P).
     """
 
     frames: np.ndarray
     local: np.ndarray
-    visual: Tensor
+    visual: Tensor | tuple[Tensor, ...]
     proprio: Tensor
 
 
@@ -86,7 +87,8 @@ class BatchLoader:
         chosen = sampler.batch_indices(len(features), config.batch_size, config.seed, step)
         frames, local = features.frames[chosen], self._group.share(len(chosen))
         proprio = self.tensor(self._data.proprioception[frames[local]])
-        visual = features.sample(chosen, local, sampler.step_generator(config.seed, step)).to(self._group.device)
+        maps = features.sample(chosen, local, sampler.step_generator(config.seed, step))
+        visual = tuple(values.to(self._group.device) for values in maps)
         return StepBatch(frames, local, visual, proprio)
 
     def release_features(self) -> None:

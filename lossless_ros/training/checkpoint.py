@@ -43,7 +43,7 @@ class RunIdentity:
     def digest(self, version: int = FORMAT_VERSION) -> str:
         """Return the hash that a checkpoint of that format carries."""
         config = self.hyperparameters
-        values = config.under_old_names() if version == 1 else dataclasses.asdict(config)
+        values = config.under_old_names() if version == 1 else config.identity()
         names = [field.name for field in dataclasses.fields(self) if field.name != "hyperparameters"]
         document = [*(getattr(self, name) for name in names), values]
         return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

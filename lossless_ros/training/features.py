@@ -13,7 +13,6 @@ from torch import Tensor
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import temporary_path
-from lossless_ros.models.adapters import TopAdapter
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import normalize, to_batch
@@ -22,7 +21,7 @@ from lossless_ros.training import sampler
 from lossless_ros.training.augment import BatchRng, augment
 from lossless_ros.training.hyperparameters import Hyperparameters
 
-_LAYOUT = 2  # increase it when the content of the files changes
+_LAYOUT = 3  # increase it when the content of the files changes
 _CHUNK = 16  # frames per pass through the backbone; larger batches are no faster on a CPU
 
 
@@ -31,7 +30,7 @@ class Features:
     """Cached features of some frames.
 
     Attributes:
-        values: half precision (M, views, cameras, h, w, C); view 0 is not augmented.
+        values: records (M, views) with a field per map, half precision (cameras, h, w, C); view 0 is not augmented.
         frames: indices of the frames in their dataset (M,).
     """
 
@@ -41,7 +40,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.frames)
 
-    def sample(self, indices: np.ndarray, local: np.ndarray, generator: torch.Generator) -> Tensor:
+    def sample(self, indices: np.ndarray, local: np.ndarray, generator: torch.Generator) -> tuple[Tensor, ...]:
         """Return a random view of each of the frames `indices[local]`.
 
         Args:
@@ -50,11 +49,12 @@ class Features:
             generator: chooses the views.
 
         Returns:
-            (cameras * L, C, h, w), cameras outermost.
+            maps (cameras * L, C, h, w), cameras outermost.
         """
         views = torch.randint(0, self.values.shape[1], (len(indices),), generator=generator).numpy()
-        chosen = torch.from_numpy(self.values[indices[local], views[local]])
-        return chosen.transpose(0, 1).flatten(0, 1).float().permute(0, 3, 1, 2)
+        chosen = self.values[indices[local], views[local]]
+        maps = [torch.from_numpy(chosen[name]) for name in chosen.dtype.names]
+        return tuple(values.transpose(0, 1).flatten(0, 1).float().permute(0, 3, 1, 2) for values in maps)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class FeatureCache:
         while done < len(order) and (done == 0 or time.monotonic() < deadline):
             chunk = self._views(order[done : done + _CHUNK])
             if values is None:
-                values = np.lib.format.open_memmap(path, "w+", np.float16, (len(order), *chunk.shape[1:]))
+                values = np.lib.format.open_memmap(path, "w+", chunk.dtype, (len(order), *chunk.shape[1:]))
                 with path.open("r+b") as file:  # writing to a map on a full disk would kill the process
                     os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
             values[done : done + len(chunk)] = chunk
@@ -118,20 +118,31 @@ class FeatureCache:
         return values, done
 
     def _views(self, frames: np.ndarray) -> np.ndarray:
-        """Return features of the frames (n,) as (n, views, cameras, h, w, C)."""
+        """Return features of the frames (n,) as records (n, views), see `Features`."""
         config, network, backbone = self.config, self.network, self.backbone
         images = to_batch(
             self.data.batch(frames).images, network.config.image_size, backbone.preprocessing, self.device
         )
         rng = BatchRng(len(images), np.arange(len(images)), sampler.step_generator(config.seed, int(frames[0])))
-        views = []
+        views: list[list[np.ndarray]] = []
         with torch.inference_mode():
             for view in range(config.num_cached_views):
                 augmented = augment(images, config.random_shift, config.color_jitter, rng) if view else images
-                features = backbone.spatial(backbone.features(normalize(augmented, backbone.preprocessing)))
-                features = network.top.reduce(features).permute(0, 2, 3, 1)  # convolutions expect channels last
-                views.append(features.unflatten(0, (network.cameras, len(frames))).transpose(0, 1).cpu())
-        return torch.stack(views, 1).half().numpy()
+                maps = network.reduce(backbone.maps(normalize(augmented, backbone.preprocessing), network.taps))
+                channels_last = [values.permute(0, 2, 3, 1) for values in maps]  # as convolutions expect them
+                per_frame = [m.unflatten(0, (network.cameras, len(frames))).transpose(0, 1) for m in channels_last]
+                views.append([values.half().cpu().numpy() for values in per_frame])
+        fields = [(name, np.float16, values.shape[1:]) for name, values in zip(self._names, views[0], strict=True)]
+        records = np.empty((len(frames), len(views)), fields)
+        for view, arrays in enumerate(views):
+            for name, values in zip(self._names, arrays, strict=True):
+                records[name][:, view] = values
+        return records
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The names of the maps."""
+        return self.network.taps or ("last",)
 
     def _key(self) -> str:
         """Return the hash of everything that the features depend on."""
@@ -141,7 +152,8 @@ class FeatureCache:
             self.data.key,
             self.backbone.fingerprint,
             network.config.image_size,
-            "top" if isinstance(network.top, TopAdapter) else "pool",
+            type(network.top).__name__,
+            self._names,
             network.config.top_grid,
             config.num_cached_views,
             config.cached_frame_stride,

@@ -10,7 +10,7 @@ from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
 from lossless_ros.errors import unknown
 from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
-from lossless_ros.models.network_config import PRETRAINED, RANDOM, NetworkConfig
+from lossless_ros.models.network_config import GRID, PRETRAINED, RANDOM, TOPS, NetworkConfig
 from lossless_ros.paths import find_config
 from lossless_ros.progress import echo
 
@@ -35,6 +35,8 @@ _INTEGERS_FROM_1 = (
     "chunk_size",
     "top_size",
     "top_grid",
+    "num_keypoints",
+    "keypoint_channels",
     "bottleneck_dim",
     "image_size",
     "threads",
@@ -55,6 +57,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     ),
     (("noop_threshold",), lambda value: 0 <= value <= 1, "0 to 1"),
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
+    (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
 )
 RENAMED = {  # keys of version 0.1.0 -> current keys
@@ -79,6 +82,7 @@ RENAMED = {  # keys of version 0.1.0 -> current keys
     "ema": "ema_decay",
     "checkpointing": "gradient_checkpointing",
 }
+ADDED = {"top": GRID, "num_keypoints": 32, "keypoint_channels": 64}  # newer settings -> what runs without them have
 _OLD_NAMES = {new: old for old, new in RENAMED.items()}
 
 
@@ -104,8 +108,11 @@ class Hyperparameters:
     num_cached_views: int
     cached_frame_stride: int
     head_warmup_steps: int
+    top: str
     top_size: int
     top_grid: int
+    num_keypoints: int
+    keypoint_channels: int
     hidden_dims: tuple[int, ...]
     kernel_size: int
     seed: int
@@ -128,9 +135,13 @@ class Hyperparameters:
                 if value is not None and not is_valid(value):
                     raise ValueError(f"{name} is {value}, expected {expected}")
 
+    def identity(self) -> dict[str, Any]:
+        """Return the values that tell runs apart: all but newer settings with the value that runs without them have."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ADDED or v != ADDED[k]}
+
     def under_old_names(self) -> dict[str, Any]:
-        """Return the values by the keys of version 0.1.0."""
-        return {_OLD_NAMES.get(key, key): value for key, value in dataclasses.asdict(self).items()}
+        """Return the values of `identity` by the keys of version 0.1.0."""
+        return {_OLD_NAMES.get(key, key): value for key, value in self.identity().items()}
 
 
 def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
@@ -167,6 +178,9 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
         image_size=backbone.check_size(config.image_size or backbone.preprocessing.size),
         top_size=config.top_size,
         top_grid=config.top_grid,
+        top=config.top,
+        num_keypoints=config.num_keypoints,
+        keypoint_channels=config.keypoint_channels,
         hidden_dims=config.hidden_dims,
         chunk_size=config.chunk_size,
         num_modes=config.num_modes,

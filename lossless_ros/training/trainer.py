@@ -76,7 +76,9 @@ class Trainer:
             self._ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
         self._policy: nn.Module = _PolicyForward(network, self.backbone)
         if group.size > 1:
-            has_unused = self._feature_steps > 0 and not network.feature_is_plain  # adapters, while on features
+            # Adapters while on features, and the layers of a trainable backbone after the last one that the top reads.
+            has_unused = self._feature_steps > 0 and not network.feature_is_plain
+            has_unused |= network.trainable_backbone is not None and bool(network.taps)
             self._policy = DistributedDataParallel(self._policy, find_unused_parameters=has_unused)
         self._optimizer = make_optimizer(network, config)
 
@@ -178,7 +180,7 @@ class Trainer:
             self._phase_step, self._phase_progress = self.step, self.progress
         batch = self._batches.features(self.step) if from_features else self._batches.augmented_images(self.step)
         with self._autocast():
-            return self._policy(batch.visual, batch.proprio, from_features=from_features).float(), batch
+            return self._policy(batch.visual, batch.proprio).float(), batch
 
     def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> Tensor:
         """Return the head outputs (N, T * W) for frames (N,)."""
@@ -240,8 +242,8 @@ class _PolicyForward(nn.Module):
         super().__init__()
         self.network, self._backbone = network, backbone
 
-    def forward(self, visual: Tensor, proprio: Tensor, from_features: bool) -> Tensor:
-        if from_features:
+    def forward(self, visual: Tensor | tuple[Tensor, ...], proprio: Tensor) -> Tensor:
+        if isinstance(visual, tuple):
             return self.network.forward_head(visual, proprio)
         return self.network(self._backbone, visual, proprio)
 

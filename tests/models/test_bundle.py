@@ -74,6 +74,23 @@ def test_other_safetensors_file_is_refused(tmp_path):
         load_bundle(path)
 
 
+def test_unknown_kind_of_top_is_named(bundle_path):
+    rewrite(bundle_path, lambda m: m.update(network=m["network"].replace('"grid"', '"pyramid"')))
+    with pytest.raises(LosslessError, match="network: top is 'pyramid', expected grid or keypoints"):
+        read_bundle(bundle_path)
+
+
+def test_bundle_that_does_not_name_its_top_has_a_grid(bundle_path, config):
+    def remove_new_keys(metadata):
+        network = json.loads(metadata["network"])
+        new = ("top", "num_keypoints", "keypoint_channels")
+        metadata["network"] = json.dumps({key: value for key, value in network.items() if key not in new})
+
+    rewrite(bundle_path, remove_new_keys)
+    assert read_bundle(bundle_path).network == config
+    assert config.top == "grid"
+
+
 def test_newer_format_asks_for_an_update(bundle_path):
     rewrite(bundle_path, lambda m: m.update(format_version="7"))
     with pytest.raises(LosslessError, match="bundle format 7, this version reads up to 2; update"):

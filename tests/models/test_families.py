@@ -1,5 +1,6 @@
 """Every backbone family with every placement and mode, on small models with random weights from a file."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -12,6 +13,7 @@ from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.adapters import MAX_SHARE, Adapters, count_parameters, default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone, check_segments, load_backbone
 from lossless_ros.models.families import find_family
+from lossless_ros.models.network_config import TOPS
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.weights import create_model
 from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES, load_hyperparameters, network_config
@@ -23,6 +25,13 @@ SMALL = {  # timm name -> family, image size [px]
     "test_nfnet": ("nfnet", 64),
     "resnet50_clip.openai": ("clip_resnet", 64),
     "test_vit": ("vit", 64),
+}
+TAPS = {  # timm name -> taps, and sizes of their maps [px] for images of 64 px
+    "test_efficientnet": (("blocks.2", "blocks.3", "blocks.4"), (8, 4, 2)),
+    "test_resnet": (("layer2.0", "layer3.0", "layer4.0"), (8, 4, 2)),
+    "test_nfnet": (("stages.1.0", "stages.2.0", "stages.3.0"), (8, 4, 2)),
+    "resnet50_clip.openai": (("stages.1.3", "stages.2.5", "stages.3.2"), (8, 4, 2)),
+    "test_vit": (("blocks.1.mlp", "blocks.3.mlp", "blocks.5.mlp"), (4, 4, 4)),
 }
 PLACEMENTS = [("bottom",), ("middle",), ("bottom", "middle", "top")]
 
@@ -95,14 +104,88 @@ def test_adapters_start_as_the_identity_and_are_all_that_gets_gradients(backbone
         assert torch.equal(backbone.features(x), plain)
 
 
-CASES = [(name, mode) for name in SMALL for mode in MODES if SMALL[name][0] != "clip_resnet" or mode == "adapters"]
+def run_with_calls(backbone: Backbone, x: torch.Tensor, adapt=None) -> tuple[tuple[torch.Tensor, ...], list[str]]:
+    """Return the maps of the backbone's taps, and the names of the segments that were run."""
+    calls: list[str] = []
+
+    def counted(segment):
+        return lambda x, adapt: calls.append(segment.name) or segment.run(x, adapt)
+
+    view = copy.copy(backbone)
+    view.segments = tuple(dataclasses.replace(s, run=counted(s)) for s in backbone.segments)
+    return view.maps(x, tuple(backbone.taps), adapt), calls
 
 
-@pytest.mark.parametrize(("name", "mode"), CASES)
-def test_bundle_of_every_mode_loads_as_saved_and_is_verified(backbones, files, tmp_path, contract, name, mode):
+@pytest.mark.parametrize("name", SMALL)
+def test_taps_are_maps_of_three_scales_and_what_follows_is_not_run(backbones, name):
+    backbone, x = backbones[name], images(name)
+    names, sizes = TAPS[name]
+    assert tuple(backbone.taps) == names
+    with torch.inference_mode():
+        maps, calls = run_with_calls(backbone, x)
+        every = [segment.name for segment in backbone.segments]
+        assert calls == every[: every.index(names[-1]) + 1]
+        assert (calls != every) == (SMALL[name][0] != "resnet")  # which ends with its last stage
+        assert [m.shape for m in maps] == [(2, c, n, n) for c, n in zip(backbone.taps.values(), sizes, strict=True)]
+        outputs = {}  # copies, which later segments cannot change
+        for segment in backbone.segments:
+            x = segment.run(x, lambda site, feature: feature)
+            outputs[segment.name] = x.clone()
+    assert all(torch.equal(m, backbone.spatial(outputs[tap])) for m, tap in zip(maps, names, strict=True))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_taps_start_as_the_plain_ones_and_each_passes_gradients_to_all_adapters_before_it(backbones, name):
+    backbone, x = backbones[name], images(name)
+    adapters = Adapters(backbone.sites, ("bottom", "middle"), 4, 3)
+    taps = tuple(backbone.taps)
+    with torch.inference_mode():
+        plain = backbone.maps(x, taps)
+        assert all(torch.equal(a, b) for a, b in zip(backbone.maps(x, taps, adapters), plain, strict=True))
+    randomize_parameters(adapters)
+    order = [segment.name for segment in backbone.segments]
+    adapted = backbone.maps(x, taps, adapters)
+    for tap, feature, bare in zip(taps, adapted, plain, strict=True):
+        assert not torch.equal(feature, bare)
+        adapters.zero_grad()
+        feature.square().sum().backward(retain_graph=True)
+        before = {s.name for segment in backbone.segments[: order.index(tap) + 1] for s in segment.sites}
+        for site in backbone.sites:
+            reached = [p.grad is not None and p.grad.abs().sum() > 0 for p in adapters.get(site.name).parameters()]
+            assert reached == [site.name in before] * len(reached)
+    assert before == {site.name for site in backbone.sites}
+    assert all(p.grad is None for p in backbone.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "taps"),
+    [
+        ("tf_efficientnet_lite0", {"blocks.2": 40, "blocks.4": 112, "blocks.6": 320}),
+        ("resnet50", {"layer2.3": 512, "layer3.5": 1024, "layer4.2": 2048}),
+        ("dm_nfnet_f0", {"stages.1.1": 512, "stages.2.5": 1536, "stages.3.2": 1536}),
+        ("vit_base_patch16_224", {"blocks.3.mlp": 768, "blocks.7.mlp": 768, "blocks.11.mlp": 768}),
+    ],
+)
+def test_taps_of_full_size_models(name, taps):
+    with torch.device("meta"):
+        model = create_model(name)
+        assert Backbone(name, find_family(name, model), model, "none").taps == taps
+
+
+CASES = [
+    (name, mode, top)
+    for name in SMALL
+    for mode in MODES
+    for top in TOPS
+    if (SMALL[name][0] != "clip_resnet" or mode == "adapters") and (top == "grid" or "top" in MODES[mode])
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "top"), CASES)
+def test_bundle_of_every_mode_loads_as_saved_and_is_verified(backbones, files, tmp_path, contract, name, mode, top):
     path = tmp_path / "task.safetensors"
     settings = dataclasses.replace(
-        load_hyperparameters("demo"), bottleneck_dim=4, kernel_size=3, image_size=64, hidden_dims=(16,)
+        load_hyperparameters("demo"), bottleneck_dim=4, kernel_size=3, image_size=64, hidden_dims=(16,), top=top
     )
     saved = write_bundle(path, backbones[name], contract, network_config(settings, mode, backbones[name]), mode)
     policy = load_policy(path, "cpu")

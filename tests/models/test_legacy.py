@@ -64,7 +64,8 @@ def old_name(name: str) -> str:
 def write_format_1(path: Path, bundle: Bundle, tensors: dict[str, torch.Tensor], absent: tuple[str, ...] = ()) -> str:
     """Write a bundle as version 0.1.0 did, without the keys `absent`, and return its hash."""
     tensors = {old_name(name): tensor for name, tensor in tensors.items()}
-    network = {OLD_NETWORK_KEYS[key]: value for key, value in dataclasses.asdict(bundle.network).items()}
+    today = dataclasses.asdict(bundle.network)
+    network = {old: today[key] for key, old in OLD_NETWORK_KEYS.items()}
     metadata = {
         "format": "lossless_ros bundle",
         "format_version": "1",

@@ -40,6 +40,7 @@ class Case:
     image_size: int  # [px]
     runtime: str
     bound: float  # of an action component, relative to its limit
+    top: str = "grid"
 
 
 ON_CPU = [
@@ -50,10 +51,21 @@ ON_CPU = [
     ("test_vit", 64, 5e-3),  # resampled position embedding
 ]
 ON_GPU = ["tf_efficientnet_lite0", "test_resnet", "test_nfnet", "test_vit"]
+KEYPOINTS_ON_CPU = [
+    ("tf_efficientnet_lite0", 128, 1e-4),
+    ("test_resnet", 48, 1e-4),
+    ("test_vit", 160, 1e-4),
+]
 CASES = (
     [pytest.param(Case(name, size, "openvino", bound), marks=needs_openvino) for name, size, bound in ON_CPU]
     + [pytest.param(Case(name, size, "onnxruntime", 1e-4), marks=needs_onnx) for name, size, _ in ON_CPU]
+    + [
+        pytest.param(Case(name, size, runtime, bound, "keypoints"), marks=needed)
+        for name, size, bound in KEYPOINTS_ON_CPU
+        for runtime, needed in (("openvino", needs_openvino), ("onnxruntime", needs_onnx))
+    ]
     + [pytest.param(Case(name, 64, "cuda_graph", 5e-2), marks=needs_gpu) for name in ON_GPU]
+    + [pytest.param(Case(name, 64, "cuda_graph", 5e-2, "keypoints"), marks=needs_gpu) for name in ON_GPU]
     + [pytest.param(Case(name, 64, "tensorrt", 5e-2), marks=[needs_gpu, needs_tensorrt]) for name in ON_GPU]
 )
 
@@ -87,9 +99,9 @@ def write_tasks(folder, backbone, contract, config, number=3):
     return paths
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}-{case.top}")
 def test_actions_agree_with_torch_also_after_switching_tasks(tmp_path, lite0, contract, config, frames, case, compiled):
-    config = dataclasses.replace(config, image_size=case.image_size)
+    config = dataclasses.replace(config, image_size=case.image_size, top=case.top)
     backbone = lite0 if case.backbone == lite0.name else random_backbone(case.backbone)
     paths = write_tasks(tmp_path, backbone, contract, config)
     device = "cpu" if case.runtime in ("openvino", "onnxruntime") else "cuda"

@@ -13,6 +13,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
+from lossless_ros.models.network_config import TOPS
 from lossless_ros.models.policy import load_policy
 from lossless_ros.paths import cache_dir
 from lossless_ros.training import trainer
@@ -26,14 +27,17 @@ from tests.support.recordings import record_episode
 LITE0 = "tf_efficientnet_lite0"
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_every_mode_gives_a_bundle_that_acts_and_is_verified(job, mode):
-    job = replace(job, mode=mode)
+@pytest.mark.parametrize(
+    ("mode", "top"), [(mode, top) for top in TOPS for mode in MODES if top == "grid" or "top" in MODES[mode]]
+)
+def test_every_mode_gives_a_bundle_that_acts_and_is_verified(job, hyperparameters, mode, top):
+    job = replace(job, mode=mode, hyperparameters=replace(hyperparameters, top=top))
     result = train(job)
     bundle = read_bundle(job.out)
     assert json.loads(json.dumps(result)) == result
     assert bundle.task == "rgb_stacking/triplet1"
     assert bundle.mode == mode
+    assert bundle.network.top == top
     assert bundle.hash == result["bundle_hash"]
     assert result["steps"] == job.hyperparameters.steps
     assert result["parameters"]["adapters"] <= 0.012 * result["parameters"]["backbone"]
@@ -108,6 +112,29 @@ def test_training_learns_what_the_images_show(job, hyperparameters, mode):
     assert last["held_out_loss"] < 0.8 * first["held_out_loss"]
 
 
+def test_keypoints_locate_what_a_grid_averages_away(job, hyperparameters):
+    changes = {"steps": 300, "batch_size": 12, "random_shift": 0.0, "num_cached_views": 1}
+    quick = replace(hyperparameters, num_validations=1, val_frames=20, **changes)
+    losses = {}
+    for top in TOPS:
+        result = train(replace(job, hyperparameters=replace(quick, top=top)))
+        losses[top] = result["held_out_loss"]
+    assert losses["keypoints"] < 0.02
+    assert losses["keypoints"] < 0.7 * losses["grid"]
+
+
+@pytest.mark.parametrize("mode", ["frozen", "middle", "bottom"])
+def test_modes_without_a_top_are_the_same_whatever_the_top(job, hyperparameters, tmp_path, mode):
+    tensors = []
+    for top in TOPS:
+        out = tmp_path / f"{top}.safetensors"
+        quick = replace(hyperparameters, top=top, steps=2, num_validations=1)
+        train(replace(job, mode=mode, out=out, hyperparameters=quick))
+        tensors.append(load_bundle(out)[1])
+    assert tensors[0].keys() == tensors[1].keys()
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+
+
 def test_learning_curve_has_every_validation(job):
     curve = train(replace(job, mode="adapters"))["curve"]
     assert [p["step"] for p in curve] == [0, 2, 4, 6]
@@ -118,11 +145,13 @@ def test_learning_curve_has_every_validation(job):
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
-@pytest.mark.parametrize("mode", ["top", "adapters", "scratch"])
-def test_same_seed_gives_the_same_bundle_and_another_seed_another(job, hyperparameters, tmp_path, mode, device):
+@pytest.mark.parametrize(
+    ("mode", "top"), [("top", "grid"), ("adapters", "grid"), ("scratch", "grid"), ("adapters", "keypoints")]
+)
+def test_same_seed_gives_the_same_bundle_and_another_seed_another(job, hyperparameters, tmp_path, mode, top, device):
     hashes = []
     for i, seed in enumerate((0, 0, 1)):
-        seeded = replace(hyperparameters, device=device, seed=seed)
+        seeded = replace(hyperparameters, device=device, seed=seed, top=top)
         result = train(replace(job, mode=mode, out=tmp_path / f"{i}.safetensors", hyperparameters=seeded))
         hashes.append(result["bundle_hash"])
     assert hashes[0] == hashes[1] != hashes[2]
@@ -130,12 +159,22 @@ def test_same_seed_gives_the_same_bundle_and_another_seed_another(job, hyperpara
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=needs_gpu)])
 @pytest.mark.parametrize(
-    ("mode", "head_warmup_steps"), [("adapters", 0), ("adapters", 3), ("top", 0), ("full", 3), ("scratch", 3)]
+    ("mode", "head_warmup_steps", "top"),
+    [
+        ("adapters", 0, "grid"),
+        ("adapters", 3, "grid"),
+        ("top", 0, "grid"),
+        ("full", 3, "grid"),
+        ("scratch", 3, "grid"),
+        ("adapters", 3, "keypoints"),
+        ("top", 0, "keypoints"),
+        ("full", 0, "keypoints"),
+    ],
 )
 def test_resumed_run_gives_the_bundle_of_an_uninterrupted_one(
-    job, hyperparameters, tmp_path, mode, head_warmup_steps, device
+    job, hyperparameters, tmp_path, mode, head_warmup_steps, top, device
 ):
-    hyperparameters = replace(hyperparameters, head_warmup_steps=head_warmup_steps, device=device)
+    hyperparameters = replace(hyperparameters, head_warmup_steps=head_warmup_steps, device=device, top=top)
     job = replace(job, mode=mode, hyperparameters=hyperparameters)
     whole = train(job)
     killed = replace(job, out=tmp_path / "killed.safetensors")

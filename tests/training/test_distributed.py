@@ -30,7 +30,7 @@ torch.set_num_threads(1)
 result = train(TrainConfig(
     data=folder,
     out=out,
-    mode="adapters",
+    mode=job["mode"],
     hyperparameters=from_mapping(Hyperparameters, job["hyperparameters"], "hyperparameters"),
     contract=from_mapping(Contract, job["contract"], "contract"),
 ))
@@ -38,15 +38,24 @@ out.with_suffix(f".{'main' if result else 'other'}").write_text(json.dumps(resul
 """
 
 
-@pytest.mark.parametrize("head_warmup_steps", [2, 4], ids=["both phases", "cached features only"])
-def test_two_processes_train_the_policy_of_one(job, episodes, contract, hyperparameters, tmp_path, head_warmup_steps):
+CASES = {
+    "both phases": ("adapters", {"head_warmup_steps": 2}),
+    "cached features only": ("adapters", {"head_warmup_steps": 4}),
+    "keypoints in both phases": ("adapters", {"head_warmup_steps": 2, "top": "keypoints"}),
+    "keypoints of a copy": ("full", {"top": "keypoints"}),  # the copy's last layers get no gradient
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_the_policy_of_one(job, episodes, contract, hyperparameters, tmp_path, case):
     """With chunks that end in some shares only, and a batch that does not divide evenly."""
-    hyperparameters = replace(hyperparameters, steps=4, head_warmup_steps=head_warmup_steps, batch_size=5, chunk_size=3)
-    job = replace(job, mode="adapters", hyperparameters=hyperparameters)
+    mode, changes = CASES[case]
+    hyperparameters = replace(hyperparameters, **{"steps": 4, "batch_size": 5, "chunk_size": 3, **changes})
+    job = replace(job, mode=mode, hyperparameters=hyperparameters)
     together = tmp_path / "together.safetensors"
     expected = train(job)
     (tmp_path / "script.py").write_text(SCRIPT)
-    settings = {"hyperparameters": asdict(hyperparameters), "contract": asdict(contract)}
+    settings = {"mode": mode, "hyperparameters": asdict(hyperparameters), "contract": asdict(contract)}
     (tmp_path / "job.json").write_text(json.dumps(settings))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}

@@ -4,7 +4,14 @@ import pytest
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import load_backbone
-from lossless_ros.training.hyperparameters import MODES, RENAMED, Hyperparameters, load_hyperparameters, network_config
+from lossless_ros.training.hyperparameters import (
+    ADDED,
+    MODES,
+    RENAMED,
+    Hyperparameters,
+    load_hyperparameters,
+    network_config,
+)
 
 
 @pytest.mark.parametrize("name", ["default", "demo", "stacking"])
@@ -63,6 +70,10 @@ def test_every_old_key_stands_for_a_current_one(old, new):
         ("hidden_dims: [64, 0]", r"hidden_dims is \(64, 0\), expected at least 1 each"),
         ("num_modes: -1", "num_modes is -1, expected at least 0"),
         ("top_grid: 0", "top_grid is 0, expected at least 1"),
+        ("top: pyramid", "top is pyramid, expected grid or keypoints"),
+        ("top: 3", "top: expected str, got 3"),
+        ("num_keypoints: 0", "num_keypoints is 0, expected at least 1"),
+        ("keypoint_channels: 0", "keypoint_channels is 0, expected at least 1"),
         ("weight_decay: -1", "weight_decay is -1.0, expected 0 or more"),
         ("gripper_weight: -3", "gripper_weight is -3.0, expected 0 or more"),
         ("head_warmup_steps: -5", "head_warmup_steps is -5, expected at least 0"),
@@ -75,6 +86,14 @@ def test_wrong_setting_is_one_line(tmp_path, text, message):
     (tmp_path / "own.yaml").write_text(text)
     with pytest.raises(LosslessError, match=message):
         load_hyperparameters(str(tmp_path / "own.yaml"))
+
+
+def test_newer_settings_are_as_if_absent_by_default():
+    config = load_hyperparameters("default")
+    assert {key: getattr(config, key) for key in ADDED} == ADDED
+    assert not set(config.identity()) & set(ADDED)
+    changed = dataclasses.replace(config, top="keypoints")
+    assert changed.identity() == {**config.identity(), "top": "keypoints"}
 
 
 def test_mode_determines_placements_and_an_unknown_mode_lists_the_known_ones():

@@ -76,5 +76,5 @@ class CudaGraph:
         return graph, outputs
 
     def _forward(self) -> Tensor:
-        features = self._backbone.features(self._images, self._network.adapters)
-        return self._network.forward_head(self._backbone.spatial(features).float(), self._proprioception)
+        features = self._backbone.maps(self._images, self._network.taps, self._network.adapters)
+        return self._network.forward_head([feature.float() for feature in features], self._proprioception)

@@ -1,0 +1,60 @@
+"""The top adapter that passes on where things are: points in the image, read from several scales of the backbone."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_MAX_GROUPS = 8  # of the normalization
+
+
+class KeypointTop(nn.Module):
+    """Heat maps from several scales, each reduced to one point: maps (B, C_i, h_i, w_i) to (B, out_features).
+
+    1x1 convolutions bring the maps to the same channels, bilinear interpolation to the size of the first, which is the
+    finest, and their sum is normalized and mixed by a 3x3 convolution. A spatial softmax turns each heat map into a
+    distribution over the image (Levine et al., "End-to-End Training of Deep Visuomotor Policies", 2016; Finn et al.,
+    "Deep Spatial Autoencoders for Visuomotor Learning", 2016).
+
+    The outputs are, for K heat maps and C channels: the expected x of each heat map (K), from -1 for the leftmost
+    pixel to 1 for the rightmost one, the expected y (K), downward, the entropy (K), from 0 for a single pixel to 1 for
+    the uniform distribution, and the mean of each channel (C).
+    """
+
+    def __init__(self, in_channels: Sequence[int], channels: int, num_keypoints: int) -> None:
+        """Read maps with `in_channels` channels each, from the finest to the coarsest."""
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in in_channels)
+        self.norm = nn.GroupNorm(math.gcd(channels, _MAX_GROUPS), channels)
+        self.mix = nn.Conv2d(channels, channels, 3, padding=1)
+        self.heat = nn.Conv2d(channels, num_keypoints, 1)
+        self.log_scale = nn.Parameter(torch.zeros(num_keypoints))  # log of the inverse temperature
+        self.out_features = 3 * num_keypoints + channels
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        mixed = functional.gelu(self.mix(functional.gelu(self.norm(self._merge(maps)))))
+        # In float32 also under autocast: bfloat16 keeps two to three digits of a position.
+        logits = self.heat(mixed).float() * self.log_scale.exp()[:, None, None]
+        height, width = logits.shape[2:]
+        log_p = logits.flatten(2).log_softmax(2)
+        entropy = -(log_p.exp() * log_p).sum(2) / math.log(max(2, height * width))
+        p = log_p.exp().unflatten(2, (height, width))
+        x, y = _expected_position(p.sum(2)), _expected_position(p.sum(3))
+        return torch.cat([x, y, entropy, mixed.float().mean((2, 3))], 1)
+
+    def _merge(self, maps: Sequence[Tensor]) -> Tensor:
+        """Return the sum of all maps (B, C, h, w), at the size of the first."""
+        merged = self.lateral[0](maps[0])
+        size = merged.shape[2:]
+        for lateral, coarse in zip(list(self.lateral)[1:], maps[1:], strict=True):
+            y = lateral(coarse)  # before it is enlarged, while it is small
+            same = y.shape[2:] == size
+            merged = merged + (y if same else functional.interpolate(y, size, mode="bilinear", align_corners=False))
+        return merged
+
+
+def _expected_position(p: Tensor) -> Tensor:
+    """Return the expectation (B, K) of distributions (B, K, n) over n positions from -1 to 1."""
+    return (p * torch.linspace(-1, 1, p.shape[2], device=p.device)).sum(2)
