@@ -38,7 +38,7 @@ float32. Modes `full` and `scratch` have `trainable_backbone` tensors in place o
 INTRO = """# Bundle file
 
 `lossless train` writes a bundle: one task's policy without the backbone, as a
-[safetensors](https://huggingface.co/docs/safetensors) file. The backbone is named by its fingerprint.
+safetensors file. The backbone is named by its fingerprint.
 `lossless info FILE` shows the metadata. In Python: `read_bundle` (metadata only) and `load_bundle` of
 `lossless_ros.models.bundle`, and `load_policy` of `lossless_ros.models.policy`."""
 
