@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lossless_ros import defaults
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.adapter_set import AdapterSet
 from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
@@ -26,7 +27,7 @@ from lossless_ros.training.threads import limited_threads
 
 BATCHES = (2, 16)  # images: two cameras of one robot, and of eight robots
 TASKS = 100
-POLICY_SIZES = {"tf_efficientnet_lite0": 128}  # [px], as in the demo; other backbones run at their pretraining size
+POLICY_SIZES = {defaults.BACKBONE: 128}  # [px], as in the demo; other backbones run at their pretraining size
 _WARMUP_ROUNDS = 2
 Work = Callable[[], Any]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lossless_ros import defaults
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.over_ros import evaluate_over_ros
@@ -72,7 +73,7 @@ def bench_latency(
     """
     if periods < 1:
         raise LosslessError(f"--periods is {periods}, expected at least 1")
-    contract = load_contract("rgb_stacking")
+    contract = load_contract(defaults.CONTRACT)
     measurement = _Measurement(contract, periods, device, runtime)
     rows = []
     for name in backbones:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lossless_ros import defaults
 from lossless_ros.bench.adapters import load_with_any_weights
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.cache import DecodedEpisode
@@ -58,7 +59,7 @@ _MODES = {
 
 
 def bench_training(
-    backbone: str = "tf_efficientnet_lite0",
+    backbone: str = defaults.BACKBONE,
     rounds: int = 10,
     batch: int = 32,
     threads: int = 1,
@@ -86,7 +87,7 @@ def bench_training(
     for name, value in (("rounds", rounds), ("batch", batch), ("threads", threads)):
         if value < 1:
             raise LosslessError(f"{name} is {value}, expected at least 1")
-    contract = load_contract("rgb_stacking")
+    contract = load_contract(defaults.CONTRACT)
     group = ProcessGroup(find_device(device))
     size = contract.cameras[0].width
     config = dataclasses.replace(

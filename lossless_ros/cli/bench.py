@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Device, Json, Runtime
 from lossless_ros.errors import unknown
 from lossless_ros.progress import echo, write_json
@@ -30,7 +31,7 @@ Steps = Annotated[int, typer.Option(help="Control steps per measurement.")]
 Backbones = Annotated[list[str], typer.Option(help="Name of a backbone; may be given several times.")]
 Rounds = Annotated[int, typer.Option(help="Interleaved repetitions of each measurement.")]
 Threads = Annotated[int, typer.Option(help="CPU threads.")]
-LITE0 = ["tf_efficientnet_lite0"]
+LITE0 = [defaults.BACKBONE]
 _RATIOS = (
     "adapted_over_bare",
     "mixed8_over_single",

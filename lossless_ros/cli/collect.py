@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
+from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import IMAGE_FORMATS, JPEG_QUALITY
 from lossless_ros.progress import Progress, echo, write_json
-from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 
 def collect(
@@ -16,14 +17,14 @@ def collect(
     episodes: Annotated[int, typer.Option(help="Number of episodes.")],
     out: Annotated[Path, typer.Option(help="Folder for the rosbag2 folders; existing episodes are kept.")],
     seed: Seed = 0,
-    domain: Domain = "randomized",
+    domain: Domain = defaults.DOMAIN,
     workers: Annotated[
         str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
     ] = "2",
     expert: Annotated[str, typer.Option(help=f"{EXPERTS_HELP}.")] = "scripted",
     expert_noise: ExpertNoise = 0.0,
-    contract: Contract = "rgb_stacking",
-    max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = 400,
+    contract: Contract = defaults.CONTRACT,
+    max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = defaults.MAX_STEPS,
     image_format: Annotated[
         str,
         typer.Option(

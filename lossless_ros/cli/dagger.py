@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Domain, Json, Workers
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -20,7 +21,7 @@ def dagger(
         float, typer.Option(help="Probability that the expert acts in round 1; its square in round 2, and so on.")
     ] = 0.5,
     expert: Annotated[str, typer.Option(help="scripted, lenient, reactive or specialist:PATH.")] = "scripted",
-    domain: Domain = "randomized",
+    domain: Domain = defaults.DOMAIN,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 100_000,
     config: Annotated[
         str, typer.Option(help="Settings of each round's training: a name of config/training or a YAML file.")

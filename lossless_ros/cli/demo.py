@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Workers
 from lossless_ros.progress import Progress, echo, write_json
 
 TASK = "rgb_stacking/triplet1"
-DOMAIN = "randomized"
 REPLAY_SEED = 1000  # of the demonstration that is replayed and never trained on
 EVAL_SEED = 2000  # of the policy's first episode
 
@@ -25,7 +25,7 @@ class Scale:
 
     episodes: int = 30  # demonstrations, with seeds from 0 on
     trials: int = 4  # episodes of the policy
-    max_steps: int = 400  # of an episode
+    max_steps: int = defaults.MAX_STEPS  # of an episode
     training: str = "demo"  # name in config/training, or a path
 
 
@@ -99,14 +99,14 @@ def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: 
     from lossless_ros.training.behavior_cloning import TrainConfig, train
 
     started = time.monotonic()
-    contract = load_contract("rgb_stacking")
+    contract = load_contract(defaults.CONTRACT)
     paths, results = DemoPaths(out), DemoResults()
     documents = results.documents
     paths.clear()
     with results.step("collecting", "1/6 collecting", scale.episodes + 1) as progress:
         infos = _collect(paths, workers, scale, progress)
     documents["collection"] = {
-        "domain": DOMAIN,
+        "domain": defaults.DOMAIN,
         "n": len(infos),
         "successes": sum(info["success"] for info in infos),
         "frames": sum(info["steps"] for info in infos),
@@ -122,7 +122,7 @@ def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: 
             bundle=paths.bundle,
             episodes=scale.trials,
             seed=EVAL_SEED,
-            domain=DOMAIN,
+            domain=defaults.DOMAIN,
             max_steps=scale.max_steps,
             record=paths.driven,
         )
@@ -150,9 +150,9 @@ def _collect(paths: DemoPaths, workers: int, scale: Scale, progress: Progress) -
     from lossless_ros.simulation.collect import CollectConfig, collect
 
     training = CollectConfig(
-        TASK, paths.episodes, scale.episodes, 0, DOMAIN, workers=workers, max_steps=scale.max_steps
+        TASK, paths.episodes, scale.episodes, 0, defaults.DOMAIN, workers=workers, max_steps=scale.max_steps
     )
-    held_out = CollectConfig(TASK, paths.held_out, 1, REPLAY_SEED, DOMAIN, max_steps=scale.max_steps)
+    held_out = CollectConfig(TASK, paths.held_out, 1, REPLAY_SEED, defaults.DOMAIN, max_steps=scale.max_steps)
     infos = collect(training, lambda _: progress.advance())
     collect(held_out, lambda _: progress.advance())
     return infos

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
+from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, echo, write_json
-from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 if TYPE_CHECKING:
     from lossless_ros.evaluation.rollout import EvalConfig
@@ -20,7 +21,7 @@ def evaluate(
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
     seed: Seed = 0,
-    domain: Domain = "randomized",
+    domain: Domain = defaults.DOMAIN,
     workers: Annotated[int, typer.Option(help="Worker processes; not used with --over-ros.")] = 2,
     expert_noise: ExpertNoise = 0.0,
     weights: Weights = None,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros import defaults
 from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -25,10 +26,10 @@ class Mode(str, Enum):
 def train(
     data: Annotated[list[Path], typer.Option(help="Folder with episodes; may be given several times.")],
     out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],
-    backbone: Annotated[str, typer.Option(help="Name of the pretrained backbone.")] = "tf_efficientnet_lite0",
+    backbone: Annotated[str, typer.Option(help="Name of the pretrained backbone.")] = defaults.BACKBONE,
     mode: Annotated[Mode, typer.Option(help="What is trained.")] = Mode.adapters,
     config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
-    contract: Contract = "rgb_stacking",
+    contract: Contract = defaults.CONTRACT,
     robot: Robot = "sim",
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     weights: Weights = None,

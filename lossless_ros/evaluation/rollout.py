@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros import __version__
+from lossless_ros import __version__, defaults
 from lossless_ros.contract import Contract, load_contract
+from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.sim_messages import observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
@@ -30,7 +31,6 @@ from lossless_ros.simulation.env import (
     make_simulator,
 )
 from lossless_ros.simulation.episode import MAX_STEPS, EpisodeEnd, check_numbers, episode_name, run_episode, stamp_of
-from lossless_ros.simulation.expert_names import EXPERTS_HELP
 from lossless_ros.simulation.process_pool import run_parallel
 
 
@@ -58,7 +58,7 @@ class EvalConfig:
     expert: str | None = None
     episodes: int = 50
     seed: int = 0
-    domain: str = "randomized"
+    domain: str = defaults.DOMAIN
     workers: int = 1
     runtime: str = "torch"
     expert_noise: float = 0.0
@@ -83,7 +83,7 @@ class EvalConfig:
     @property
     def contract(self) -> Contract:
         """What the policy sees and does; for an expert, what is recorded."""
-        return load_contract("rgb_stacking") if self.bundle is None else read_bundle(self.bundle).contract
+        return load_contract(defaults.CONTRACT) if self.bundle is None else read_bundle(self.bundle).contract
 
 
 def evaluate(

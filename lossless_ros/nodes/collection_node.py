@@ -7,13 +7,14 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from lossless_ros import defaults
+from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import IMAGE_FORMATS
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
 from lossless_ros.nodes.app.process import run
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
-from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 PARAMETERS = (
     NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
@@ -26,7 +27,7 @@ PARAMETERS = (
         unit="fraction of the action limits",
         range=(0, 1),
     ),
-    NodeParameter("contract", "rgb_stacking", "Contract: a name from config/contracts or a path."),
+    NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
     NodeParameter("episodes", 1, "Number of episodes.", range=(1, math.inf)),
     NodeParameter("max_steps", MAX_STEPS, "Maximum length of an episode.", unit="control periods", range=(1, math.inf)),
     NodeParameter("image_format", "raw", "Format of the images in the bags; png has no loss.", choices=IMAGE_FORMATS),

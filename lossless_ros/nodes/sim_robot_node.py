@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from lossless_ros import defaults
 from lossless_ros.contract import COMMAND_TOPICS, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
@@ -24,7 +25,7 @@ from lossless_ros.simulation.env import check_world, make_simulator
 PARAMETERS = (
     NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     NodeParameter("domain", "nominal", "Domain of the simulation: a name from config/domains or a path."),
-    NodeParameter("contract", "rgb_stacking", "Contract: a name from config/contracts or a path."),
+    NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
     NodeParameter("seed", 0, "Seed of the first episode; it increases by one with every episode.", range=(0, math.inf)),
     NodeParameter("episodes", 0, "Number of episodes; 0: until the node is stopped.", range=(0, math.inf)),
     NodeParameter(

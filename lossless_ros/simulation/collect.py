@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros import __version__
+from lossless_ros import __version__, defaults
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.episodes.image_formats import check_image_format
 from lossless_ros.episodes.reader import read_info
@@ -64,10 +64,10 @@ class CollectConfig:
     out: Path
     episodes: int = 1
     seed: int = 0
-    domain: str = "randomized"
+    domain: str = defaults.DOMAIN
     expert: str = "scripted"
     expert_noise: float = 0.0
-    contract: str = "rgb_stacking"
+    contract: str = defaults.CONTRACT
     workers: int | str = 1
     max_steps: int = MAX_STEPS
     image_format: str = "raw"

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from lossless_ros.contract import Contract
+from lossless_ros.defaults import MAX_STEPS
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.env import Info, Observation, simulator_errors
 
 START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
-MAX_STEPS = 400  # of an episode: 20 s at 20 Hz, as in the released environment
 STEPS_AFTER_SUCCESS = 20  # demonstrations end when the episode has been a success for this long [control steps]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lossless_ros import defaults
 from lossless_ros.contract import Contract, Robot, load_contract, load_robot
 from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
@@ -57,10 +58,10 @@ class TrainConfig:
 
     data: Paths
     out: str | Path
-    backbone: str = "tf_efficientnet_lite0"
+    backbone: str = defaults.BACKBONE
     mode: str = "adapters"
     hyperparameters: str | Hyperparameters = "default"
-    contract: str | Contract = "rgb_stacking"
+    contract: str | Contract = defaults.CONTRACT
     robot: str | Robot = "sim"
     resume: bool = False
     weights: str | Path | None = None

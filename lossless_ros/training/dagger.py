@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lossless_ros import defaults
 from lossless_ros.contract.config import rename_keys
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
@@ -49,7 +50,7 @@ class DaggerConfig:
     rounds: int = 3
     hyperparameters: str | Hyperparameters = "default"
     episodes: int = 20
-    domain: str = "randomized"
+    domain: str = defaults.DOMAIN
     expert: str = "scripted"
     beta: float = 0.5
     seed: int = 100_000

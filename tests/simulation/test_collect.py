@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
+from lossless_ros import defaults
 from lossless_ros.contract import load_contract
+from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.reader import read_episode, read_info
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.env import make_expert, make_simulator
-from lossless_ros.simulation.expert_names import EXPERTS_HELP
 
 TASK = "rgb_stacking/triplet1"
 
@@ -186,3 +187,9 @@ def test_killed_collection_leaves_whole_episodes_and_can_be_continued(tmp_path):
 def test_information_in_the_bag_equals_the_returned_one(collected):
     out, infos = collected
     assert read_info(out / "episode_000004") == json.loads(json.dumps(infos[1]))
+
+
+def test_longest_episode_is_the_simulators():
+    from lossless_sim import timing
+
+    assert defaults.MAX_STEPS == timing.MAX_STEPS
