@@ -29,7 +29,7 @@ class KeypointTop(nn.Module):
         self.lateral = nn.ModuleList(nn.Conv2d(count, channels, 1) for count in in_channels)
         self.norm = nn.GroupNorm(math.gcd(channels, _MAX_GROUPS), channels)
         self.mix = nn.Conv2d(channels, channels, 3, padding=1)
-        self.heat = nn.Conv2d(channels, num_keypoints, 1)
+        self.heat = nn.Conv2d(channels, num_keypoints, 1, bias=False)  # a softmax ignores a bias
         self.log_scale = nn.Parameter(torch.zeros(num_keypoints))  # log of the inverse temperature
         self.out_features = 3 * num_keypoints + channels
 

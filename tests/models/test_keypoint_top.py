@@ -85,4 +85,4 @@ def test_points_are_in_float32_under_autocast():
 def test_top_for_lite0_has_the_documented_size():
     top = KeypointTop((40, 112, 320), 64, 32)
     assert top.out_features == 160
-    assert count_parameters(top) == 69568
+    assert count_parameters(top) == 69536
