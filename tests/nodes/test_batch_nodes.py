@@ -46,7 +46,7 @@ def test_replay_node_writes_its_result(world: Any, bundle: Path, episode: Path, 
     assert process.returncode == 0, log
     document = json.loads(result.read_text())
     assert (document["n"], document["frames"]) == (1, 6)
-    assert "gripper agreement" in log and "angular.z: mean error" in log
+    assert "gripper agreement" in log and "angular.z: mean absolute error" in log
 
 
 def test_collection_node_keeps_existing_episodes(world: Any, episode: Path) -> None:
