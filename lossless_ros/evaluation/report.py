@@ -26,7 +26,7 @@ def write_demo_report(
     contract: Contract,
     results: dict[str, dict[str, Any]],
     demonstration: Episode,
-    driven: Episode | None,
+    driven: Episode,
     times: dict[str, float],
 ) -> None:
     """Write the page of `lossless demo`.
@@ -55,8 +55,8 @@ def write_demo_report(
         "learning_plot": Markup(plots.learning_curve(results["training"]["curve"])),
         "latency_plot": Markup(plots.latencies(evaluation["latencies_ms"], 1e3 * period_s)),
         "episode_s": max(episode["steps"] for episode in evaluation["episodes"]) * period_s,
-        "policy_animation": driven and animation_uri(_images(driven), contract.rate_hz),
-        "policy_seed": driven and driven.info["seed"],
+        "policy_animation": animation_uri(_images(driven), contract.rate_hz),
+        "policy_seed": driven.info["seed"],
         "replay_plot": _replay_plot(results["replay"]),
         "times": times,
     }

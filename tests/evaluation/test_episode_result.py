@@ -49,6 +49,12 @@ def test_no_stage_holds_at_the_start():
     }
 
 
+def test_stages_are_the_simulators():
+    from lossless_sim import stages as simulator
+
+    assert STAGES == simulator.STAGES
+
+
 def test_stages_are_counted_cumulatively():
     counts = count_stages([{"phase": p} for p in ("none", "reached", "lifted", "left")])
     assert counts == {"reached": 3, "grasped": 2, "lifted": 2, "above": 1, "placed": 1, "left": 1}
