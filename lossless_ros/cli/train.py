@@ -2,7 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,5 +62,10 @@ def train(
         result = run(job, progress.update)
     if not result:  # one of several processes, and not the first
         return
-    echo(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}")
+    echo(f"{out}: {result['steps']} steps, held-out loss {result['held_out_loss']:.4f}{_object_errors(result)}")
     write_json(json, result)
+
+
+def _object_errors(result: dict[str, Any]) -> str:
+    errors = result["object_error_mm"] or {}
+    return "".join(f", {name} {error:.1f} mm" for name, error in errors.items())

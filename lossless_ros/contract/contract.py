@@ -180,6 +180,15 @@ class Contract:
             offset += part.dim
         return found
 
+    def offset(self, stream: str) -> int | None:
+        """Return the index in the proprioception of a stream's first value, None without the stream."""
+        offset = 0
+        for part in self.proprioception:
+            if part.stream == stream:
+                return offset
+            offset += part.dim
+        return None
+
     def slop_ns(self, stream: str) -> int:
         """Return the age up to which a stream's sample counts as simultaneous with a frame [ns]."""
         slops = [c.slop_s for c in self.cameras if c.name == stream]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lossless_ros.episodes.cache import DecodedEpisode
+from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.errors import LosslessError
 
 
@@ -28,15 +29,14 @@ class Dataset:
         proprioception: (N, P) float32.
         actions: (N, A) float32: m/s, rad/s, gripper -1 or +1.
         object_positions: (N, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
-            None if an episode has none.
+            nan in episodes without them.
     """
 
     def __init__(self, episodes: Sequence[DecodedEpisode]) -> None:
         self.episodes = tuple(episodes)
         self.proprioception = np.concatenate([e.proprioception for e in self.episodes])
         self.actions = np.concatenate([e.actions for e in self.episodes])
-        positions = [e.object_positions for e in self.episodes if e.object_positions is not None]
-        self.object_positions = np.concatenate(positions) if len(positions) == len(self.episodes) else None
+        self.object_positions = np.concatenate([_object_positions(e) for e in self.episodes])
         self._starts = np.cumsum([0, *(len(e) for e in self.episodes)])
 
     def __len__(self) -> int:
@@ -80,6 +80,12 @@ class Dataset:
     def spread(self, count: int) -> np.ndarray:
         """Return at most `count` indices, evenly spread over all frames."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+
+
+def _object_positions(episode: DecodedEpisode) -> np.ndarray:
+    if episode.object_positions is not None:
+        return episode.object_positions
+    return np.full((len(episode), len(OBJECTS), 3), np.nan, np.float32)
 
 
 def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:

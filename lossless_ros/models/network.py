@@ -41,13 +41,15 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.zeros(contract.proprioception_dim))
         self.register_buffer("std", torch.ones(contract.proprioception_dim))
         self.norm = nn.LayerNorm(self.top.out_features)
-        dims = (self.cameras * self.top.out_features + contract.proprioception_dim, *config.hidden_dims)
+        self.embedding_dim = self.cameras * self.top.out_features + contract.proprioception_dim
+        dims = (self.embedding_dim, *config.hidden_dims)
         layers: list[nn.Module] = []
         for i, o in zip(dims, dims[1:], strict=False):
             layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
         self.action_dim = contract.action.dim
         outputs = config.chunk_size * output_dim(self.action_dim, config.num_modes)
         self.head = nn.Sequential(*layers, nn.Linear(dims[-1], outputs))
+        self.auxiliary: nn.Module | None = None  # training may add a head for another task, which no bundle has
         self.gradient_checkpointing = False  # recompute the backbone's activations in the backward pass: less memory
 
     def fit_statistics(self, proprioception: np.ndarray) -> None:
@@ -77,7 +79,11 @@ class Network(nn.Module):
         return tuple(features) if isinstance(self.top, KeypointTop) else (self.top.reduce(*features),)
 
     def forward_head(self, features: Sequence[Tensor], proprioception: Tensor) -> Tensor:
-        """Return the head outputs (B, T * W).
+        """Return the head outputs (B, T * W); the arguments are those of `embed`."""
+        return self.head(self.embed(features, proprioception))
+
+    def embed(self, features: Sequence[Tensor], proprioception: Tensor) -> Tensor:
+        """Return the inputs of the head (B, `embedding_dim`).
 
         Args:
             features: what the top reads, maps (cameras * B, C, h, w), cameras outermost.
@@ -85,7 +91,7 @@ class Network(nn.Module):
         """
         visual = self.norm(self.top(*features)).reshape(self.cameras, len(proprioception), -1)
         proprio = (proprioception - self.mean) / self.std
-        return self.head(torch.cat([*visual, proprio], 1))
+        return torch.cat([*visual, proprio], 1)
 
     def forward(self, backbone: Backbone, images: Tensor, proprioception: Tensor) -> Tensor:
         """Return the head outputs (B, T * W).

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lossless_ros import defaults
@@ -23,6 +24,7 @@ from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.out_of_memory import explain_out_of_memory
+from lossless_ros.progress import echo
 from lossless_ros.provenance import versions
 from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.checkpoint import RunIdentity, checkpoint_path, read_checkpoint
@@ -31,8 +33,11 @@ from lossless_ros.training.distributed import ProcessGroup, process_group
 from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters, network_config
 from lossless_ros.training.loggers import RunLogger
 from lossless_ros.training.loop import OnProgress, TrainingLoop
+from lossless_ros.training.object_positions import ObjectPositionHead, check_contract
 from lossless_ros.training.threads import faster_thread_count, limited_threads
 from lossless_ros.training.trainer import Trainer
+
+_METRICS = ("train_loss", "held_out_loss", "mae", "gripper_agreement", "object_error_mm")
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -135,7 +140,7 @@ def _train(
         raise LosslessError(f"backbone {config.backbone} changed during training; no bundle was written")
     if not group.is_main:
         return {}
-    metrics = {name: last[name] for name in ("train_loss", "held_out_loss", "mae", "gripper_agreement")}
+    metrics = {name: last[name] for name in _METRICS}
     sources = _describe_data(data, len(episodes))
     provenance = {
         "data": sources,
@@ -154,6 +159,7 @@ def _train(
         provenance=provenance,
         source=job.backbone.source,
     )
+    trainer.network.auxiliary = trainer.result.auxiliary = None
     bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
     checkpoint_path(job.out).unlink(missing_ok=True)
     return {
@@ -182,6 +188,8 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
     weights = Path(config.weights) if config.weights is not None else None
     backbone = load_backbone(config.backbone, weights, config.allow_hub)
     network = network_config(hyperparameters, config.mode, backbone)
+    if hyperparameters.object_position_weight:
+        check_contract(contract)
     init = None
     if config.init_from is not None:
         init = _load_initial_policy(Path(config.init_from), config.mode, backbone)
@@ -242,10 +250,23 @@ def _make_trainer(job: _Job, data: TrainingData, group: ProcessGroup, started: f
     network.fit_statistics(data.training.proprioception)
     if job.init:
         network.load(job.init.tensors)
+    if _uses_object_positions(job.hyperparameters, data, group):
+        network.auxiliary = ObjectPositionHead(network.embedding_dim)
     with explain_out_of_memory(f"on {group.device}", "try a smaller backbone"):
         job.backbone.to(group.device)
         network.to(group.device)
         return Trainer(job.hyperparameters, job.contract, job.backbone, network, data, group, started)
+
+
+def _uses_object_positions(hyperparameters: Hyperparameters, data: TrainingData, group: ProcessGroup) -> bool:
+    """Return whether there is an auxiliary loss, and say if its setting has no effect."""
+    if not hyperparameters.object_position_weight:
+        return False
+    if np.isfinite(data.training.object_positions).any():
+        return True
+    if group.is_main:
+        echo("the episodes have no object poses, so object_position_weight has no effect")
+    return False
 
 
 def _identify(job: _Job, data: TrainingData) -> RunIdentity:
@@ -281,6 +302,7 @@ def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
         "held_out_episodes": len(held_out.episodes),
         "held_out_frames": len(held_out),
         "left_out_episodes": num_episodes - len(training.episodes) - len(held_out.episodes),
+        "episodes_with_object_poses": sum(e.object_positions is not None for e in training.episodes),
         "key": training.key,
     }
 

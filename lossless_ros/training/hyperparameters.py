@@ -49,7 +49,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
         lambda value: 0 < value < inf,
         "more than 0",
     ),
-    (("weight_decay", "gripper_weight"), lambda value: 0 <= value < inf, "0 or more"),
+    (("weight_decay", "gripper_weight", "object_position_weight"), lambda value: 0 <= value < inf, "0 or more"),
     (
         ("held_out", "random_shift", "color_jitter", "ema_decay"),
         lambda value: 0 <= value < 1,
@@ -82,7 +82,12 @@ RENAMED = {  # keys of version 0.1.0 -> current keys
     "ema": "ema_decay",
     "checkpointing": "gradient_checkpointing",
 }
-ADDED = {"top": GRID, "num_keypoints": 32, "keypoint_channels": 64}  # newer settings -> what runs without them have
+ADDED = {  # newer settings -> what runs without them have
+    "top": GRID,
+    "num_keypoints": 32,
+    "keypoint_channels": 64,
+    "object_position_weight": 0.0,
+}
 _OLD_NAMES = {new: old for old, new in RENAMED.items()}
 
 
@@ -98,6 +103,7 @@ class Hyperparameters:
     warmup_steps: int
     grad_clip_norm: float
     gripper_weight: float
+    object_position_weight: float
     random_shift: float
     color_jitter: float
     held_out: float

@@ -21,6 +21,7 @@ from lossless_ros.training.batches import BatchLoader, StepBatch, TrainingData
 from lossless_ros.training.distributed import ProcessGroup
 from lossless_ros.training.hyperparameters import Hyperparameters
 from lossless_ros.training.loss import action_errors, action_limits, loss
+from lossless_ros.training.object_positions import position_errors_mm, position_loss, relative_positions
 from lossless_ros.training.optimizer import cosine_decay, make_optimizer, set_learning_rate, warmup
 
 _MAX_VALIDATION_SHARE = 0.1  # of the time budget, for validations
@@ -114,8 +115,10 @@ class Trainer:
         Raises:
             NotFiniteError: the loss or gradient is not finite; the network was not changed.
         """
-        outputs, batch = self._forward()
+        outputs, positions, batch = self._forward()
         value = self._loss(outputs, self.data.training, batch.frames, batch.local)
+        if positions is not None:
+            value = value + self.config.object_position_weight * self._position_loss(positions, batch)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip_norm)
@@ -134,16 +137,20 @@ class Trainer:
 
         Returns:
             step, train_loss (mean since the last validation, with augmentation), held_out_loss, learning_rate (of the
-            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement.
+            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement, object_error_mm (median
+            per object; None without an auxiliary head or object positions).
         """
         started = time.monotonic()
         data, network = self.data.held_out, self.result.eval()
         frames = data.spread(self.config.val_frames)
         with torch.inference_mode():
-            outputs = self._predict(network, data, frames)
+            outputs, positions = self._predict(network, data, frames)
             held_out_loss = self._loss(outputs, data, frames).item()
             actions = self._batches.tensor(data.actions[frames])
             errors = action_errors(network.select_mode(outputs)[:, 0], actions, self.contract)
+            errors["object_error_mm"] = None
+            if positions is not None:
+                errors["object_error_mm"] = position_errors_mm(positions, self._position_targets(data, frames))
         self._validation_s, self._validated_at = time.monotonic() - started, self.elapsed
         self.curve.append({**self._training_point(), "held_out_loss": held_out_loss, **errors})
         return self.curve[-1]
@@ -171,8 +178,8 @@ class Trainer:
             self._ema.n_averaged.fill_(self.step)
         self._optimizer.load_state_dict(state["optimizer"])
 
-    def _forward(self) -> tuple[Tensor, StepBatch]:
-        """Return the head outputs (L, T * W) for this process's share of the step's batch, and the batch."""
+    def _forward(self) -> tuple[Tensor, Tensor | None, StepBatch]:
+        """Return head outputs (L, T * W) and object positions (L, 3, 3) for this process's share of a batch, and it."""
         self.network.train()
         from_features = self.step < self._feature_steps
         if self.step == self._feature_steps:
@@ -180,17 +187,21 @@ class Trainer:
             self._phase_step, self._phase_progress = self.step, self.progress
         batch = self._batches.features(self.step) if from_features else self._batches.augmented_images(self.step)
         with self._autocast():
-            return self._policy(batch.visual, batch.proprio).float(), batch
+            outputs, positions = self._policy(batch.visual, batch.proprio)
+        return outputs.float(), None if positions is None else positions.float(), batch
 
-    def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> Tensor:
-        """Return the head outputs (N, T * W) for frames (N,)."""
-        outputs = []
+    def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return head outputs (N, T * W) and object positions (N, 3, 3) for frames (N,)."""
+        policy = _PolicyForward(network, self.backbone)
+        outputs, positions = [], []
         for chunk in np.array_split(frames, -(-len(frames) // _VALIDATION_BATCH)):
             batch = data.batch(chunk)
             with self._autocast():
                 images, proprio = self._batches.images(batch), self._batches.tensor(batch.proprioception)
-                outputs.append(network(self.backbone, images, proprio).float())
-        return torch.cat(outputs)
+                actions, objects = policy(images, proprio)
+            outputs.append(actions.float())
+            positions += [] if objects is None else [objects.float()]
+        return torch.cat(outputs), torch.cat(positions) if positions else None
 
     def _loss(self, outputs: Tensor, data: Dataset, frames: np.ndarray, local: np.ndarray | None = None) -> Tensor:
         """Return the loss of `outputs` for the frames (B,).
@@ -212,6 +223,16 @@ class Trainer:
             self.config.gripper_weight,
             shape.num_modes,
         )
+
+    def _position_loss(self, predicted: Tensor, batch: StepBatch) -> Tensor:
+        """Return the loss of this process's predictions (L, 3, 3), scaled as in `_loss`."""
+        targets = self._position_targets(self.data.training, batch.frames)
+        known = targets.isfinite().all(2).all(1).sum().item()
+        return position_loss(predicted, targets[torch.from_numpy(batch.local)], known / self.group.size)
+
+    def _position_targets(self, data: Dataset, frames: np.ndarray) -> Tensor:
+        """Return what the auxiliary head should predict for frames (B,), see `relative_positions`."""
+        return self._batches.tensor(relative_positions(self.contract, data, frames))
 
     def _learning_rate_scale(self) -> float:
         """Return the scale of this step's learning rate: a warmup in each phase, a cosine decay over the last one."""
@@ -236,16 +257,20 @@ class Trainer:
 
 
 class _PolicyForward(nn.Module):
-    """The forward pass that processes share: head outputs from images, or from features of the bare backbone."""
+    """The forward pass that processes share, from images or from features of the bare backbone.
+
+    Returns the head outputs, and those of the auxiliary head or None.
+    """
 
     def __init__(self, network: Network, backbone: Backbone) -> None:
         super().__init__()
         self.network, self._backbone = network, backbone
 
-    def forward(self, visual: Tensor | tuple[Tensor, ...], proprio: Tensor) -> Tensor:
-        if isinstance(visual, tuple):
-            return self.network.forward_head(visual, proprio)
-        return self.network(self._backbone, visual, proprio)
+    def forward(self, visual: Tensor | tuple[Tensor, ...], proprio: Tensor) -> tuple[Tensor, Tensor | None]:
+        network = self.network
+        features = visual if isinstance(visual, tuple) else network.features(self._backbone, visual)
+        inputs = network.embed(features, proprio)
+        return network.head(inputs), network.auxiliary(inputs) if network.auxiliary else None
 
 
 def _count_feature_steps(config: Hyperparameters, network: Network) -> int:

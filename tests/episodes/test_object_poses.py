@@ -145,8 +145,9 @@ def test_cache_and_dataset_carry_the_positions(tmp_path):
         assert without.object_positions is None
     both = Dataset([with_poses, with_poses]).object_positions
     np.testing.assert_array_equal(both, np.concatenate([expected, expected]))
-    assert Dataset([with_poses, without]).object_positions is None
-    assert Dataset([without]).object_positions is None
+    mixed = Dataset([with_poses, without]).object_positions
+    np.testing.assert_array_equal(mixed[:STEPS], expected)
+    assert mixed.shape == (2 * STEPS, 3, 3) and np.isnan(mixed[STEPS:]).all()
 
 
 def test_cache_of_an_earlier_layout_is_not_read(tmp_path, monkeypatch):

@@ -1,10 +1,14 @@
-"""Small synthetic episodes: the arm moves toward a bright square, and closes the gripper when it is on the right."""
+"""Small synthetic episodes: the arm moves toward a bright square, and closes the gripper when it is on the right.
+
+With object poses, all objects are at the square: 0.1 m from the tool at an edge of the image.
+"""
 
 from pathlib import Path
 
 import numpy as np
 
 from lossless_ros.contract import Contract
+from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.episodes.sim_messages import JOINT_NAMES, observation_messages
 from lossless_ros.episodes.writer import EpisodeWriter
 
@@ -14,7 +18,13 @@ EPISODE_STEPS = 20
 
 
 def record_episode(
-    path: Path, contract: Contract, seed: int, pause_after: int = EPISODE_STEPS, encoding: str = "rgb8", **info: object
+    path: Path,
+    contract: Contract,
+    seed: int,
+    pause_after: int = EPISODE_STEPS,
+    encoding: str = "rgb8",
+    object_poses: bool = False,
+    **info: object,
 ) -> Path:
     """Record an episode and return its path.
 
@@ -24,11 +34,12 @@ def record_episode(
         seed: of the content.
         pause_after: number of steps after which the recording pauses for a second.
         encoding: what the image messages name as their encoding.
+        object_poses: whether the episode has them.
         info: additional information to store, which overrides the default.
     """
     rng = np.random.default_rng(seed)
     assert len(JOINT_NAMES) == 8
-    with EpisodeWriter(path, contract) as writer:
+    with EpisodeWriter(path, contract, object_poses=object_poses) as writer:
         for step in range(EPISODE_STEPS):
             row, col = rng.integers(0, IMAGE_SIZE - SQUARE, 2)
             image = rng.integers(0, 60, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
@@ -44,5 +55,8 @@ def record_episode(
             for camera in contract.cameras:
                 messages[camera.topic].encoding = encoding
             writer._write(stamp, messages)
+            if object_poses:
+                at_square = pose + np.array([*(0.1 * direction), 0, 0, 0, 0, 0])
+                writer.observe_objects(stamp, dict.fromkeys(OBJECTS, at_square))
             writer.act(stamp, action)
         return writer.close({"seed": seed, "success": True, "task": "rgb_stacking/triplet1", **info})

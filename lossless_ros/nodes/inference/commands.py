@@ -42,7 +42,7 @@ class Commands:
         self._clock = ClockMonitor()
         self._max_age = round(contract.max_age_s * 1e9)
         self._gripper = robot.gripper or contract.action.gripper
-        self._position = _offset(contract, TCP_POSE)
+        self._position = contract.offset(TCP_POSE)
         if self._position is None and np.isfinite(guard.limits.workspace).any():
             raise LosslessError(f"safety.workspace needs {TCP_POSE} in the contract's proprioception; without it: .inf")
         if not np.isfinite([self._gripper.open, self._gripper.closed]).all():
@@ -205,13 +205,3 @@ class Commands:
 
     def _now(self) -> int:
         return self._node.get_clock().now().nanoseconds
-
-
-def _offset(contract: Contract, stream: str) -> int | None:
-    """Return the index of a stream's first value in the proprioception."""
-    offset = 0
-    for part in contract.proprioception:
-        if part.stream == stream:
-            return offset
-        offset += part.dim
-    return None
