@@ -8,7 +8,7 @@ import typer
 from lossless_ros import defaults
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
 from lossless_ros.defaults import EXPERTS_HELP
-from lossless_ros.episodes.image_formats import IMAGE_FORMATS, JPEG_QUALITY
+from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS, JPEG_QUALITY
 from lossless_ros.progress import Progress, echo, write_json
 
 
@@ -28,10 +28,10 @@ def collect(
     image_format: Annotated[
         str,
         typer.Option(
-            help=f"Images in the bags, {', '.join(IMAGE_FORMATS)}: png is smaller without loss, jpeg has quality "
-            f"{JPEG_QUALITY}."
+            help=f"Images in the bags, {', '.join(IMAGE_FORMATS)}: jpeg has quality {JPEG_QUALITY}, png no loss and "
+            f"about four times the size."
         ),
-    ] = "raw",
+    ] = DEFAULT_FORMAT,
     json: Json = None,
 ) -> None:
     """Record demonstrations of an expert in simulation, as rosbag2 folders."""

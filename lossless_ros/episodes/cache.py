@@ -1,4 +1,8 @@
-"""Cache of decoded episodes on disk, keyed by the bag's content and the contract. Safe to delete."""
+"""Cache of episodes on disk, aligned and ready for training. Safe to delete.
+
+It is keyed by the bag's content and the contract. Images stay compressed where the bag's are, so that the cache is no
+larger than the bags; a frame from it equals the frame from the bag, byte for byte.
+"""
 
 import dataclasses
 import hashlib
@@ -11,23 +15,24 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.contract import Contract, Robot
+from lossless_ros.episodes.cached_images import CachedImages, open_images, write_images
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "1"  # version of the files and of how an episode is read; change it with either
+_LAYOUT = "2"  # version of the files and of how an episode is read; change it with either
 _OBJECTS = "object_positions.npy"  # only of bags that have object poses
 
 
 @dataclass(frozen=True)
 class DecodedEpisode:
-    """An episode as arrays; images are memory-mapped.
+    """An episode as arrays; images are read, and decoded, at every access.
 
     Attributes:
         path: the rosbag2 folder.
         info: what the collector stored.
-        images: per camera (T, H, W, 3) uint8.
+        images: per camera T images (H, W, 3) uint8, as one array or read from the cache.
         proprioception: (T, P) float32.
         actions: (T, A) float32: m/s, rad/s, gripper -1 or +1.
         key: hash of the bag's content and the contract.
@@ -37,7 +42,7 @@ class DecodedEpisode:
 
     path: Path
     info: dict[str, Any]
-    images: tuple[np.ndarray, ...]
+    images: tuple[np.ndarray | CachedImages, ...]
     proprioception: np.ndarray
     actions: np.ndarray
     key: str
@@ -71,7 +76,9 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
     if not folder.is_dir():
         _write(folder, path, contract, robot)
     try:
-        images = tuple(np.load(folder / f"camera_{i}.npy", mmap_mode="r") for i in range(len(contract.cameras)))
+        images = tuple(
+            open_images(folder, f"camera_{i}", camera.height, camera.width) for i, camera in enumerate(contract.cameras)
+        )
         proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
         object_positions = np.load(folder / _OBJECTS) if (folder / _OBJECTS).is_file() else None
         info = json.loads((folder / "info.json").read_text())
@@ -88,8 +95,8 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
         raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
     try:
         with atomic_folder(folder) as part:
-            for i in range(len(contract.cameras)):
-                np.save(part / f"camera_{i}.npy", np.stack([f.images[i] for f in episode.frames]))
+            for i, files in enumerate(episode.image_files):
+                write_images(part, f"camera_{i}", [frame.images[i] for frame in episode.frames], files)
             np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
             np.save(part / "actions.npy", episode.actions)
             if episode.object_poses is not None:

@@ -91,11 +91,14 @@ def _object_positions(episode: DecodedEpisode) -> np.ndarray:
 def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:
     """Split episodes into training and held-out frames; the last `held_out` part (at least one episode) is held out.
 
+    Episodes with equal proprioception and actions are one trajectory under several looks. It counts once, where it
+    comes first, and all its looks are on the same side.
+
     With `only_successful`, failed episodes are left out. Episodes without a success label (from a robot) and episodes
     labelled by an expert (DAgger) count as successful.
 
     Raises:
-        LosslessError: fewer than two episodes are left.
+        LosslessError: fewer than two episodes are left, or fewer than two trajectories.
     """
     used = [e for e in episodes if not only_successful or e.info.get("success", True) or e.info.get("labelled")]
     if len(used) < 2:
@@ -103,5 +106,18 @@ def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: 
             f"{len(used)} of {len(episodes)} episodes can be trained on, expected at least 2 "
             f"({'successful ones; only_successful: false takes all' if only_successful else 'one is held out'})"
         )
-    last = max(1, math.floor(held_out * len(used)))
-    return Dataset(used[:-last]), Dataset(used[-last:])
+    trajectories = [_trajectory(episode) for episode in used]
+    distinct = list(dict.fromkeys(trajectories))
+    if len(distinct) < 2:
+        raise LosslessError(f"all {len(used)} episodes show one trajectory, expected at least 2 (one is held out)")
+    last = set(distinct[-max(1, math.floor(held_out * len(distinct))) :])
+    training, held_out_episodes = (
+        [episode for episode, trajectory in zip(used, trajectories, strict=True) if (trajectory in last) == side]
+        for side in (False, True)
+    )
+    return Dataset(training), Dataset(held_out_episodes)
+
+
+def _trajectory(episode: DecodedEpisode) -> bytes:
+    """Return the hash of what was moved, which is that of all looks of a trajectory."""
+    return hashlib.sha256(episode.proprioception.tobytes() + episode.actions.tobytes()).digest()

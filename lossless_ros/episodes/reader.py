@@ -29,6 +29,7 @@ class Episode:
         path: the rosbag2 folder.
         info: what the collector stored: task, seed, domain, success, ...; empty for other bags.
         frames: what a policy observes, T frames.
+        image_files: per camera the T compressed images of the frames as the bag has them, None if it has raw images.
         actions: (T, dim) float32: m/s, rad/s, gripper -1 or +1.
         timing_fault: why the streams do not meet the contract; None if they do.
         object_poses: (T, 3, 7) float64 true poses of the red, green and blue object in the base frame: x, y, z [m],
@@ -38,6 +39,7 @@ class Episode:
     path: Path
     info: dict[str, Any]
     frames: list[Frame]
+    image_files: tuple[list[bytes] | None, ...]
     actions: np.ndarray
     timing_fault: str | None = None
     object_poses: np.ndarray | None = None
@@ -109,6 +111,7 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
     twists: list[tuple[int, int, list[float]]] = []
     grippers: list[tuple[int, float]] = []
     object_poses: dict[int, np.ndarray] = {}
+    files: dict[tuple[str, int], bytes] = {}  # of compressed images, by stream and stamp
     topics = {*streams, twist_topic, gripper_topic} | ({OBJECT_POSES} & present)
     for topic, time, msg in read_messages(path, topics):
         if topic == twist_topic:
@@ -123,13 +126,22 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None) -> 
                 sample = decode(contract, robot, streams[topic], msg)
             except DataError as error:
                 raise LosslessError(f"{path}: /{topic} at {stamp_ns(msg)} ns: {error}") from None
+            if hasattr(msg, "format"):
+                files.setdefault((streams[topic], stamp_ns(msg)), bytes(msg.data))
             stamps[f"/{topic}"].append(stamp_ns(msg))
             frames += aligner.push(streams[topic], stamp_ns(msg), sample)
     pairs = list(_with_actions(frames, sorted(twists), sorted(grippers), contract.period_ns))
     actions = np.array([action for _, action in pairs], np.float32).reshape(len(pairs), contract.action.dim)
     frames = [frame for frame, _ in pairs]
     poses = _align_object_poses(path, object_poses, frames) if OBJECT_POSES in present else None
-    return Episode(path, read_info(path), frames, actions, timing_fault(contract, stamps), poses)
+    image_files = tuple(_image_files(files, camera.name, frames) for camera in contract.cameras)
+    return Episode(path, read_info(path), frames, image_files, actions, timing_fault(contract, stamps), poses)
+
+
+def _image_files(files: dict[tuple[str, int], bytes], camera: str, frames: list[Frame]) -> list[bytes] | None:
+    """Return the compressed images of a camera at the frames, None if they are raw."""
+    found = [files.get((camera, frame.stamps[camera])) for frame in frames]
+    return [file for file in found if file is not None] if None not in found else None
 
 
 def _align_object_poses(path: Path, poses: dict[int, np.ndarray], frames: list[Frame]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Messages of the simulated robot: the same bytes in a bag and on a topic."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,12 @@ from rosbags.typesys import Stores, get_typestore
 from lossless_ros.contract import GRIPPER_TOPIC, JOINT_STATES, TCP_POSE, TWIST_TOPIC, Camera, Contract, Robot
 from lossless_ros.episodes.image_formats import compress
 from lossless_ros.episodes.object_poses import OBJECT_POSES, OBJECTS
+from lossless_ros.episodes.sim_state import SIM_STATE
 from lossless_ros.observation.frames import Aligner, Frame
 from lossless_ros.observation.messages import decode
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
+PRIVILEGED_TYPES = {OBJECT_POSES: "geometry_msgs/msg/PoseArray", SIM_STATE: "std_msgs/msg/Float64MultiArray"}
 JOINT_NAMES = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint")
 
 Messages = dict[str, Any]  # by relative topic name
@@ -57,10 +59,13 @@ def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messa
     }
 
 
-def object_pose_messages(contract: Contract, stamp: int, poses: Mapping[str, np.ndarray]) -> Messages:
-    """Return the objects' true poses (7,) x, y, z [m], qx, qy, qz, qw by color as one PoseArray."""
+def privileged_messages(contract: Contract, stamp: int, poses: Mapping[str, np.ndarray], qpos: np.ndarray) -> Messages:
+    """Return the objects' true poses (7,) x, y, z [m], qx, qy, qz, qw by color, and MuJoCo's positions (nq,)."""
     header = _header(stamp, contract.action.frame_id)
-    return {OBJECT_POSES: _type("geometry_msgs/msg/PoseArray")(header, [_pose(poses[name]) for name in OBJECTS])}
+    return {
+        OBJECT_POSES: _type(PRIVILEGED_TYPES[OBJECT_POSES])(header, [_pose(poses[name]) for name in OBJECTS]),
+        SIM_STATE: _multi_array(qpos, "qpos"),
+    }
 
 
 def serialize(msg: Any) -> bytes:
@@ -127,6 +132,9 @@ def _twist(stamp: int, frame_id: str, values: dict[str, float]) -> Any:
     return _type("geometry_msgs/msg/TwistStamped")(_header(stamp, frame_id), inner)
 
 
-def _multi_array(values: list[float]) -> Any:
-    layout = _type("std_msgs/msg/MultiArrayLayout")([], 0)
+def _multi_array(values: Sequence[float] | np.ndarray, label: str | None = None) -> Any:
+    """Return the values as one array; with a `label`, its layout names them."""
+    dimension = _type("std_msgs/msg/MultiArrayDimension")
+    dimensions = [] if label is None else [dimension(label, len(values), len(values))]
+    layout = _type("std_msgs/msg/MultiArrayLayout")(dimensions, 0)
     return _type("std_msgs/msg/Float64MultiArray")(layout, np.array(values, np.float64))

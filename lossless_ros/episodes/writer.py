@@ -14,15 +14,15 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lossless_ros.contract import JOINT_STATES, Contract
 from lossless_ros.episodes.image_formats import check_image_format
-from lossless_ros.episodes.object_poses import OBJECT_POSES
 from lossless_ros.episodes.reader import INFO_KEY
 from lossless_ros.episodes.sim_messages import (
+    PRIVILEGED_TYPES,
     TYPES,
     Messages,
     action_messages,
     message_types,
-    object_pose_messages,
     observation_messages,
+    privileged_messages,
     serialize,
 )
 from lossless_ros.errors import LosslessError
@@ -40,20 +40,20 @@ class EpisodeWriter:
         path: the rosbag2 folder to write.
         contract: names the topics.
         image_format: one of IMAGE_FORMATS.
-        object_poses: whether the episode gets the objects' true poses, see `observe_objects`.
+        privileged: whether the episode gets what only a simulator knows, see `observe_privileged`.
 
     Raises:
         LosslessError: unknown image format, `path` exists, or its folder cannot be written.
     """
 
-    def __init__(self, path: Path, contract: Contract, image_format: str = "raw", object_poses: bool = False) -> None:
+    def __init__(self, path: Path, contract: Contract, image_format: str = "raw", privileged: bool = False) -> None:
         check_image_format(image_format)
         if path.exists():
             raise LosslessError(f"{path} exists already; give another folder or remove it")
         self.path = path
         self.contract = contract
         self.image_format = image_format
-        self.object_poses = object_poses
+        self.privileged = privileged
         self._part = temporary_path(path)
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
@@ -62,9 +62,7 @@ class EpisodeWriter:
             self._writer.open()
         except OSError as error:
             raise LosslessError(f"cannot write into {path.parent}: {error.strerror}") from None
-        types = message_types(contract, image_format)
-        if object_poses:
-            types[OBJECT_POSES] = "geometry_msgs/msg/PoseArray"
+        types = message_types(contract, image_format) | (PRIVILEGED_TYPES if privileged else {})
         self._connections = {
             topic: self._writer.add_connection(
                 f"/{topic}", kind, typestore=TYPES, offered_qos_profiles=[_qos(topic.endswith(SENSOR_TOPICS))]
@@ -76,9 +74,15 @@ class EpisodeWriter:
         """Write cameras, joint states and tool pose of one instant (stamp [ns]; observation as of the simulator)."""
         self._write(stamp, observation_messages(self.contract, stamp, observation, self.image_format))
 
-    def observe_objects(self, stamp: int, poses: Mapping[str, np.ndarray]) -> None:
-        """Write the true poses (7,) x, y, z [m], qx, qy, qz, qw of the objects by color, with the frame's stamp."""
-        self._write(stamp, object_pose_messages(self.contract, stamp, poses))
+    def observe_privileged(self, stamp: int, poses: Mapping[str, np.ndarray], qpos: np.ndarray) -> None:
+        """Write what only the simulator knows at the frame of that stamp.
+
+        Args:
+            stamp: of the frame [ns].
+            poses: true poses (7,) x, y, z [m], qx, qy, qz, qw of the objects by color.
+            qpos: MuJoCo's generalized positions (nq,).
+        """
+        self._write(stamp, privileged_messages(self.contract, stamp, poses, qpos))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
         """Write the action (dim,) for the observation of that stamp, as twist and gripper command [rad]."""

@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from lossless_ros import defaults
 from lossless_ros.defaults import EXPERTS_HELP
-from lossless_ros.episodes.image_formats import IMAGE_FORMATS
+from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
 from lossless_ros.nodes.app.process import run
@@ -30,7 +30,9 @@ PARAMETERS = (
     NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
     NodeParameter("episodes", 1, "Number of episodes.", range=(1, math.inf)),
     NodeParameter("max_steps", MAX_STEPS, "Maximum length of an episode.", unit="control periods", range=(1, math.inf)),
-    NodeParameter("image_format", "raw", "Format of the images in the bags; png has no loss.", choices=IMAGE_FORMATS),
+    NodeParameter(
+        "image_format", DEFAULT_FORMAT, "Format of the images in the bags; png has no loss.", choices=IMAGE_FORMATS
+    ),
     NodeParameter("seed", 0, "Seed of the first episode; it increases by one with every episode.", range=(0, math.inf)),
     NodeParameter(
         "out",

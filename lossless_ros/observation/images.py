@@ -21,7 +21,10 @@ def image_to_rgb(msg: Any) -> np.ndarray:
         DataError: unknown encoding, data of the wrong size, or compressed data that does not decode.
     """
     if not hasattr(msg, "encoding"):
-        return _decompress(msg)
+        image = decompress(msg.data)
+        if image is None:
+            raise DataError(f"compressed image ({msg.format}, {len(msg.data)} bytes) does not decode")
+        return image
     bridge = None if msg.encoding in _PLAIN or not _is_of_rclpy(msg) else _cv_bridge()
     if msg.encoding in _CHANNELS:
         pixels = _pixels(msg, _CHANNELS[msg.encoding])
@@ -29,6 +32,17 @@ def image_to_rgb(msg: Any) -> np.ndarray:
     if bridge is None:
         raise DataError(f"encoding '{msg.encoding}' is not one of {', '.join(_CHANNELS)}")
     return _by_bridge(bridge, msg)
+
+
+def decompress(data: Any) -> np.ndarray | None:
+    """Return the RGB image (H, W, 3) uint8 of the bytes of a JPEG or PNG file, None if they do not decode.
+
+    OpenCV decodes, as in cv_bridge, always to color.
+    """
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if len(data) else None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -43,16 +57,6 @@ def fit(image: np.ndarray, width: int, height: int) -> np.ndarray:
         crop = np.ascontiguousarray(image[top : top + crop_rows, left : left + crop_cols])
         image = cv2.resize(crop, (width, height), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(image)
-
-
-def _decompress(msg: Any) -> np.ndarray:
-    """Decode with OpenCV as cv_bridge does, always to color."""
-    import cv2
-
-    image = cv2.imdecode(np.frombuffer(msg.data, np.uint8), cv2.IMREAD_COLOR) if len(msg.data) else None
-    if image is None:
-        raise DataError(f"compressed image ({msg.format}, {len(msg.data)} bytes) does not decode")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def _pixels(msg: Any, channels: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from lossless_ros import __version__, defaults
 from lossless_ros.contract import Contract, load_contract
-from lossless_ros.episodes.image_formats import check_image_format
+from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, check_image_format
 from lossless_ros.episodes.reader import read_info
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
@@ -57,7 +57,7 @@ class CollectConfig:
         contract: a name of config/contracts or a YAML file.
         workers: processes on this machine, or `ray` or `ray://HOST:PORT` for the cores of a Ray cluster.
         max_steps: longest episode [control periods].
-        image_format: raw, or compressed: png (without loss) or jpeg.
+        image_format: jpeg or png (without loss), or raw: not compressed.
     """
 
     task: str
@@ -70,7 +70,7 @@ class CollectConfig:
     contract: str = defaults.CONTRACT
     workers: int | str = 1
     max_steps: int = MAX_STEPS
-    image_format: str = "raw"
+    image_format: str = DEFAULT_FORMAT
 
 
 def collect(
@@ -164,7 +164,7 @@ class CollectWorker:
             return action, noise(action)
 
         path = recorder.folder(seed)
-        with EpisodeWriter(path, recorder.contract, config.image_format, object_poses=True) as writer:
+        with EpisodeWriter(path, recorder.contract, config.image_format, privileged=True) as writer:
             end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
             result = run_episode(self._env, seed, choose, end, writer)
             summary = {**recorder.key, "seed": seed, **result, "version": __version__}

@@ -66,7 +66,7 @@ def run_episode(
         seed: names the episode.
         choose: gives the actions.
         end: when the episode is over.
-        recorder: records observations and chosen actions, and the objects' poses if it was made for them.
+        recorder: records observations and chosen actions, and privileged data if it was made for them.
         on_step: called with the result of every step.
 
     Returns:
@@ -86,8 +86,8 @@ def run_episode(
                 stamp = stamp_of(steps, recorder.contract)
                 recorder.observe(stamp, observation)
                 recorder.act(stamp, recorded)
-                if recorder.object_poses:
-                    recorder.observe_objects(stamp, info["objects"])
+                if recorder.privileged:
+                    recorder.observe_privileged(stamp, info["objects"], info["qpos"])
             observation, _, _, truncated, info = env.step(executed)
             on_step(observation, info)
             steps += 1

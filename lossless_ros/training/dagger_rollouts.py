@@ -10,6 +10,7 @@ import numpy as np
 
 from lossless_ros import __version__
 from lossless_ros.contract import Contract
+from lossless_ros.episodes.image_formats import DEFAULT_FORMAT
 from lossless_ros.episodes.reader import read_info
 from lossless_ros.episodes.sim_messages import observation_frame
 from lossless_ros.episodes.writer import EpisodeWriter
@@ -123,9 +124,10 @@ class RolloutWorker:
             return label, self._student.act(observation_frame(contract, stamp_of(step, contract), observation))
 
         result = EpisodeResult(seed, contract.period_ns / 1e9)
-        with EpisodeWriter(config.out / episode_name(seed), contract, object_poses=True) as writer:
+        with EpisodeWriter(config.out / episode_name(seed), contract, DEFAULT_FORMAT, privileged=True) as writer:
             end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
             episode = run_episode(self._env, seed, choose, end, writer, result.update)
-            summary = {**config.key, **result.document(), "draw": episode["draw"], "version": __version__}
+            origin = {"image_format": DEFAULT_FORMAT, "draw": episode["draw"], "version": __version__}
+            summary = {**config.key, **result.document(), **origin}
             writer.close(summary)
         return summary

@@ -149,7 +149,12 @@ class RgbStackingEnv(gymnasium.Env[Observation, np.ndarray]):
             color: np.concatenate([data.xpos[body], data.xquat[body][[1, 2, 3, 0]]])
             for color, body in zip(names.COLORS, indices.objects, strict=True)
         }
-        return {"success": stacked(data, indices), "objects": poses, "triplet": self._cell.triplet}
+        return {
+            "success": stacked(data, indices),
+            "objects": poses,
+            "qpos": data.qpos.copy(),
+            "triplet": self._cell.triplet,
+        }
 
     def close(self) -> None:
         """Free the renderer."""

@@ -1,6 +1,7 @@
 """Formats of recorded images: png is exact, jpeg is close, and both are read like raw images."""
 
 import dataclasses
+import os
 
 import cv2
 import numpy as np
@@ -10,10 +11,12 @@ from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.cache import decode_episodes
-from lossless_ros.episodes.image_formats import IMAGE_FORMATS
+from lossless_ros.episodes.image_formats import IMAGE_FORMATS, compress
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
+from lossless_ros.observation.images import decompress
+from lossless_ros.paths import cache_dir
 
 CONTRACT = load_contract("rgb_stacking")
 STEPS = 4
@@ -86,6 +89,54 @@ def test_cache_of_a_png_bag_is_that_of_the_raw_bag(tmp_path):
     raw, png = decode_episodes(bags, CONTRACT)
     assert raw.key != png.key
     np.testing.assert_array_equal(raw.images, png.images)
+
+
+@pytest.mark.parametrize("image_format", IMAGE_FORMATS)
+def test_cached_frames_are_those_of_the_bag_and_take_no_more_space(tmp_path, image_format):
+    bag = record(tmp_path / "bag", image_format)
+    for _ in range(2):  # decoded, then from the cache
+        cached = decode_episodes([bag], CONTRACT)[0]
+        for t, frame in enumerate(read_episode(bag, CONTRACT).frames):
+            np.testing.assert_array_equal([images[t] for images in cached.images], frame.images)
+    assert [len(images) for images in cached.images] == [STEPS] * len(CONTRACT.cameras)
+    folder = cache_dir() / "episodes" / cached.key
+    images = [path for path in folder.iterdir() if path.suffix in (".images", ".rgb")]
+    assert len(images) == len(CONTRACT.cameras)
+    assert sum(path.stat().st_size for path in images) < (bag / "bag.mcap").stat().st_size
+
+
+def test_compressed_images_of_another_size_are_resized_in_the_cache(tmp_path):
+    bag = record(tmp_path / "bag", "jpeg")
+    small = dataclasses.replace(
+        CONTRACT, cameras=tuple(dataclasses.replace(c, width=64, height=48) for c in CONTRACT.cameras)
+    )
+    images = decode_episodes([bag], small)[0].images[1]
+    assert images.shape == (STEPS, 48, 64, 3)
+    np.testing.assert_array_equal(images, [frame.images[1] for frame in read_episode(bag, small).frames])
+
+
+def test_cache_keeps_no_file_open_and_reports_a_lost_or_damaged_one(tmp_path):
+    open_before = len(os.listdir("/proc/self/fd"))
+    images = decode_episodes([record(tmp_path / "bag", "jpeg")], CONTRACT)[0].images[0]
+    assert images[-1].shape == (128, 128, 3) and len(os.listdir("/proc/self/fd")) == open_before
+    with pytest.raises(IndexError):
+        images[STEPS]
+    images.path.write_bytes(bytes(images.path.stat().st_size))
+    with pytest.raises(LosslessError, match="camera_0.images is damaged at image 0; delete it"):
+        images[0]
+    images.path.write_bytes(b"short")
+    with pytest.raises(LosslessError, match="missing or cut off.*; delete it, it will be rebuilt"):
+        decode_episodes([tmp_path / "bag"], CONTRACT)
+    images.path.unlink()
+    with pytest.raises(LosslessError, match="camera_0.images: No such file or directory; it will be rebuilt"):
+        images[0]
+
+
+def test_jpeg_keeps_the_colors_of_single_pixels():
+    image = np.full((32, 32, 3), 120, np.uint8)
+    image[::2, ::2] = (200, 40, 40)
+    error = np.abs(np.int16(decompress(compress(image, "jpeg"))) - image)
+    assert error.max() < 30  # 81 with colors at half the resolution
 
 
 def test_unknown_format_is_one_line_and_writes_nothing(tmp_path):

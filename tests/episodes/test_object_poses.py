@@ -14,11 +14,13 @@ from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.episodes.object_poses import OBJECT_POSES, OBJECTS
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.episodes.sim_messages import action_messages, message_types, observation_messages
+from lossless_ros.episodes.sim_state import SIM_STATE
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 
 CONTRACT = load_contract("rgb_stacking")
 STEPS = 8
+PRIVILEGED = (f"/{OBJECT_POSES}", f"/{SIM_STATE}")
 
 
 def stamp_of(step):
@@ -34,7 +36,7 @@ def random_poses(rng):
 def record(path, object_poses=True, steps_without=(), change=lambda poses: poses):
     """Record an episode and return its poses by color, one dictionary per step."""
     rng, pose_rng, recorded = np.random.default_rng(0), np.random.default_rng(1), []
-    with EpisodeWriter(path, CONTRACT, object_poses=object_poses) as writer:
+    with EpisodeWriter(path, CONTRACT, privileged=object_poses) as writer:
         for step in range(STEPS):
             cameras = {c.name: rng.integers(0, 256, (c.height, c.width, 3), np.uint8) for c in CONTRACT.cameras}
             joints = {f"joint_{k}": rng.normal(size=7) for k in ("position", "velocity", "effort")}
@@ -44,7 +46,7 @@ def record(path, object_poses=True, steps_without=(), change=lambda poses: poses
             writer.act(stamp_of(step), np.float32([0.01, -0.02, 0.03, 0.5, 1]))
             recorded.append(random_poses(pose_rng))
             if object_poses and step not in steps_without:
-                writer.observe_objects(stamp_of(step), change(recorded[-1]))
+                writer.observe_privileged(stamp_of(step), change(recorded[-1]), np.arange(36.0))
         writer.close({"success": True})
     return recorded
 
@@ -84,7 +86,7 @@ def test_poses_are_standard_messages_with_the_frame_and_stamp_of_the_observation
 def test_the_other_messages_of_a_bag_are_the_same_with_and_without_poses(tmp_path):
     record(tmp_path / "with")
     record(tmp_path / "without", object_poses=False)
-    others = [message for message in messages(tmp_path / "with") if message[0] != f"/{OBJECT_POSES}"]
+    others = [message for message in messages(tmp_path / "with") if message[0] not in PRIVILEGED]
     assert others == messages(tmp_path / "without")
 
 

@@ -16,16 +16,19 @@ from rosbags.rosbag2 import Reader
 from lossless_ros import defaults
 from lossless_ros.contract import load_contract
 from lossless_ros.defaults import EXPERTS_HELP
-from lossless_ros.episodes.reader import read_episode, read_info
+from lossless_ros.episodes.image_formats import DEFAULT_FORMAT
+from lossless_ros.episodes.reader import read_episode, read_info, read_messages
+from lossless_ros.episodes.sim_state import SIM_STATE
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.env import make_expert, make_simulator
+from lossless_ros.simulation.episode import stamp_of
 
 TASK = "rgb_stacking/triplet1"
 
 
 def run(out, episodes=2, seed=3, on_progress=lambda info: None, **options):
-    options = {"expert": "random", "max_steps": 6, **options}
+    options = {"expert": "random", "max_steps": 6, "image_format": "raw", **options}
     return collect(CollectConfig(TASK, out, episodes, seed, **options), on_progress)
 
 
@@ -103,6 +106,19 @@ def test_object_poses_are_those_of_the_simulator_at_the_frames(collected):
     assert np.ptp(poses[:, :, 2], axis=0).max() > 0  # they settle in the basket
 
 
+def test_state_of_the_simulator_is_recorded_at_the_frames(collected):
+    messages = list(read_messages(collected[0] / "episode_000003", {SIM_STATE}))
+    env = make_simulator(TASK, "randomized", load_contract("rgb_stacking"), images=False)
+    expert = make_expert("random", TASK, 3)
+    observation, info = env.reset(seed=3)
+    for step, (_, logged, msg) in enumerate(messages):
+        np.testing.assert_array_equal(msg.data, info["qpos"])
+        assert [(d.label, d.size) for d in msg.layout.dim] == [("qpos", len(info["qpos"]))]
+        assert logged == stamp_of(step, load_contract("rgb_stacking"))
+        observation, *_, info = env.step(expert.act(observation, info))
+    assert step == 5
+
+
 def test_png_bags_hold_the_frames_of_raw_bags(collected, tmp_path):
     infos = run(tmp_path, episodes=1, image_format="png")
     assert infos[0] == collected[1][0] | {"image_format": "png"}
@@ -118,6 +134,10 @@ def test_png_bags_hold_the_frames_of_raw_bags(collected, tmp_path):
     assert other[0] == other[1]
     sizes = [(folder / "episode_000003/episode_000003.mcap").stat().st_size for folder in (collected[0], tmp_path)]
     assert 2 * sizes[1] < sizes[0]
+
+
+def test_images_are_jpeg_unless_told_otherwise():
+    assert CollectConfig(TASK, "out").image_format == DEFAULT_FORMAT == "jpeg"
 
 
 def test_formats_are_not_mixed_and_an_unknown_one_is_refused(collected, tmp_path):

@@ -39,7 +39,7 @@ def record_episode(
     """
     rng = np.random.default_rng(seed)
     assert len(JOINT_NAMES) == 8
-    with EpisodeWriter(path, contract, object_poses=object_poses) as writer:
+    with EpisodeWriter(path, contract, privileged=object_poses) as writer:
         for step in range(EPISODE_STEPS):
             row, col = rng.integers(0, IMAGE_SIZE - SQUARE, 2)
             image = rng.integers(0, 60, (IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8)
@@ -57,6 +57,6 @@ def record_episode(
             writer._write(stamp, messages)
             if object_poses:
                 at_square = pose + np.array([*(0.1 * direction), 0, 0, 0, 0, 0])
-                writer.observe_objects(stamp, dict.fromkeys(OBJECTS, at_square))
+                writer.observe_privileged(stamp, dict.fromkeys(OBJECTS, at_square), np.zeros(1))
             writer.act(stamp, action)
         return writer.close({"seed": seed, "success": True, "task": "rgb_stacking/triplet1", **info})

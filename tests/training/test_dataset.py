@@ -81,6 +81,18 @@ def test_last_successful_episodes_are_held_out(decoded):
     assert failed in training.episodes
 
 
+def test_looks_of_a_trajectory_are_on_one_side_and_count_once(decoded):
+    looks = [
+        dataclasses.replace(e, key=f"{e.key}'", images=tuple(255 - np.asarray(i) for i in e.images)) for e in decoded
+    ]
+    for episodes in ([*decoded, *looks], [*looks, *decoded]):
+        training, held_out = split(episodes, 0.5, only_successful=True)
+        assert training.episodes == (*episodes[0:2], *episodes[4:6])
+        assert held_out.episodes == (*episodes[2:4], *episodes[6:8])
+    with pytest.raises(LosslessError, match="all 2 episodes show one trajectory, expected at least 2"):
+        split([decoded[0], looks[0]], 0.5, only_successful=True)
+
+
 def test_too_few_successful_episodes_are_one_line(decoded):
     failed = [dataclasses.replace(d, info={"success": False}) for d in decoded]
     with pytest.raises(LosslessError, match="1 of 4 episodes can be trained on.*only_successful: false takes all"):
@@ -150,7 +162,7 @@ def test_images_of_another_size_are_resized_to_the_contract(contract, tmp_path):
     small = dataclasses.replace(contract, cameras=tuple(Camera(c.name, 24, 24) for c in contract.cameras))
     images = decode_episodes([path], small)[0].images[0]
     assert images.shape == (EPISODE_STEPS, 24, 24, 3)
-    assert images.std() > 10
+    assert np.asarray(images).std() > 10
 
 
 def test_recording_without_a_camera_or_with_an_unsupported_encoding_is_refused_by_name(contract, tmp_path):
