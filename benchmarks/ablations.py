@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import read_rows, read_summary, select, totals, write_summary
+from benchmarks.common import read_summary, write_summary
 from benchmarks.policies import BACKBONE, Demonstrations, Workspace, training_summary
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.reader import find_episodes
+from lossless_ros.evaluation.episode_table import read_rows, select, totals
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.provenance import versions
 from lossless_ros.training.behavior_cloning import TrainConfig, train

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.common import append_rows, episode_row, read_rows, read_summary, select, totals, write_summary
+from benchmarks.common import read_summary, write_summary
 from benchmarks.student import Student, privileged_state, train_student
 from lossless_ros.contract import load_contract
 from lossless_ros.evaluation.episode_result import EpisodeResult
+from lossless_ros.evaluation.episode_table import append_rows, episode_row, read_rows, select, totals
 from lossless_ros.models.network import to_action
 from lossless_ros.models.temporal_ensemble import TemporalEnsemble
 from lossless_ros.simulation.env import Info, Observation, make_expert, make_noise, make_simulator

@@ -11,7 +11,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common import append_rows, interval, read_rows, select
+from benchmarks.common import interval
+from lossless_ros.evaluation.episode_table import append_rows, read_rows, select
 from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 
 TASKS = ("triplet1", "triplet2", "triplet3", "triplet4", "triplet5", "train", "heldout")

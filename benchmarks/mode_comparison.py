@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import read_rows, select, totals, write_summary
+from benchmarks.common import write_summary
 from benchmarks.policies import BACKBONE, Demonstrations, Workspace, training_summary
+from lossless_ros.evaluation.episode_table import read_rows, select, totals
 from lossless_ros.provenance import versions
 from lossless_ros.training.behavior_cloning import TrainConfig, train
 from lossless_ros.training.checkpoint import checkpoint_path

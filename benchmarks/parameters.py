@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.common import append_rows, markdown
+from benchmarks.common import markdown
+from lossless_ros.evaluation.episode_table import append_rows
 from lossless_ros.models.adapters import Adapters, count_parameters, default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.families import find_family

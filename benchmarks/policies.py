@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import append_rows, episode_row, read_rows, select
+from lossless_ros.evaluation.episode_table import append_rows, episode_row, read_rows, select
 from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 from lossless_ros.files import write_atomically
 from lossless_ros.simulation.collect import CollectConfig, collect

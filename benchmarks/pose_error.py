@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import append_rows, episode_row, read_rows, select, totals, write_summary
+from benchmarks.common import write_summary
 from lossless_ros.evaluation.episode_result import EpisodeResult
+from lossless_ros.evaluation.episode_table import append_rows, episode_row, read_rows, select, totals
 from lossless_ros.simulation.env import make_env, make_expert
 from lossless_ros.simulation.process_pool import run_parallel
 

@@ -1,6 +1,7 @@
 """Tables of the adapters: their sizes, their cost at inference, and the lossless proof at full size."""
 
-from benchmarks.common import RESULTS, markdown, read_rows, read_summary
+from benchmarks.common import RESULTS, markdown, read_summary
+from lossless_ros.evaluation.episode_table import read_rows
 
 
 def sizes() -> str:

@@ -1,19 +1,7 @@
 """Tables of the experts: their success, the released specialists, imitability, and wrong object poses."""
 
-from benchmarks.common import (
-    PAIR_COLUMNS,
-    RESULTS,
-    SHOWN_STAGES,
-    count_successes,
-    interval,
-    markdown,
-    pair_cells,
-    paired,
-    read_rows,
-    read_summary,
-    select,
-    totals,
-)
+from benchmarks.common import PAIR_COLUMNS, RESULTS, SHOWN_STAGES, interval, markdown, pair_cells, read_summary
+from lossless_ros.evaluation.episode_table import count_successes, paired, read_rows, select, totals
 from lossless_ros.evaluation.statistics import wilson_interval
 
 PUBLISHED = {"triplet1": 0.777, "triplet4": 0.799}  # README of google-deepmind/rgb_stacking, state-based specialists

@@ -3,19 +3,8 @@
 import json
 from typing import Any
 
-from benchmarks.common import (
-    PAIR_COLUMNS,
-    RESULTS,
-    SHOWN_STAGES,
-    interval,
-    markdown,
-    pair_cells,
-    paired,
-    read_rows,
-    read_summary,
-    select,
-    totals,
-)
+from benchmarks.common import PAIR_COLUMNS, RESULTS, SHOWN_STAGES, interval, markdown, pair_cells, read_summary
+from lossless_ros.evaluation.episode_table import paired, read_rows, select, totals
 
 STACKING_RECIPE = (  # a row each; recipes that differ in the training seed alone are also taken together
     ("frozen",),

@@ -1,6 +1,7 @@
 """The short table of README.md."""
 
-from benchmarks.common import RESULTS, count_successes, markdown, percent, read_rows, read_summary, select
+from benchmarks.common import RESULTS, markdown, percent, read_summary
+from lossless_ros.evaluation.episode_table import count_successes, read_rows, select
 
 
 def summary() -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.common import RESULTS, append_rows, read_rows, read_summary, select, totals
+from benchmarks.common import RESULTS, read_summary
 from benchmarks.tables import TABLES
+from lossless_ros.evaluation.episode_table import append_rows, read_rows, select, totals
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "scripts" / "update_results.py"

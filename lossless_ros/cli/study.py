@@ -1,0 +1,29 @@
+"""`lossless study`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lossless_ros.cli.options import Json, Workers
+from lossless_ros.progress import echo, write_json
+
+
+def study(
+    study: Annotated[str, typer.Argument(help="A name of config/studies or a YAML file.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the results; the same command continues it.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="A run to do; may be given several times. Default: all.")
+    ] = None,
+    workers: Workers = 2,
+    json: Json = None,
+) -> None:
+    """Train and evaluate the policies of a study, and compare their success rates."""
+    from lossless_ros.study.config import load_study
+    from lossless_ros.study.runner import StudyFolder
+    from lossless_ros.study.summary import table
+
+    summary = StudyFolder(load_study(study), folder, workers, echo).run(tuple(only or ()))
+    for line in table(summary):
+        echo(line)
+    write_json(json, summary)

@@ -1,0 +1,1 @@
+"""Studies: policies of several modes, tasks and seeds, compared on the same episodes."""
