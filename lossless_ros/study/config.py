@@ -20,6 +20,7 @@ class Demonstrations:
     domain: str = "randomized"
     expert: str = "reactive"
     expert_noise: float = 0.0  # disturbs what the expert does; the recorded actions stay clean
+    max_steps: int = defaults.MAX_STEPS  # longest episode [control periods]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Evaluation:
     episodes: int = 100
     seed: int = 0  # of the first episode
     runtime: str = "torch"
+    max_steps: int = defaults.MAX_STEPS  # longest episode [control periods]
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class StudyFolder:
             expert_noise=wanted.expert_noise,
             contract=self.study.contract,
             workers=str(self.workers),
+            max_steps=wanted.max_steps,
         )
         collect(config)
         paths = [out / episode_name(wanted.seed + i) for i in range(wanted.episodes if count is None else count)]
@@ -125,6 +126,7 @@ class StudyFolder:
                 domain=domain,
                 workers=self.workers,
                 runtime=wanted.runtime,
+                max_steps=wanted.max_steps,
             )
             episodes = [episode for episode in evaluate(config)["episodes"] if episode["seed"] in seeds]
             append_rows(table, [labels | episode_row(episode) for episode in episodes])

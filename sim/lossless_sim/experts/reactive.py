@@ -149,5 +149,7 @@ def _grasp(state: PrivilegedState) -> tuple[np.ndarray, float]:
 @lru_cache(maxsize=64)
 def _grasps(names: tuple[str, ...], poses: tuple[tuple[float, ...], ...]) -> np.ndarray:
     """Return the grasps of red (N, 5): TCP [m], yaw [rad], and cost, for object poses rounded to 1 mm."""
-    red, *others = [object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)]
+    red, *others = [
+        object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)
+    ]
     return np.array([[*grasp.position, grasp.yaw, grasp.cost] for grasp in candidates(red, others)])
