@@ -17,7 +17,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.collect import prepare_folder
 from lossless_ros.simulation.env import make_looks_renderer, recorded_episode, simulator_errors
-from lossless_ros.simulation.process_pool import run_parallel
+from lossless_ros.simulation.process_pool import check_workers, run_parallel
 
 SEEDS_BETWEEN_LOOKS = 1_000_000  # look k of the episode with seed n has the looks of seed n + k * this
 
@@ -83,6 +83,7 @@ def rerender(
     """
     if config.looks < 1:
         raise LosslessError(f"looks is {config.looks}, expected at least 1")
+    check_workers(config.workers)
     contract = load_contract(config.contract)
     looks = _plan(config, contract)
     for task, domain in sorted({(look.info["task"], look.domain) for look in looks}):

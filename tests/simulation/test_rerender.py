@@ -98,4 +98,6 @@ def test_episodes_that_cannot_be_rendered_are_one_line(source, tmp_path):
         rerender(RerenderConfig(tmp_path / "bags", tmp_path / "out"))
     with pytest.raises(LosslessError, match="unknown domain 'moon'"):
         rerender(RerenderConfig(source, tmp_path / "out", domain="moon"))
+    with pytest.raises(LosslessError, match="workers is 0, expected at least 1"):
+        rerender(RerenderConfig(source, tmp_path / "out", workers=0))
     assert not (tmp_path / "out").exists()
