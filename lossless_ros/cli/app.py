@@ -12,6 +12,7 @@ from lossless_ros.cli.demo import demo
 from lossless_ros.cli.evaluate import evaluate
 from lossless_ros.cli.info import info
 from lossless_ros.cli.replay import replay
+from lossless_ros.cli.rerender import rerender
 from lossless_ros.cli.study import study
 from lossless_ros.cli.train import train
 from lossless_ros.cli.verify import verify
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (collect, train, dagger, evaluate, study, replay, verify, info, demo):
+for command in (collect, rerender, train, dagger, evaluate, study, replay, verify, info, demo):
     app.command()(command)
 app.add_typer(bench, name="bench")
 

@@ -74,6 +74,13 @@ def topic_counts(path: Path) -> dict[str, str]:
         return {c.topic: f"{c.msgtype}, {c.msgcount} messages" for c in reader.connections}
 
 
+def read_serialized(path: Path) -> Iterator[tuple[str, int, bytes]]:
+    """Yield (topic without the leading slash, log time [ns], CDR bytes) of all messages in the bag's order."""
+    with _reading(path) as reader:
+        for connection, time, data in reader.messages():
+            yield connection.topic.removeprefix("/"), time, bytes(data)
+
+
 def read_messages(path: Path, topics: set[str]) -> Iterator[tuple[str, int, Any]]:
     """Yield (topic without the leading slash, log time [ns], message) in the bag's order.
 

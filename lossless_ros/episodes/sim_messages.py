@@ -24,7 +24,7 @@ def message_types(contract: Contract, image_format: str = "raw") -> dict[str, st
     """Return the type of each topic of the contract: observations, then commands."""
     kind = "Image" if image_format == "raw" else "CompressedImage"
     return {
-        **{_image_topic(camera, image_format): f"sensor_msgs/msg/{kind}" for camera in contract.cameras},
+        **{image_topic(camera, image_format): f"sensor_msgs/msg/{kind}" for camera in contract.cameras},
         JOINT_STATES: "sensor_msgs/msg/JointState",
         TCP_POSE: "geometry_msgs/msg/PoseStamped",
         TWIST_TOPIC: "geometry_msgs/msg/TwistStamped",
@@ -35,18 +35,25 @@ def message_types(contract: Contract, image_format: str = "raw") -> dict[str, st
 def observation_messages(
     contract: Contract, stamp: int, observation: dict[str, np.ndarray], image_format: str = "raw"
 ) -> Messages:
-    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation.
+    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation."""
+    frame_id = contract.action.frame_id
+    return {
+        **image_messages(contract, stamp, observation, image_format),
+        JOINT_STATES: _joint_state(stamp, observation),
+        TCP_POSE: _pose_stamped(stamp, frame_id, observation["tcp_pose"]),
+    }
+
+
+def image_messages(
+    contract: Contract, stamp: int, images: Mapping[str, np.ndarray], image_format: str = "raw"
+) -> Messages:
+    """Return the images (H, W, 3) uint8 by camera of one instant (stamp [ns]).
 
     Compressed images are on the topics of ROS 2's image_transport, `<camera>/image_raw/compressed`.
     """
-    frame_id = contract.action.frame_id
     return {
-        **{
-            _image_topic(camera, image_format): _image(stamp, camera.name, observation[camera.name], image_format)
-            for camera in contract.cameras
-        },
-        JOINT_STATES: _joint_state(stamp, observation),
-        TCP_POSE: _pose_stamped(stamp, frame_id, observation["tcp_pose"]),
+        image_topic(camera, image_format): _image(stamp, camera.name, images[camera.name], image_format)
+        for camera in contract.cameras
     }
 
 
@@ -94,7 +101,8 @@ def _header(stamp: int, frame_id: str) -> Any:
     return _type("std_msgs/msg/Header")(time, frame_id)
 
 
-def _image_topic(camera: Camera, image_format: str) -> str:
+def image_topic(camera: Camera, image_format: str) -> str:
+    """Return the topic of a camera's images in that format."""
     return camera.topic if image_format == "raw" else f"{camera.topic}/compressed"
 
 

@@ -20,6 +20,7 @@ from lossless_ros.episodes.sim_messages import (
     TYPES,
     Messages,
     action_messages,
+    image_messages,
     message_types,
     observation_messages,
     privileged_messages,
@@ -74,6 +75,20 @@ class EpisodeWriter:
         """Write cameras, joint states and tool pose of one instant (stamp [ns]; observation as of the simulator)."""
         self._write(stamp, observation_messages(self.contract, stamp, observation, self.image_format))
 
+    def observe_images(self, stamp: int, images: Mapping[str, np.ndarray]) -> None:
+        """Write only the cameras of one instant (stamp [ns]), RGB (H, W, 3) uint8 by camera."""
+        self._write(stamp, image_messages(self.contract, stamp, images, self.image_format))
+
+    def copy(self, topic: str, stamp: int, data: bytes) -> None:
+        """Write a message of another bag: its CDR bytes on a relative topic, logged at `stamp` [ns].
+
+        Raises:
+            LosslessError: this episode does not have the topic.
+        """
+        if topic not in self._connections:
+            raise LosslessError(f"/{topic} is no topic of a simulated episode")
+        self._write_serialized(topic, stamp, data)
+
     def observe_privileged(self, stamp: int, poses: Mapping[str, np.ndarray], qpos: np.ndarray) -> None:
         """Write what only the simulator knows at the frame of that stamp.
 
@@ -115,9 +130,12 @@ class EpisodeWriter:
             self.abort()
 
     def _write(self, stamp: int, messages: Messages) -> None:
+        for topic, msg in messages.items():
+            self._write_serialized(topic, stamp, serialize(msg))
+
+    def _write_serialized(self, topic: str, stamp: int, data: bytes) -> None:
         try:
-            for topic, msg in messages.items():
-                self._writer.write(self._connections[topic], stamp, serialize(msg))
+            self._writer.write(self._connections[topic], stamp, data)
         except OSError as error:
             raise LosslessError(f"cannot write {self.path}: {error.strerror}") from None
 

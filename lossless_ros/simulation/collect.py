@@ -90,7 +90,7 @@ def collect(
     workers = check_workers(config.workers)
     recorder = DemonstrationRecorder(config, load_contract(config.contract))
     check_world(config.task, config.domain, config.expert, config.expert_noise)
-    _prepare(Path(config.out))
+    prepare_folder(Path(config.out))
     done: dict[int, dict[str, Any]] = {}
     seeds = range(config.seed, config.seed + config.episodes)
     for seed in seeds:
@@ -204,8 +204,12 @@ def _store(path: Path, files: dict[str, bytes]) -> None:
         raise LosslessError(f"cannot write {path}: {error.strerror}") from None
 
 
-def _prepare(out: Path) -> None:
-    """Make the folder and remove what killed collections left half-written."""
+def prepare_folder(out: Path) -> None:
+    """Make the folder and remove what killed processes left half-written.
+
+    Raises:
+        LosslessError: it cannot be made or written.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -213,6 +217,6 @@ def _prepare(out: Path) -> None:
     if not os.access(out, os.W_OK | os.X_OK):
         raise LosslessError(f"cannot write into {out}: permission denied")
     for part in out.glob(".episode_*.part"):
-        match = re.fullmatch(r"\.episode_\d+\.(\d+)\.part", part.name)
+        match = re.fullmatch(r"\.episode_\w+\.(\d+)\.part", part.name)
         if match and not Path(f"/proc/{match[1]}").exists():
             shutil.rmtree(part, ignore_errors=True)

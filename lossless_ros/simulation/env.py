@@ -55,11 +55,42 @@ def make_simulator(task: str, domain: str, contract: Contract, images: bool = Tr
     Raises:
         LosslessError: the contract's images are not square and of one size, or an unknown name.
     """
+    cameras = tuple(camera.name for camera in contract.cameras) if images else ()
+    return make_env(task, domain, cameras, _image_size(contract))
+
+
+def _image_size(contract: Contract) -> int:
+    """Return the side of the contract's images [px].
+
+    Raises:
+        LosslessError: they are not square and of one size.
+    """
     sizes = {size for camera in contract.cameras for size in (camera.height, camera.width)}
     if len(sizes) > 1:
         raise LosslessError(f"contract {contract.name}: the simulator needs square images that all have the same size")
-    cameras = tuple(camera.name for camera in contract.cameras) if images else ()
-    return make_env(task, domain, cameras, sizes.pop())
+    return sizes.pop()
+
+
+def make_looks_renderer(task: str, domain: str, contract: Contract) -> Any:
+    """Return a `lossless_sim.looks.LooksRenderer` of a task with the contract's cameras and looks of a domain.
+
+    Raises:
+        LosslessError: the contract's images are not square and of one size, or an unknown name.
+    """
+    with simulator_errors():
+        from lossless_sim.looks import LooksRenderer
+        from lossless_sim.tasks import task as find_task
+
+        cameras = tuple(camera.name for camera in contract.cameras)
+        return LooksRenderer(find_task(task)["triplet"], domain, cameras, _image_size(contract))
+
+
+def recorded_episode(info: Info, qpos: np.ndarray) -> Any:
+    """Return what a looks renderer takes, from what the collector stored and MuJoCo's positions (T, nq)."""
+    from lossless_sim.looks import RecordedEpisode
+
+    drawn = {section: values for section, values in info["draw"].items() if section != "domain"}
+    return RecordedEpisode(info["seed"], drawn, qpos)
 
 
 def make_expert(name: str, task: str, seed: int) -> Any:

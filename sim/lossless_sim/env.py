@@ -11,6 +11,7 @@ from lossless_sim.actions import ACTION_HIGH, ACTION_LOW, NO_MOTION, check_actio
 from lossless_sim.cell import CellCache
 from lossless_sim.control import POSTURE, CartesianController, Command
 from lossless_sim.domains import apply, load_domain
+from lossless_sim.episode_rngs import EpisodeRngs
 from lossless_sim.errors import UnstableError
 from lossless_sim.initial_state import InitialState, write_initial_state
 from lossless_sim.kinematics import solve_pose
@@ -73,20 +74,18 @@ class RgbStackingEnv(gymnasium.Env[Observation, np.ndarray]):
         super().reset(seed=seed)
         if seed is None:
             seed = int(self.np_random.integers(2**31))
-        initial_rng, domain_rng, sensor_rng, camera_rng = (
-            np.random.default_rng(sequence) for sequence in np.random.SeedSequence(seed).spawn(4)
-        )
-        cell = self._cells.get(sample_triplet(self._triplet, initial_rng))
-        initial_state = cell.placer.sample(initial_rng)
-        sample = self._domain.sample(domain_rng)
+        rngs = EpisodeRngs.of(seed)
+        cell = self._cells.get(sample_triplet(self._triplet, rngs.initial))
+        initial_state = cell.placer.sample(rngs.initial)
+        sample = self._domain.sample(rngs.domain)
         self._cell, self._steps = cell, 0
         self._model = apply(cell.model, sample)
         self._data = mujoco.MjData(self._model)
         self._controller = CartesianController(self._model, cell.indices)
         self._observer = StateObserver(self._model, cell.indices)
-        self._proprioception = Proprioception(sample, sensor_rng)
-        self._camera_sensor = CameraSensor(sample, camera_rng)
-        self._shadows = bool(sample.lights.shadows[0] >= 0.5)
+        self._proprioception = Proprioception(sample, rngs.sensor)
+        self._camera_sensor = CameraSensor(sample, rngs.camera)
+        self._shadows = sample.lights.has_shadows
         self._latency = CommandLatency(float(sample.time.action_delay[0]), self._physics)
         self._renderer.load(self._model, assets=cell.model)
         self._set_initial_state(initial_state)

@@ -6,7 +6,7 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from lossless_sim.domains import DomainSample, apply_camera_model
+from lossless_sim.domains import DomainSample, apply_camera_model, sensor_noise
 from lossless_sim.domains.delay import JitteredDelay
 from lossless_sim.model_indices import ModelIndices
 from lossless_sim.scene import names
@@ -84,10 +84,22 @@ class CameraSensor:
 
     def __call__(self, rendered: Images) -> Images:
         """Return the images that arrive when `rendered` are taken."""
-        images = {
+        return self.deliver(self.capture(rendered))
+
+    def capture(self, rendered: Images) -> Images:
+        """Return `rendered` as the cameras take them."""
+        return {
             name: apply_camera_model(image, names.CAMERAS.index(name), self._sample, self._rng)
             for name, image in rendered.items()
         }
+
+    def skip(self, rendered: Images) -> None:
+        """Draw the random numbers that `capture` would draw, and take no images."""
+        for image in rendered.values():
+            sensor_noise(image.shape, self._sample, self._rng)
+
+    def deliver(self, images: Images) -> Images:
+        """Return the images that arrive when `images` are sent, delayed and sometimes repeated."""
         arrived = self._delay(images)
         if self._drop_probability > 0:
             dropped = self._rng.random(len(arrived)) < self._drop_probability

@@ -16,7 +16,7 @@ def lossless(*arguments):
 def test_help_lists_every_command():
     result = lossless("--help")
     assert result.returncode == 0
-    for name in ("collect", "train", "dagger", "evaluate", "replay", "verify", "info", "bench", "demo"):
+    for name in ("collect", "rerender", "train", "dagger", "evaluate", "replay", "verify", "info", "bench", "demo"):
         assert f"  {name} " in result.stdout
 
 
@@ -66,6 +66,8 @@ def collect(folder, **changes):
             lambda t: ["train", "--data", t, "--out", t / "b.safetensors", "--robot", "r2d2"],
             "unknown robot 'r2d2'; known: .*sawyer",
         ),
+        (lambda t: ["rerender", "--data", t, "--out", t / "looks"], "no rosbag2 folder"),
+        (lambda t: ["rerender", "--data", t, "--out", t / "looks", "--looks", "0"], "looks is 0, expected at least 1"),
         (lambda t: ["evaluate"], "--bundle FILE or --expert"),
         (lambda t: [*EXPERT, "--against", "random", "--runtime", "abacus"], "unknown runtime 'abacus'; known: .*torch"),
         (lambda t: [*EXPERT, "--against", "random", "--over-ros"], "--over-ros runs the inference node"),

@@ -26,6 +26,7 @@ SMALL: dict[str, Callable[[str], str]] = {  # what has a size, or lacks one -> i
     r"(?<=\bepisodes=)\d+": lambda n: str(min(int(n), 5)),
     r"(?<=lossless evaluate)(?= )(?!.*--episodes)": lambda _: " --episodes 2",
     r"(?<=--rounds )\d+": lambda n: "1",
+    r"(?<=--looks )\d+": lambda n: "1",
     r"(?<=lossless collect)(?= )": lambda _: f" --max-steps {STEPS}",
     r"(?<=lossless bench sim)(?= )": lambda _: " --steps 3",
     r"(?<=lossless bench training)(?= )": lambda _: " --batch 2",
@@ -56,7 +57,7 @@ def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monk
     from lossless_sim.paths import cache_dir
 
     from lossless_ros.evaluation import rollout
-    from lossless_ros.simulation import collect
+    from lossless_ros.simulation import collect, rerender
     from lossless_ros.training import behavior_cloning, dagger, dagger_rollouts
     from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters
 
@@ -72,7 +73,7 @@ def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monk
             scenes
         )  # composing the cell takes long; the tests of the simulator share it
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        for module in (rollout, collect, dagger_rollouts):
+        for module in (rollout, collect, rerender, dagger_rollouts):
             patch.setattr(module, "run_parallel", in_this_process)
         for module in (behavior_cloning, dagger):
             patch.setattr(module, "load_hyperparameters", load_small)

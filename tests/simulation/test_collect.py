@@ -178,7 +178,7 @@ main()
 
 def test_full_disk_is_a_one_line_error_and_leaves_nothing_half_written(tmp_path):
     options = ["--task", TASK, "--episodes", "2", "--out", str(tmp_path), "--expert", "random", "--max-steps", "20"]
-    code = [sys.executable, "-c", FULL_DISK, *options, "--workers", "2"]
+    code = [sys.executable, "-c", FULL_DISK, *options, "--workers", "2", "--image-format", "raw"]
     done = subprocess.run(code, capture_output=True, text=True)
     lines = [line for line in done.stderr.splitlines() if line.startswith("lossless:")]
     assert done.returncode == 2 and len(lines) == 1, done.stderr
@@ -196,7 +196,7 @@ def test_killed_collection_leaves_whole_episodes_and_can_be_continued(tmp_path):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     for path in tmp_path.glob("episode_*"):
-        assert len(digests(path)) == 7 * read_info(path)["steps"]
+        assert len(digests(path)) == 8 * read_info(path)["steps"]
     subprocess.run(command, check=True, capture_output=True)
     deadline = time.monotonic() + 60
     while list(tmp_path.glob(".*")) and time.monotonic() < deadline:  # its worker may still be ending

@@ -24,9 +24,15 @@ def apply_camera_model(image: np.ndarray, camera: int, sample: DomainSample, rng
     image = _blur(image, float(p.blur[camera]))
     image = _adjust_tone(image, float(p.exposure[camera]), p.white_balance, float(p.gamma[0]))
     if p.noise[0] > 0:
-        noisy = image + rng.normal(0.0, p.noise[0], image.shape).astype(np.float32)
+        noisy = image + sensor_noise(image.shape, sample, rng).astype(np.float32)
         image = np.clip(noisy, 0, 255).astype(np.uint8)
     return _compress(image, float(p.jpeg_loss[0]))
+
+
+def sensor_noise(shape: tuple[int, ...], sample: DomainSample, rng: np.random.Generator) -> np.ndarray:
+    """Return what `apply_camera_model` draws from `rng` for an image of that shape; nothing is drawn without noise."""
+    level = float(sample.image.noise[0])
+    return rng.normal(0.0, level, shape) if level > 0 else np.zeros(shape)
 
 
 def _distort(image: np.ndarray, radial: float) -> np.ndarray:

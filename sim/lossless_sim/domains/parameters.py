@@ -64,6 +64,10 @@ class LightParameters:
     headlight: np.ndarray = _parameter(FACTOR, 1, 0.6)  # light from the camera's position
     shadows: np.ndarray = _parameter("on", 1, 0.0)  # rounded: 1 is on
 
+    @property
+    def has_shadows(self) -> bool:
+        return bool(self.shadows[0] >= 0.5)
+
 
 @dataclass(frozen=True)
 class CameraParameters:

@@ -16,6 +16,7 @@ from lossless_sim.domains.parameters import (
     TimeParameters,
 )
 
+LOOKS = ("appearance", "lights", "cameras", "image")  # sections that change images and nothing else
 Drawn = Mapping[str, Mapping[str, Sequence[float]]]
 
 
@@ -46,3 +47,8 @@ class DomainSample:
                 for section, entries in drawn.items()
             },
         )
+
+    def with_looks_of(self, other: "DomainSample") -> "DomainSample":
+        """Return these dynamics, sensor errors and delays with the looks of `other`."""
+        behavior = {section: values for section, values in self.drawn.items() if section not in LOOKS}
+        return self.of({**behavior, **{section: other.drawn[section] for section in LOOKS if section in other.drawn}})
