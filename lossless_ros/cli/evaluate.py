@@ -38,6 +38,10 @@ def evaluate(
         str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
     ] = None,
     runtime: Runtime = "torch",
+    execution: Annotated[
+        str | None,
+        typer.Option(help="In place of the bundle's own execution of its chunks: newest, ensemble:M or open_loop:N."),
+    ] = None,
     over_ros: Annotated[
         bool, typer.Option("--over-ros", help="Run the simulated robot and the inference node as two ROS 2 processes.")
     ] = False,
@@ -56,6 +60,7 @@ def evaluate(
         domain=domain,
         workers=workers,
         runtime=runtime,
+        execution=execution,
         expert_noise=expert_noise,
         weights=weights,
         allow_hub=allow_hub,

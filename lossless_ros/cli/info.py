@@ -92,6 +92,7 @@ def _bundle(path: Path) -> dict[str, Any]:
         "backbone": bundle.backbone,
         "backbone fingerprint": bundle.fingerprint,
         "contract": bundle.contract.name,
+        "execution": str(bundle.execution),
         "size": f"{path.stat().st_size / 1e6:.2f} MB",
         **{f"training {key}": value for key, value in bundle.provenance.items()},
     }

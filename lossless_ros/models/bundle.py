@@ -13,6 +13,7 @@ from lossless_ros.contract.config import from_mapping, rename_keys
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models import legacy
+from lossless_ros.models.execution import Execution
 from lossless_ros.models.network_config import NetworkConfig
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Bundle:
     network: NetworkConfig
     provenance: dict[str, Any] = field(default_factory=dict)  # how it was trained
     source: str = ""  # where the backbone's weights came from; the fingerprint decides whether they are the right ones
+    execution: Execution = field(default_factory=Execution)  # which of the predicted actions are executed
     hash: str = ""  # sha256 over tensors and metadata; empty until saved
 
 
@@ -63,6 +65,7 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
         "source": bundle.source,
         "network": json.dumps(dataclasses.asdict(bundle.network), sort_keys=True),
         "provenance": json.dumps(bundle.provenance, sort_keys=True),
+        "execution": str(bundle.execution),
     }
     metadata["content"] = _content_hash(metadata, {n: t.numpy() for n, t in tensors.items()})
     write_atomically(path, save(tensors, metadata))
@@ -80,7 +83,7 @@ def read_bundle(path: Path) -> Bundle:
     parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
-    return Bundle(
+    bundle = Bundle(
         task=metadata["task"],
         mode=metadata["mode"],
         contract=from_mapping(Contract, parts["contract"], f"{path}: contract"),
@@ -91,6 +94,10 @@ def read_bundle(path: Path) -> Bundle:
         source=metadata.get("source", ""),  # the first bundles do not have it
         hash=metadata["content"],
     )
+    try:
+        return with_execution(bundle, metadata["execution"]) if "execution" in metadata else bundle
+    except LosslessError as error:
+        raise LosslessError(f"{path}: {error}") from None
 
 
 def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
@@ -108,6 +115,28 @@ def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
     if metadata["format_version"] == "1":
         tensors = legacy.rename_tensors(tensors)
     return bundle, tensors
+
+
+def with_execution(bundle: Bundle, execution: str) -> Bundle:
+    """Return the bundle with another execution, given as text (see `Execution`).
+
+    Raises:
+        LosslessError: there is no such execution, or it does not fit the bundle's chunks.
+    """
+    try:
+        return dataclasses.replace(bundle, execution=Execution.parse(execution, bundle.network.chunk_size))
+    except ValueError as error:
+        raise LosslessError(str(error)) from None
+
+
+def copy_bundle(path: Path, out: Path, execution: str) -> Bundle:
+    """Write a copy of a bundle that differs in its execution only, and return it.
+
+    Raises:
+        LosslessError: as `load_bundle`, `save_bundle` and `with_execution`.
+    """
+    bundle, tensors = load_bundle(path)
+    return save_bundle(out, with_execution(bundle, execution), tensors)
 
 
 def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> None:

@@ -21,6 +21,7 @@ from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
 from lossless_ros.models.device import find_device
+from lossless_ros.models.execution import Execution
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.out_of_memory import explain_out_of_memory
@@ -87,6 +88,7 @@ class _Job:
     fingerprint: str  # of the backbone, before training
     hyperparameters: Hyperparameters
     network: NetworkConfig
+    execution: Execution
     init: "_InitialPolicy | None"
 
 
@@ -158,6 +160,7 @@ def _train(
         network=job.network,
         provenance=provenance,
         source=job.backbone.source,
+        execution=job.execution,
     )
     trainer.network.auxiliary = trainer.result.auxiliary = None
     bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
@@ -196,6 +199,10 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
         network = init.bundle.network
         # A warmup would train the head without the adapters that it was trained with.
         hyperparameters = dataclasses.replace(hyperparameters, head_warmup_steps=0)
+    try:  # its chunks may be those of the bundle to start from
+        execution = Execution.parse(hyperparameters.execution, network.chunk_size)
+    except ValueError as error:
+        raise LosslessError(str(error)) from None
     return _Job(
         config=config,
         out=out,
@@ -205,6 +212,7 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
         fingerprint=backbone.fingerprint,
         hyperparameters=hyperparameters,
         network=network,
+        execution=execution,
         init=init,
     )
 

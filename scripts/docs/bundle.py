@@ -23,6 +23,8 @@ METADATA = {  # what is not described in the code, or stored differently from th
     "contract": "The [contract](contract-file.md) as JSON.",
     "network": "Sizes of the network as JSON, see [below](#network).",
     "provenance": "How it was trained, as JSON.",
+    "execution": "Which of the predicted actions are executed, see [action chunking]"
+    "(../explanation/training.md#action-chunking). Without it `ensemble:-0.1`.",
     "content": "SHA-256 over all other metadata and all tensors; checked when the bundle is loaded.",
 }
 TENSORS = {  # name or first part of it -> meaning

@@ -18,7 +18,7 @@ from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 from lossless_ros.evaluation.verify import verify_on_recording
 from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
-from lossless_ros.models.bundle import Bundle, save_bundle
+from lossless_ros.models.bundle import Bundle, load_bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.policy import load_policy
@@ -105,6 +105,33 @@ def test_evaluated_episodes_are_recorded_as_bags(bundle, tmp_path):
     policy = load_policy(bundle, "cpu")
     np.testing.assert_allclose(episode.actions[:, :-1], [policy.act(f)[:-1] for f in episode.frames], atol=1e-5)
     assert episode.info["phase"] == document["episodes"][0]["phase"] and episode.info["task"] == TASK
+
+
+def test_execution_is_evaluated_and_named(bundle, tmp_path):
+    description, tensors = load_bundle(bundle)
+    torch.manual_seed(1)
+    last = {name: t for name, t in tensors.items() if name.startswith("head.3.")}
+    assert {len(t) for t in last.values()} == {5}
+    longer = {name: torch.cat([t, *(t + torch.randn_like(t) for _ in range(2))]) for name, t in last.items()}
+    chunked = tmp_path / "chunked.safetensors"
+    network = dataclasses.replace(description.network, chunk_size=3)
+    save_bundle(chunked, dataclasses.replace(description, network=network), {**tensors, **longer})
+    config = EvalConfig(bundle=chunked, domain="nominal", episodes=1, seed=3, max_steps=STEPS)
+    commands = {}
+    for execution in (None, "newest", "open_loop:3"):
+        out = tmp_path / str(execution)
+        document = evaluate(dataclasses.replace(config, execution=execution, record=out))
+        assert document["bundle_execution"] == "ensemble:-0.1"
+        assert document["execution"] == (execution or "ensemble:-0.1")
+        episode = read_episode(out / "episode_000003", description.contract)
+        policy = load_policy(chunked, "cpu", execution=execution)
+        commands[execution] = np.stack([policy.act(frame) for frame in episode.frames])[:, :-1]
+        np.testing.assert_allclose(episode.actions[:, :-1], commands[execution], atol=1e-5)
+    assert not np.allclose(commands[None], commands["open_loop:3"], atol=1e-3)
+    with pytest.raises(LosslessError, match="execution is open_loop:4 with chunk_size 3"):
+        evaluate(dataclasses.replace(config, execution="open_loop:4"))
+    with pytest.raises(LosslessError, match="give it with --bundle, not with --expert"):
+        evaluate(EvalConfig(TASK, domain="nominal", episodes=1, expert="random", execution="newest"))
 
 
 def test_unstable_episode_counts_as_failed_and_is_not_recorded(tmp_path, monkeypatch):
