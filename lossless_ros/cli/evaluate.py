@@ -48,7 +48,7 @@ def evaluate(
 ) -> None:
     """Measure the closed-loop success rate in simulation, with its 95 % interval."""
     from lossless_ros.evaluation.compare import compare, evaluate_baseline, summary_line
-    from lossless_ros.evaluation.rollout import EvalConfig, check
+    from lossless_ros.evaluation.rollout import EvalConfig, check, describe_policy
     from lossless_ros.evaluation.video import video_paths
 
     config = EvalConfig(
@@ -68,6 +68,8 @@ def evaluate(
         videos=video_paths(video, video_seed or [seed]),
     )
     config = _check_over_ros(config) if over_ros else check(config)
+    if trained := describe_policy(config)["trained_seeds"]:
+        echo(f"{trained} of {episodes} episodes were trained on: the same seeds in {domain}; choose others with --seed")
     baseline = None
     if against is not None:
         with Progress(f"evaluating {against}", episodes) as progress:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lossless_ros import __version__
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.rollout import EvalConfig, describe_execution, summarize
+from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, summarize
 from lossless_ros.models.bundle import copy_bundle, read_bundle
 from lossless_ros.simulation.env import check_world
 from lossless_ros.simulation.episode import check_numbers
@@ -73,7 +73,7 @@ def evaluate_over_ros(
         "bundle": str(config.bundle),
         "expert": None,
         "runtime": config.runtime,
-        **describe_execution(config),
+        **describe_policy(config),
         "over_ros": True,
         "version": __version__,
     }

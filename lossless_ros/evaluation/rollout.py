@@ -109,15 +109,19 @@ def evaluate(
         "bundle": config.bundle and str(config.bundle),
         "expert": config.expert,
         "runtime": None if config.bundle is None else config.runtime,
-        **describe_execution(config),
+        **describe_policy(config),
         "expert_noise": config.expert_noise,
         "over_ros": False,
         "version": __version__,
     }
 
 
-def describe_execution(config: EvalConfig) -> dict[str, Any]:
-    """Return the document's fields execution (which one was evaluated) and bundle_execution; both None for an expert.
+def describe_policy(config: EvalConfig) -> dict[str, Any]:
+    """Return the document's fields about the bundle, each None for an expert.
+
+    Returns:
+        execution: the one that is evaluated; bundle_execution: the bundle's own; trained_seeds: how many of the
+        episodes were among the training data.
 
     Raises:
         LosslessError: there is no such execution, or it does not fit the bundle's chunks.
@@ -125,10 +129,16 @@ def describe_execution(config: EvalConfig) -> dict[str, Any]:
     if config.bundle is None:
         if config.execution is not None:
             raise LosslessError("--execution is of a policy: give it with --bundle, not with --expert")
-        return {"execution": None, "bundle_execution": None}
+        return {"execution": None, "bundle_execution": None, "trained_seeds": None}
     bundle = read_bundle(config.bundle)
     used = bundle if config.execution is None else with_execution(bundle, config.execution)
-    return {"execution": str(used.execution), "bundle_execution": str(bundle.execution)}
+    ranges = bundle.provenance.get("data", {}).get("seeds", {}).get(config.domain, [])
+    trained = sum(any(first <= seed <= last for first, last in ranges) for seed in config.seeds)
+    return {
+        "execution": str(used.execution),
+        "bundle_execution": str(bundle.execution),
+        "trained_seeds": trained if config.task_name == bundle.task else 0,
+    }
 
 
 def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -165,7 +175,7 @@ def check(config: EvalConfig) -> EvalConfig:
     check_numbers(config.episodes, config.seed, config.max_steps)
     _check_videos(config)
     check_world(config.task_name, config.domain, config.expert, config.expert_noise)
-    describe_execution(config)
+    describe_policy(config)
     if config.bundle is not None and config.expert_noise:
         raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
     if config.bundle is not None and config.runtime != "torch":

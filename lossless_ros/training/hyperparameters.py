@@ -10,6 +10,7 @@ from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
 from lossless_ros.errors import unknown
 from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import DTYPES
 from lossless_ros.models.execution import DEFAULT_COEFF, ENSEMBLE, Execution
 from lossless_ros.models.network_config import GRID, PRETRAINED, RANDOM, TOPS, NetworkConfig
 from lossless_ros.paths import find_config
@@ -59,6 +60,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     (("noop_threshold",), lambda value: 0 <= value <= 1, "0 to 1"),
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
+    (("bundle_dtype",), lambda value: value in DTYPES, " or ".join(DTYPES)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
 )
 RENAMED = {  # keys of version 0.1.0 -> current keys
@@ -89,7 +91,10 @@ ADDED = {  # newer settings -> what runs without them have
     "keypoint_channels": 64,
     "object_position_weight": 0.0,
 }
-STORED = {"execution": f"{ENSEMBLE}:{DEFAULT_COEFF}"}  # newer settings that change what is stored, not the training
+STORED = {  # newer settings that change what is stored, not the training -> what runs without them have
+    "execution": f"{ENSEMBLE}:{DEFAULT_COEFF}",
+    "bundle_dtype": "float32",
+}
 _OLD_NAMES = {new: old for old, new in RENAMED.items()}
 
 
@@ -136,6 +141,7 @@ class Hyperparameters:
     gradient_checkpointing: bool
     threads: int | None
     device: str
+    bundle_dtype: str
 
     def __post_init__(self) -> None:
         for names, is_valid, expected in _CHECKS:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from lossless_ros.cli import evaluate as command
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import STAGES
 from lossless_ros.evaluation.replay import ReplayConfig, replay
 from lossless_ros.evaluation.report import write_replay_report
-from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, evaluate
 from lossless_ros.evaluation.verify import verify_on_recording
 from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
@@ -132,6 +133,22 @@ def test_execution_is_evaluated_and_named(bundle, tmp_path):
         evaluate(dataclasses.replace(config, execution="open_loop:4"))
     with pytest.raises(LosslessError, match="give it with --bundle, not with --expert"):
         evaluate(EvalConfig(TASK, domain="nominal", episodes=1, expert="random", execution="newest"))
+
+
+def test_seeds_that_were_trained_on_are_counted_and_reported(bundle, tmp_path, capsys):
+    description, tensors = load_bundle(bundle)
+    trained = tmp_path / "trained.safetensors"
+    provenance = {"data": {"seeds": {"nominal": [[3, 4], [8, 20]]}}}
+    save_bundle(trained, dataclasses.replace(description, provenance=provenance), tensors)
+    config = EvalConfig(bundle=trained, domain="nominal", episodes=6, seed=4)
+    assert describe_policy(config)["trained_seeds"] == 3
+    assert describe_policy(dataclasses.replace(config, domain="lab"))["trained_seeds"] == 0
+    assert describe_policy(dataclasses.replace(config, task="rgb_stacking/triplet2"))["trained_seeds"] == 0
+    assert describe_policy(dataclasses.replace(config, bundle=bundle))["trained_seeds"] == 0
+    with pytest.raises(LosslessError, match="cannot read .*none.json"):
+        command.evaluate(trained, domain="nominal", episodes=6, seed=4, against=str(tmp_path / "none.json"))
+    line = "3 of 6 episodes were trained on: the same seeds in nominal; choose others with --seed"
+    assert capsys.readouterr().err.count(line) == 1
 
 
 def test_unstable_episode_counts_as_failed_and_is_not_recorded(tmp_path, monkeypatch):
