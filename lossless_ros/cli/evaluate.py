@@ -38,13 +38,17 @@ def evaluate(
         str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
     ] = None,
     runtime: Runtime = "torch",
+    execution: Annotated[
+        str | None,
+        typer.Option(help="In place of the bundle's own execution of its chunks: newest, ensemble:M or open_loop:N."),
+    ] = None,
     over_ros: Annotated[
         bool, typer.Option("--over-ros", help="Run the simulated robot and the inference node as two ROS 2 processes.")
     ] = False,
 ) -> None:
     """Measure the closed-loop success rate in simulation, with its 95 % interval."""
     from lossless_ros.evaluation.compare import compare, evaluate_baseline, summary_line
-    from lossless_ros.evaluation.rollout import EvalConfig, check
+    from lossless_ros.evaluation.rollout import EvalConfig, check, describe_policy
     from lossless_ros.evaluation.video import video_paths
 
     config = EvalConfig(
@@ -56,6 +60,7 @@ def evaluate(
         domain=domain,
         workers=workers,
         runtime=runtime,
+        execution=execution,
         expert_noise=expert_noise,
         weights=weights,
         allow_hub=allow_hub,
@@ -63,6 +68,8 @@ def evaluate(
         videos=video_paths(video, video_seed or [seed]),
     )
     config = _check_over_ros(config) if over_ros else check(config)
+    if trained := describe_policy(config)["trained_seeds"]:
+        echo(f"{trained} of {episodes} episodes were trained on: the same seeds in {domain}; choose others with --seed")
     baseline = None
     if against is not None:
         with Progress(f"evaluating {against}", episodes) as progress:

@@ -12,6 +12,7 @@ from lossless_ros.progress import echo, write_json
 
 if TYPE_CHECKING:
     from lossless_ros.contract import Contract
+    from lossless_ros.models.bundle import Bundle
 
 
 def info(
@@ -92,8 +93,28 @@ def _bundle(path: Path) -> dict[str, Any]:
         "backbone": bundle.backbone,
         "backbone fingerprint": bundle.fingerprint,
         "contract": bundle.contract.name,
+        "execution": str(bundle.execution),
+        "dtype": bundle.dtype,
         "size": f"{path.stat().st_size / 1e6:.2f} MB",
         **{f"training {key}": value for key, value in bundle.provenance.items()},
+        **_statistics(bundle),
+    }
+
+
+def _statistics(bundle: "Bundle") -> dict[str, Any]:
+    """Return a summary of the statistics of the training data; empty if the bundle has none."""
+    from lossless_ros.models.training_statistics import DISTANCE_QUANTILES
+
+    if bundle.statistics is None:
+        return {}
+    statistics, action = bundle.statistics, bundle.contract.action
+    names = [*(f"{axis.axis} [{axis.unit}]" for axis in action.axes), "gripper"]
+    rows = zip(names, statistics.action_mean, statistics.action_std, strict=True)
+    quantiles = zip(DISTANCE_QUANTILES, statistics.held_out_distance, strict=True)
+    features = f"{len(statistics.feature_mean)} features of the top, distance of held-out frames: "
+    return {
+        "training actions": ", ".join(f"{name} {mean:.3g} +- {std:.3g}" for name, mean, std in rows),
+        "training features": features + ", ".join(f"{100 * q:g} % {value:.3g}" for q, value in quantiles),
     }
 
 

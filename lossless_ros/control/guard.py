@@ -29,6 +29,7 @@ class Guard:
         self.state = "idle"
         self.kind = self.reason = ""  # of the last stop
         self.stops: Counter[str] = Counter()  # by kind
+        self.interruptions = 0  # how often the moving robot was stopped, pauses included
         self._period, self._resume = period, resume
         self._allowed = np.append(limits.velocity, 1.0)
         self._gripper: float | None = None  # last command, -1 open to 1 closed
@@ -84,6 +85,7 @@ class Guard:
         moving = self.state == "moving"
         if moving or latch or kind != self.kind:
             self.stops[kind] += 1
+        self.interruptions += moving
         self.state, self.kind, self.reason = "latched" if latch else "stopped", kind, reason
         self._velocity, self._acceleration = np.zeros_like(self._velocity), np.zeros_like(self._velocity)
         return moving

@@ -9,8 +9,8 @@ from typing import Any
 
 from lossless_ros import __version__
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.rollout import EvalConfig, summarize
-from lossless_ros.models.bundle import read_bundle
+from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, summarize
+from lossless_ros.models.bundle import copy_bundle, read_bundle
 from lossless_ros.simulation.env import check_world
 from lossless_ros.simulation.episode import check_numbers
 from lossless_ros.testing.node_processes import NodeProcesses
@@ -47,6 +47,9 @@ def evaluate_over_ros(
     check_world(task, config.domain)
     check_numbers(config.episodes, config.seed, config.max_steps)
     with tempfile.TemporaryDirectory(prefix="lossless_over_ros_") as folder:
+        if config.execution is not None:  # the node executes what its bundle says
+            copy_bundle(bundle, Path(folder, bundle.name), config.execution)
+            bundle = Path(folder, bundle.name)
         contract, result = Path(folder, "contract.yaml"), Path(folder, "result.json")
         contract.write_text(metadata.contract.to_json())
         robot = {
@@ -70,6 +73,7 @@ def evaluate_over_ros(
         "bundle": str(config.bundle),
         "expert": None,
         "runtime": config.runtime,
+        **describe_policy(config),
         "over_ros": True,
         "version": __version__,
     }

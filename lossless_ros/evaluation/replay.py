@@ -123,6 +123,7 @@ def replay(
         "device": str(policy.device),
         "runtime": policy.runtime,
         "precision": policy.precision,
+        "execution": str(policy.bundle.execution),
         "episodes": summaries,
         "example": example,
     }

@@ -20,7 +20,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
 from lossless_ros.evaluation.video import EpisodeVideo
-from lossless_ros.models.bundle import read_bundle
+from lossless_ros.models.bundle import read_bundle, with_execution
 from lossless_ros.simulation.env import (
     Info,
     Observation,
@@ -45,6 +45,7 @@ class EvalConfig:
         domain: a name of config/domains or a YAML file.
         workers: processes; the result does not depend on their number.
         runtime: inference runtime of the policy, one of `models.runtimes.registry.RUNTIMES`.
+        execution: which of the predicted actions are executed, see `models.execution`; None for what the bundle says.
         expert_noise: noise on what an expert executes, as a share of the action limits (0 to 1).
         weights: local file with the backbone's weights; None for where the bundle says.
         allow_hub: whether weights may be downloaded.
@@ -61,6 +62,7 @@ class EvalConfig:
     domain: str = defaults.DOMAIN
     workers: int = 1
     runtime: str = "torch"
+    execution: str | None = None
     expert_noise: float = 0.0
     weights: Path | None = None
     allow_hub: bool = False
@@ -93,7 +95,7 @@ def evaluate(
 
     Returns:
         task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes reached each stage),
-        seeds, episodes (by seed: see `EpisodeResult.document`), and who acted.
+        seeds, episodes (by seed: see `EpisodeResult.document`), and who acted how.
 
     Raises:
         LosslessError: neither or both of bundle and expert, or a wrong name or number.
@@ -107,9 +109,35 @@ def evaluate(
         "bundle": config.bundle and str(config.bundle),
         "expert": config.expert,
         "runtime": None if config.bundle is None else config.runtime,
+        **describe_policy(config),
         "expert_noise": config.expert_noise,
         "over_ros": False,
         "version": __version__,
+    }
+
+
+def describe_policy(config: EvalConfig) -> dict[str, Any]:
+    """Return the document's fields about the bundle, each None for an expert.
+
+    Returns:
+        execution: the one that is evaluated; bundle_execution: the bundle's own; trained_seeds: how many of the
+        episodes were among the training data.
+
+    Raises:
+        LosslessError: there is no such execution, or it does not fit the bundle's chunks.
+    """
+    if config.bundle is None:
+        if config.execution is not None:
+            raise LosslessError("--execution is of a policy: give it with --bundle, not with --expert")
+        return {"execution": None, "bundle_execution": None, "trained_seeds": None}
+    bundle = read_bundle(config.bundle)
+    used = bundle if config.execution is None else with_execution(bundle, config.execution)
+    ranges = bundle.provenance.get("data", {}).get("seeds", {}).get(config.domain, [])
+    trained = sum(any(first <= seed <= last for first, last in ranges) for seed in config.seeds)
+    return {
+        "execution": str(used.execution),
+        "bundle_execution": str(bundle.execution),
+        "trained_seeds": trained if config.task_name == bundle.task else 0,
     }
 
 
@@ -147,6 +175,7 @@ def check(config: EvalConfig) -> EvalConfig:
     check_numbers(config.episodes, config.seed, config.max_steps)
     _check_videos(config)
     check_world(config.task_name, config.domain, config.expert, config.expert_noise)
+    describe_policy(config)
     if config.bundle is not None and config.expert_noise:
         raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
     if config.bundle is not None and config.runtime != "torch":
@@ -198,6 +227,7 @@ class EvalWorker:
                 weights=config.weights,
                 runtime=config.runtime,
                 allow_hub=config.allow_hub,
+                execution=config.execution,
             )
 
     def __call__(self, seed: int) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def verify(
         "outputs_equal": _outputs_equal(source, used, images, policy.network.config.image_size),
         "frozen": not used.model.training and not any(p.requires_grad for p in used.model.parameters()),
         "bundle_free_of_backbone": not _backbone_names(policy.network.state_dict(), tensors, source)
-        and not _holds_copy(tensors, source),
+        and not _holds_copy(tensors, source, description.dtype),
     }
     backbone_bytes = _num_bytes(dict(backbones.named_tensors(source)))
     return {
@@ -156,9 +156,14 @@ def _backbone_names(network: dict[str, Tensor], tensors: dict[str, Tensor], sour
     return [n for n in tensors if n.startswith("backbone.") or n in names]
 
 
-def _holds_copy(tensors: dict[str, Tensor], source: Any) -> bool:
-    """Return whether a tensor of the bundle equals one of the backbone's, not counting constant ones such as zeros."""
+def _holds_copy(tensors: dict[str, Tensor], source: Any, dtype: str) -> bool:
+    """Return whether a tensor of the bundle equals one of the backbone's, not counting constant ones such as zeros.
+
+    A copy may be rounded to the bundle's dtype.
+    """
     theirs = [t for _, t in backbones.named_tensors(source) if t.numel() > 1 and t.min() != t.max()]
+    if dtype != "float32":
+        theirs += [t.to(getattr(torch, dtype)).to(t.dtype) for t in theirs if t.is_floating_point()]
     return any(t.shape == o.shape and torch.equal(t, o) for t in tensors.values() for o in theirs)
 
 

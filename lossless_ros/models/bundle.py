@@ -13,19 +13,22 @@ from lossless_ros.contract.config import from_mapping, rename_keys
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models import legacy
+from lossless_ros.models.execution import Execution
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics, statistics_from_arrays
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = "lossless_ros bundle"
 FORMAT_VERSION = 2  # version 1 has other names of network keys and tensors, see `legacy`
+DTYPES = ("float32", "float16")  # in which trained tensors are stored; they are float32 again once loaded
 _REQUIRED_KEYS = ("task", "mode", "contract", "backbone", "fingerprint", "network", "provenance", "content")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """The metadata of a bundle."""
+    """The metadata of a bundle, and the statistics of its training data."""
 
     task: str
     mode: str  # of training: adapters, frozen, full, ...
@@ -35,6 +38,9 @@ class Bundle:
     network: NetworkConfig
     provenance: dict[str, Any] = field(default_factory=dict)  # how it was trained
     source: str = ""  # where the backbone's weights came from; the fingerprint decides whether they are the right ones
+    execution: Execution = field(default_factory=Execution)  # which of the predicted actions are executed
+    dtype: str = "float32"  # in which the trained tensors are stored; statistics are always float32
+    statistics: TrainingStatistics | None = field(default=None, compare=False)  # of the training data
     hash: str = ""  # sha256 over tensors and metadata; empty until saved
 
 
@@ -43,15 +49,18 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
 
     Args:
         path: the file.
-        bundle: its metadata; `hash` is computed.
+        bundle: its metadata and statistics; `hash` is computed.
         tensors: the network's state dict.
 
     Raises:
-        LosslessError: the file cannot be written.
+        LosslessError: the file cannot be written, or a tensor has values that the bundle's dtype cannot hold.
     """
     from safetensors.torch import save
+    from torch import from_numpy
 
-    tensors = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    statistics = bundle.statistics.to_arrays() if bundle.statistics else {}
+    tensors = {name: _stored(name, t, bundle.dtype).contiguous() for name, t in tensors.items()}
+    tensors |= {name: from_numpy(array) for name, array in statistics.items()}
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
@@ -63,6 +72,8 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
         "source": bundle.source,
         "network": json.dumps(dataclasses.asdict(bundle.network), sort_keys=True),
         "provenance": json.dumps(bundle.provenance, sort_keys=True),
+        "execution": str(bundle.execution),
+        "dtype": bundle.dtype,
     }
     metadata["content"] = _content_hash(metadata, {n: t.numpy() for n, t in tensors.items()})
     write_atomically(path, save(tensors, metadata))
@@ -70,17 +81,18 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Read a bundle's metadata without its tensors; fast, and without importing torch.
+    """Read a bundle's metadata and statistics without its other tensors; fast, and without importing torch.
 
     Raises:
         LosslessError: the file is missing, damaged, not a bundle, or of a newer format.
     """
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
+        arrays = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
     parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
-    return Bundle(
+    bundle = Bundle(
         task=metadata["task"],
         mode=metadata["mode"],
         contract=from_mapping(Contract, parts["contract"], f"{path}: contract"),
@@ -89,12 +101,20 @@ def read_bundle(path: Path) -> Bundle:
         network=from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
         provenance=parts["provenance"],
         source=metadata.get("source", ""),  # the first bundles do not have it
+        dtype=metadata.get("dtype", "float32"),
         hash=metadata["content"],
     )
+    try:
+        bundle = dataclasses.replace(bundle, statistics=statistics_from_arrays(arrays))
+        return with_execution(bundle, metadata["execution"]) if "execution" in metadata else bundle
+    except (LosslessError, ValueError) as error:
+        raise LosslessError(f"{path}: {error}") from None
 
 
 def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
-    """Read a bundle and its tensors, checked against the hash in the file; format 1 gets today's tensor names.
+    """Read a bundle and the tensors of its network as float32, checked against the hash in the file.
+
+    Tensors of format 1 get today's names.
 
     Raises:
         LosslessError: as `read_bundle`, or the content does not match the hash.
@@ -107,7 +127,30 @@ def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
         raise LosslessError(f"{path}: content was changed after writing (hash differs); copy it again or train again")
     if metadata["format_version"] == "1":
         tensors = legacy.rename_tensors(tensors)
-    return bundle, tensors
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
+    return bundle, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def with_execution(bundle: Bundle, execution: str) -> Bundle:
+    """Return the bundle with another execution, given as text (see `Execution`).
+
+    Raises:
+        LosslessError: there is no such execution, or it does not fit the bundle's chunks.
+    """
+    try:
+        return dataclasses.replace(bundle, execution=Execution.parse(execution, bundle.network.chunk_size))
+    except ValueError as error:
+        raise LosslessError(str(error)) from None
+
+
+def copy_bundle(path: Path, out: Path, execution: str) -> Bundle:
+    """Write a copy of a bundle that differs in its execution only, and return it.
+
+    Raises:
+        LosslessError: as `load_bundle`, `save_bundle` and `with_execution`.
+    """
+    bundle, tensors = load_bundle(path)
+    return save_bundle(out, with_execution(bundle, execution), tensors)
 
 
 def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> None:
@@ -127,6 +170,34 @@ def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> N
             f"{path} was trained on {bundle.backbone} ({bundle.fingerprint[:12]}), "
             f"not on {name} ({fingerprint[:12]}); use the backbone it was trained on, or train again"
         )
+
+
+def round_to_dtype(tensors: "Mapping[str, Tensor]", dtype: str) -> None:
+    """Round tensors in place to the values that a bundle of this dtype stores."""
+    for name, tensor in tensors.items():
+        tensor.copy_(_stored(name, tensor, dtype))
+
+
+def _stored(name: str, tensor: "Tensor", dtype: str) -> "Tensor":
+    """Return a tensor of the network as it is stored, on the CPU.
+
+    Raises:
+        LosslessError: it has finite values that are beyond the range of the dtype.
+    """
+    import torch
+
+    tensor = tensor.detach().cpu()
+    if dtype == "float32" or not tensor.is_floating_point() or _is_statistic(name):
+        return tensor
+    stored = tensor.to(getattr(torch, dtype))
+    if not torch.equal(stored.isfinite(), tensor.isfinite()):
+        raise LosslessError(f"tensor {name} has values beyond the range of {dtype}; use bundle_dtype: float32")
+    return stored
+
+
+def _is_statistic(name: str) -> bool:
+    """Return whether a tensor was computed from data: of the proprioception, or of a trained backbone's BatchNorm."""
+    return name in ("mean", "std") or name.rpartition(".")[2] in ("running_mean", "running_var")
 
 
 def _open(path: Path, framework: str) -> Any:

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.models.action_chunking import make_chunk_executor
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, with_execution
 from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.runtimes.registry import find_precision, find_runtime, make_runtime, takes_batches
-from lossless_ros.models.temporal_ensemble import TemporalEnsemble
 from lossless_ros.observation.frames import Frame
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ RUNTIME_TOLERANCE = 0.05  # largest accepted difference to torch's head outputs,
 class Policy:
     """Maps frames to actions. Deterministic: the same frames give the same actions.
 
-    With a `chunk_size` above 1 `act` averages its recent predictions, see `TemporalEnsemble`. There is no other state
-    between frames.
+    With a `chunk_size` above 1 `act` uses earlier predictions too, as the bundle's `Execution` says. There is no other
+    state between frames.
     """
 
     def __init__(
@@ -55,16 +55,16 @@ class Policy:
 
     def reset(self) -> None:
         """Start a new episode: forget the predictions for its next steps."""
-        chunked = self.bundle.network.chunk_size > 1
-        self._ensemble = TemporalEnsemble(self.contract.period_ns) if chunked else None
+        chunk_size, period_ns = self.bundle.network.chunk_size, self.contract.period_ns
+        self._execute = make_chunk_executor(self.bundle.execution, chunk_size, period_ns)
 
     def act(self, frame: Frame) -> np.ndarray:
         """Return the action (A,) float32 for a frame: [m/s, rad/s] within the contract's limits, gripper in [-1, 1]."""
         chunk = self._predict([frame])[0]
-        return chunk[0] if self._ensemble is None else self._ensemble(frame.stamp, chunk)
+        return self._execute(frame.stamp, chunk)
 
     def act_batch(self, frames: Sequence[Frame]) -> np.ndarray:
-        """Return the actions (B, A) float32 for independent frames, without temporal ensembling."""
+        """Return the actions (B, A) float32 for independent frames: the first one of each chunk."""
         return self._predict(frames)[:, 0]
 
     def warm_up(self, times: int = 3) -> None:
@@ -115,6 +115,7 @@ def load_policy(
     runtime: str = "torch",
     precision: str = "auto",
     allow_hub: bool = False,
+    execution: str | None = None,
 ) -> Policy:
     """Load the policy in a bundle file.
 
@@ -127,10 +128,12 @@ def load_policy(
             which takes seconds, and their head outputs are compared with torch's.
         precision: one of `runtimes.registry.PRECISIONS`; auto falls back to float32 where float16 is not accurate.
         allow_hub: download the backbone's weights if they are not on this machine.
+        execution: which of the predicted actions are executed, see `Execution`; None for what the bundle says.
 
     Raises:
         LosslessError: the bundle is damaged or for another backbone, the device or runtime is not available, memory
-            is short, or the runtime's head outputs differ from torch's by more than RUNTIME_TOLERANCE.
+            is short, the runtime's head outputs differ from torch's by more than RUNTIME_TOLERANCE, or there is no such
+            execution.
     """
     torch_device = find_device("cpu" if (device, runtime) == ("auto", "openvino") else device)
     if torch_device.type == "cuda":
@@ -138,6 +141,8 @@ def load_policy(
     runtime = find_runtime(runtime, torch_device)
     requested, precision = precision, find_precision(precision, runtime)
     description, tensors = load_bundle(bundle)
+    if execution is not None:
+        description = with_execution(description, execution)
     backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
     check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)

@@ -19,8 +19,9 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import temporary_path
 from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, save_bundle
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, round_to_dtype, save_bundle
 from lossless_ros.models.device import find_device
+from lossless_ros.models.execution import Execution
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.out_of_memory import explain_out_of_memory
@@ -34,6 +35,7 @@ from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperpar
 from lossless_ros.training.loggers import RunLogger
 from lossless_ros.training.loop import OnProgress, TrainingLoop
 from lossless_ros.training.object_positions import ObjectPositionHead, check_contract
+from lossless_ros.training.statistics import describe_seeds, training_statistics
 from lossless_ros.training.threads import faster_thread_count, limited_threads
 from lossless_ros.training.trainer import Trainer
 
@@ -87,6 +89,7 @@ class _Job:
     fingerprint: str  # of the backbone, before training
     hyperparameters: Hyperparameters
     network: NetworkConfig
+    execution: Execution
     init: "_InitialPolicy | None"
 
 
@@ -135,6 +138,9 @@ def _train(
         log_dir = Path(config.log_dir) if config.log_dir and group.is_main else None
         logger = RunLogger(log_dir, trainer.step)
         last = TrainingLoop(trainer, job.out, identity, logger, on_progress).run()
+        if group.is_main:
+            last = _round_weights(trainer, hyperparameters.bundle_dtype, last)
+            statistics = training_statistics(trainer.result, trainer.backbone, data)
     job.backbone.to("cpu")
     if job.backbone.fingerprint != job.fingerprint:
         raise LosslessError(f"backbone {config.backbone} changed during training; no bundle was written")
@@ -158,6 +164,9 @@ def _train(
         network=job.network,
         provenance=provenance,
         source=job.backbone.source,
+        execution=job.execution,
+        dtype=hyperparameters.bundle_dtype,
+        statistics=statistics,
     )
     trainer.network.auxiliary = trainer.result.auxiliary = None
     bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
@@ -175,6 +184,19 @@ def _train(
         "parameters": _count_parameters(trainer.network, job.backbone),
         "data": sources,
     }
+
+
+def _round_weights(trainer: Trainer, dtype: str, last: dict[str, Any]) -> dict[str, Any]:
+    """Round the trained weights to what the bundle stores; return the last validation, made again with them."""
+    if dtype == "float32":
+        return last
+    with torch.no_grad():
+        round_to_dtype(trainer.result.state_dict(), dtype)
+    trainer.validate()
+    trainer.curve[-2:] = [
+        {**trainer.curve[-1], "train_loss": last["train_loss"], "learning_rate": last["learning_rate"]}
+    ]
+    return trainer.curve[-1]
 
 
 def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: ProcessGroup) -> _Job:
@@ -196,6 +218,10 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
         network = init.bundle.network
         # A warmup would train the head without the adapters that it was trained with.
         hyperparameters = dataclasses.replace(hyperparameters, head_warmup_steps=0)
+    try:  # its chunks may be those of the bundle to start from
+        execution = Execution.parse(hyperparameters.execution, network.chunk_size)
+    except ValueError as error:
+        raise LosslessError(str(error)) from None
     return _Job(
         config=config,
         out=out,
@@ -205,6 +231,7 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
         fingerprint=backbone.fingerprint,
         hyperparameters=hyperparameters,
         network=network,
+        execution=execution,
         init=init,
     )
 
@@ -304,6 +331,7 @@ def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
         "left_out_episodes": num_episodes - len(training.episodes) - len(held_out.episodes),
         "episodes_with_object_poses": sum(e.object_positions is not None for e in training.episodes),
         "key": training.key,
+        **describe_seeds(data),
     }
 
 

@@ -18,7 +18,7 @@ from lossless_ros.simulation.env import check_world
 from lossless_ros.training.behavior_cloning import Paths, TrainConfig, as_paths, check_out, train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.dagger_rollouts import RolloutConfig, collect_rollouts
-from lossless_ros.training.hyperparameters import ADDED, RENAMED, Hyperparameters, load_hyperparameters
+from lossless_ros.training.hyperparameters import ADDED, RENAMED, STORED, Hyperparameters, load_hyperparameters
 from lossless_ros.training.loop import OnProgress
 
 
@@ -185,7 +185,7 @@ def _claim_folder(config: DaggerConfig, student_hash: str) -> None:
         renamed = rename_keys(existing.get("config", {}), RENAMED, str(path))  # version 0.1.0 had other keys
     except (ValueError, AttributeError, TypeError):
         raise LosslessError(f"{path} is damaged; remove it if the folder is of this job") from None
-    existing["config"] = {**ADDED, **renamed}
+    existing["config"] = {**ADDED, **STORED, **renamed}
     changed = [key for key in plan if plan[key] != existing.get(key)]
     if changed:
         raise LosslessError(f"{config.folder} was started with different {changed[0]}; give another --folder")

@@ -10,6 +10,8 @@ from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
 from lossless_ros.errors import unknown
 from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import DTYPES
+from lossless_ros.models.execution import DEFAULT_COEFF, ENSEMBLE, Execution
 from lossless_ros.models.network_config import GRID, PRETRAINED, RANDOM, TOPS, NetworkConfig
 from lossless_ros.paths import find_config
 from lossless_ros.progress import echo
@@ -58,6 +60,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     (("noop_threshold",), lambda value: 0 <= value <= 1, "0 to 1"),
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
+    (("bundle_dtype",), lambda value: value in DTYPES, " or ".join(DTYPES)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
 )
 RENAMED = {  # keys of version 0.1.0 -> current keys
@@ -87,6 +90,10 @@ ADDED = {  # newer settings -> what runs without them have
     "num_keypoints": 32,
     "keypoint_channels": 64,
     "object_position_weight": 0.0,
+}
+STORED = {  # newer settings that change what is stored, not the training -> what runs without them have
+    "execution": f"{ENSEMBLE}:{DEFAULT_COEFF}",
+    "bundle_dtype": "float32",
 }
 _OLD_NAMES = {new: old for old, new in RENAMED.items()}
 
@@ -126,6 +133,7 @@ class Hyperparameters:
     image_size: int | None
     max_minutes: float | None
     chunk_size: int
+    execution: str
     num_modes: int
     ema_decay: float
     amp: bool
@@ -133,6 +141,7 @@ class Hyperparameters:
     gradient_checkpointing: bool
     threads: int | None
     device: str
+    bundle_dtype: str
 
     def __post_init__(self) -> None:
         for names, is_valid, expected in _CHECKS:
@@ -140,10 +149,15 @@ class Hyperparameters:
                 value = getattr(self, name)
                 if value is not None and not is_valid(value):
                     raise ValueError(f"{name} is {value}, expected {expected}")
+        Execution.parse(self.execution, self.chunk_size)
 
     def identity(self) -> dict[str, Any]:
-        """Return the values that tell runs apart: all but newer settings with the value that runs without them have."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in ADDED or v != ADDED[k]}
+        """Return the values that tell runs apart.
+
+        These are all but newer settings with the value that runs without them have, and what changes no training.
+        """
+        values = {k: v for k, v in dataclasses.asdict(self).items() if k not in STORED}
+        return {k: v for k, v in values.items() if k not in ADDED or v != ADDED[k]}
 
     def under_old_names(self) -> dict[str, Any]:
         """Return the values of `identity` by the keys of version 0.1.0."""

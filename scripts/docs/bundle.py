@@ -10,6 +10,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.models import legacy
 from lossless_ros.models.bundle import FORMAT, FORMAT_VERSION, Bundle, save_bundle
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics
 from scripts.docs.comments import field_comments, sentence
 from scripts.docs.markdown import code, table, yaml_value
 
@@ -23,6 +24,9 @@ METADATA = {  # what is not described in the code, or stored differently from th
     "contract": "The [contract](contract-file.md) as JSON.",
     "network": "Sizes of the network as JSON, see [below](#network).",
     "provenance": "How it was trained, as JSON.",
+    "dtype": "Of the trained tensors in the file, `float32` (also if not given) or `float16`.",
+    "execution": "Which of the predicted actions are executed, see [action chunking]"
+    "(../explanation/training.md#action-chunking). Without it `ensemble:-0.1`.",
     "content": "SHA-256 over all other metadata and all tensors; checked when the bundle is loaded.",
 }
 TENSORS = {  # name or first part of it -> meaning
@@ -33,8 +37,14 @@ TENSORS = {  # name or first part of it -> meaning
     "norm": "Normalization of the output of the top adapter.",
     "head": "Policy head.",
 }
+STATISTICS_INTRO = """`lossless train` also stores these, always as float32. A is the number of action components,
+P that of proprioception values and F that of features: the outputs of the top for all cameras. The distance is the root
+mean square of the standardized features. The seeds of the training episodes are in `provenance` under `data`, as ranges
+per domain. Bundles without all this load, too."""
 TENSORS_INTRO = f"""Those of mode `{MODE}` with the default settings and the contract `{CONTRACT}`. All tensors are
-float32. Modes `full` and `scratch` have `trainable_backbone` tensors in place of `adapters`."""
+float32. With the setting `bundle_dtype: float16` all but `mean`, `std` and the statistics of BatchNorm are stored as
+float16, and computed with as float32. Modes `full` and `scratch` have `trainable_backbone` tensors in place of
+`adapters`."""
 INTRO = """# Bundle file
 
 `lossless train` writes a bundle: one task's policy without the backbone, as a
@@ -109,6 +119,16 @@ def tensor_rows(small: Shapes, large: Shapes) -> list[tuple[str, str, str]]:
     return rows
 
 
+def statistics_rows() -> list[tuple[str, str, str]]:
+    """Return the rows of the statistics' tensors."""
+    comments = field_comments(TrainingStatistics)
+    rows = []
+    for field in dataclasses.fields(TrainingStatistics):
+        shape, _, meaning = comments[field.name].partition(" ")
+        rows.append((code(f"{PREFIX}{field.name}"), shape, sentence(meaning)))
+    return rows
+
+
 def render() -> str:
     """Return the page."""
     metadata, small = example(8)
@@ -124,5 +144,8 @@ def render() -> str:
             "## Tensors",
             TENSORS_INTRO,
             table(("tensor", "shape", "meaning"), tensor_rows(small, large)),
+            "## Statistics of the training data",
+            STATISTICS_INTRO,
+            table(("tensor", "shape", "meaning"), statistics_rows()),
         ]
     )

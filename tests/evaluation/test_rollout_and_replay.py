@@ -8,17 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from lossless_ros.cli import evaluate as command
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import STAGES
 from lossless_ros.evaluation.replay import ReplayConfig, replay
 from lossless_ros.evaluation.report import write_replay_report
-from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, evaluate
 from lossless_ros.evaluation.verify import verify_on_recording
 from lossless_ros.evaluation.video import EpisodeVideo, video_paths
 from lossless_ros.models.backbones import load_backbone
-from lossless_ros.models.bundle import Bundle, save_bundle
+from lossless_ros.models.bundle import Bundle, load_bundle, save_bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.policy import load_policy
@@ -105,6 +106,46 @@ def test_evaluated_episodes_are_recorded_as_bags(bundle, tmp_path):
     policy = load_policy(bundle, "cpu")
     np.testing.assert_allclose(episode.actions[:, :-1], [policy.act(f)[:-1] for f in episode.frames], atol=1e-5)
     assert episode.info["phase"] == document["episodes"][0]["phase"] and episode.info["task"] == TASK
+
+
+def test_execution_is_evaluated_and_named(bundle, tmp_path):
+    description, tensors = load_bundle(bundle)
+    torch.manual_seed(1)
+    last = {name: t for name, t in tensors.items() if name.startswith("head.3.")}
+    assert {len(t) for t in last.values()} == {5}
+    longer = {name: torch.cat([t, *(t + torch.randn_like(t) for _ in range(2))]) for name, t in last.items()}
+    chunked = tmp_path / "chunked.safetensors"
+    network = dataclasses.replace(description.network, chunk_size=3)
+    save_bundle(chunked, dataclasses.replace(description, network=network), {**tensors, **longer})
+    config = EvalConfig(bundle=chunked, domain="nominal", episodes=1, seed=3, max_steps=STEPS)
+    assert describe_policy(config)["execution"] == "ensemble:-0.1"
+    document = evaluate(dataclasses.replace(config, execution="open_loop:3", record=tmp_path))
+    assert (document["execution"], document["bundle_execution"]) == ("open_loop:3", "ensemble:-0.1")
+    episode = read_episode(tmp_path / "episode_000003", description.contract)
+    own, other = (load_policy(chunked, "cpu", execution=execution) for execution in (None, "open_loop:3"))
+    expected = np.stack([other.act(frame) for frame in episode.frames])[:, :-1]
+    np.testing.assert_allclose(episode.actions[:, :-1], expected, atol=1e-5)
+    assert not np.allclose([own.act(frame)[:-1] for frame in episode.frames], expected, atol=1e-3)
+    with pytest.raises(LosslessError, match="execution is open_loop:4 with chunk_size 3"):
+        evaluate(dataclasses.replace(config, execution="open_loop:4"))
+    with pytest.raises(LosslessError, match="give it with --bundle, not with --expert"):
+        evaluate(EvalConfig(TASK, domain="nominal", episodes=1, expert="random", execution="newest"))
+
+
+def test_seeds_that_were_trained_on_are_counted_and_reported(bundle, tmp_path, capsys):
+    description, tensors = load_bundle(bundle)
+    trained = tmp_path / "trained.safetensors"
+    provenance = {"data": {"seeds": {"nominal": [[3, 4], [8, 20]]}}}
+    save_bundle(trained, dataclasses.replace(description, provenance=provenance), tensors)
+    config = EvalConfig(bundle=trained, domain="nominal", episodes=6, seed=4)
+    assert describe_policy(config)["trained_seeds"] == 3
+    assert describe_policy(dataclasses.replace(config, domain="lab"))["trained_seeds"] == 0
+    assert describe_policy(dataclasses.replace(config, task="rgb_stacking/triplet2"))["trained_seeds"] == 0
+    assert describe_policy(dataclasses.replace(config, bundle=bundle))["trained_seeds"] == 0
+    with pytest.raises(LosslessError, match="cannot read .*none.json"):
+        command.evaluate(trained, domain="nominal", episodes=6, seed=4, against=str(tmp_path / "none.json"))
+    line = "3 of 6 episodes were trained on: the same seeds in nominal; choose others with --seed"
+    assert capsys.readouterr().err.count(line) == 1
 
 
 def test_unstable_episode_counts_as_failed_and_is_not_recorded(tmp_path, monkeypatch):

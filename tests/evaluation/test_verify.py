@@ -1,5 +1,7 @@
 """The lossless proof holds for an unchanged backbone and fails for every way of changing it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.verify import verify
 from lossless_ros.models import backbones
 from lossless_ros.models.backbones import Backbone, load_timm_model
-from lossless_ros.models.bundle import load_bundle, save_bundle
+from lossless_ros.models.bundle import DTYPES, load_bundle, save_bundle
 from lossless_ros.models.families import Segment
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), np.uint8)
@@ -80,8 +82,12 @@ def test_wrong_output_with_the_right_weights_is_detected(bundle_path, own):
     assert verify(bundle_path, IMAGES, own)["failures"] == ["outputs_equal"]
 
 
-def test_backbone_tensor_in_the_bundle_is_detected_under_any_name(bundle_path, lite0):
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_backbone_tensor_in_the_bundle_is_detected_under_any_name(bundle_path, lite0, dtype):
     bundle, tensors = load_bundle(bundle_path)
+    bundle = replace(bundle, dtype=dtype)
+    save_bundle(bundle_path, bundle, tensors)
+    assert verify(bundle_path, IMAGES, lite0)["ok"]
     copied = lite0.model.blocks[0][0].bn2.running_var
     name = next(n for n, t in tensors.items() if n.endswith("up.bias") and t.shape == copied.shape)
     save_bundle(bundle_path, bundle, {**tensors, name: copied})

@@ -1,5 +1,6 @@
 """Bundle files: metadata, hash, and one-line errors for whatever is wrong with a file."""
 
+import dataclasses
 import json
 import struct
 import subprocess
@@ -37,6 +38,38 @@ def test_same_content_gives_the_same_hash(bundle_path, tmp_path):
     again = tmp_path / "again.safetensors"
     assert save_bundle(again, bundle, tensors).hash == bundle.hash
     assert read_bundle(again) == bundle
+
+
+def test_half_precision_rounds_what_was_trained_but_not_statistics(bundle_path, tmp_path):
+    bundle, tensors = load_bundle(bundle_path)
+    tensors["mean"] += 1 / 3
+    tensors["std"] *= 4 / 3
+    half = tmp_path / "half.safetensors"
+    saved = save_bundle(half, dataclasses.replace(bundle, dtype="float16"), tensors)
+    stored = load_file(half)
+    assert {t.dtype for n, t in stored.items() if n not in ("mean", "std")} == {torch.float16}
+    again, loaded = load_bundle(half)
+    assert again == saved
+    assert {t.dtype for t in loaded.values()} == {torch.float32}
+    assert torch.equal(loaded["mean"], tensors["mean"])
+    assert torch.equal(loaded["std"], tensors["std"])
+    for name, tensor in tensors.items():
+        torch.testing.assert_close(loaded[name], tensor, rtol=2**-11, atol=2**-25)
+    assert half.stat().st_size < 0.6 * bundle_path.stat().st_size
+    assert save_bundle(tmp_path / "again.safetensors", again, loaded).hash == saved.hash
+
+
+def test_value_beyond_half_precision_is_refused(bundle_path):
+    bundle, tensors = load_bundle(bundle_path)
+    name = next(name for name in tensors if name.startswith("head."))
+    tensors[name].view(-1)[0] = 1e6
+    with pytest.raises(LosslessError, match=f"tensor {name} has values beyond the range of float16; use bundle_dtype"):
+        save_bundle(bundle_path, dataclasses.replace(bundle, dtype="float16"), tensors)
+
+
+def test_bundle_that_does_not_name_its_dtype_has_float32(bundle_path):
+    rewrite(bundle_path, lambda metadata: metadata.pop("dtype"))
+    assert read_bundle(bundle_path).dtype == "float32"
 
 
 def test_metadata_is_read_without_importing_torch(bundle_path):

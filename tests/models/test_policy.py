@@ -58,6 +58,17 @@ def test_reset_starts_a_new_episode_of_a_chunked_policy(tmp_path, lite0, contrac
     assert not np.array_equal(ensembled, first)
 
 
+def test_policy_of_half_precision_acts_like_the_full_one_within_rounding(bundle_path, tmp_path, lite0, frames):
+    bundle, tensors = load_bundle(bundle_path)
+    half = tmp_path / "half.safetensors"
+    save_bundle(half, dataclasses.replace(bundle, dtype="float16"), tensors)
+    full, rounded = (load_policy(path, "cpu", lite0) for path in (bundle_path, half))
+    expected, actions = (policy.network.per_step(policy._outputs(frames, policy._run)) for policy in (full, rounded))
+    assert {p.dtype for p in rounded.network.parameters()} == {torch.float32}
+    assert not torch.equal(actions, expected)
+    torch.testing.assert_close(actions, expected, rtol=0, atol=0.005)  # outputs in which velocity limits are 1
+
+
 def test_weights_hub_permission_and_recorded_source_reach_the_backbone(bundle_path, lite0, monkeypatch, tmp_path):
     calls = []
     monkeypatch.setattr(policy_module, "load_backbone", lambda *args: calls.append(args) or lite0)

@@ -20,6 +20,7 @@ from tests.support.robot_stub import TWISTS, SimTimeRobotStub, unchanged
 Corruption = Callable[[str, Any], list[Any]]  # (stream, message) -> messages to publish instead
 
 TASK = "rgb_stacking/triplet"  # and a number: 1 works, 2 returns NaN, 3 raises, 4 is slow, 5 jumps between the limits
+OPEN_LOOP_STEPS, STEP_SPEED = 200, 0.1  # of task 6: it goes to +y in the first step of a chunk, then to -y
 IN_TIME_S = 3.0  # max_age_s and a period would be 0.25 s, the rest is for slow machines
 LIMITS = {
     "safety__linear_acceleration": 0.5,
@@ -37,6 +38,9 @@ def running(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPath
     for number in (1, 2, 3, 4, 5):
         outputs = (float("nan"), *CONSTANT_OUTPUTS[1:]) if number == 2 else CONSTANT_OUTPUTS
         make_bundle(folder / f"{number}.safetensors", f"{TASK}{number}", 1, outputs)
+    steps = [(0.0, STEP_SPEED if i == 0 else -STEP_SPEED, 0.0, 0.0, 5.0) for i in range(OPEN_LOOP_STEPS)]
+    outputs, execution = tuple(np.ravel(steps).tolist()), f"open_loop:{OPEN_LOOP_STEPS}"
+    make_bundle(folder / "6.safetensors", f"{TASK}6", 1, outputs, OPEN_LOOP_STEPS, execution)
     robot = world.stub(SimTimeRobotStub)
     node = world.start(
         "inference_node",
@@ -334,3 +338,42 @@ def test_damaged_bundle_is_refused_at_configure(world: Any, bundle: Path, tmp_pa
     process = world.start("inference_node", bundles=half, autostart=True)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2 and "half.safetensors is not a bundle" in errors
+
+
+def first_motion(robot: Any, since: int) -> float:
+    """Return the velocity along y [m/s] of the first motion after the first stop after command `since`; nan: none."""
+    speeds = [robot.velocity(msg) for msg in robot.commands[since:]]
+    stop = next((i for i, velocity in enumerate(speeds) if not any(velocity)), len(speeds))
+    return next((velocity[1] for velocity in speeds[stop:] if any(velocity)), float("nan"))
+
+
+def test_stop_and_switch_end_an_open_loop(running: Any) -> None:
+    """A chunk that was predicted before a stop or in another task's time is not continued."""
+    world, robot, limit = running.world, running.robot, 0.07
+
+    def starts_over(since: int) -> bool:
+        world.wait_until(lambda: not np.isnan(first_motion(robot, since)))
+        return first_motion(robot, since) == pytest.approx(STEP_SPEED * limit)
+
+    def in_open_loop() -> bool:
+        return bool(robot.velocity(robot.commands[-1])[1] < 0)
+
+    try:
+        switch = len(robot.commands)
+        assert robot.set_parameter("task", f"{TASK}6").successful
+        assert starts_over(switch)
+        world.wait_until(in_open_loop)
+        stop, reports = len(robot.commands), len(robot.diagnostics)
+        assert robot.call("inference_node/stop", Trigger, Trigger.Request()).success
+        world.wait_until(lambda: len(robot.diagnostics) >= reports + 2)  # inference of before the stop has ended
+        assert robot.call("inference_node/resume", Trigger, Trigger.Request()).success
+        assert starts_over(stop)
+        world.wait_until(in_open_loop)
+        assert robot.set_parameter("task", f"{TASK}1").successful
+        world.wait_until(lambda: robot.diagnostics[-1]["task"] == f"{TASK}1" and robot.moving)
+        switch = len(robot.commands)
+        assert robot.set_parameter("task", f"{TASK}6").successful
+        assert starts_over(switch)
+    finally:
+        assert robot.set_parameter("task", f"{TASK}1").successful
+        world.wait_until(lambda: robot.diagnostics[-1]["task"] == f"{TASK}1" and robot.moving)

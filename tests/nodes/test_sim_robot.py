@@ -105,11 +105,13 @@ def test_evaluation_over_ros_reports_why_a_node_failed(bundle: Path) -> None:
         evaluate_over_ros(EvalConfig(bundle=bundle, domain="nominal", episodes=1), device="abacus")
 
 
-@pytest.mark.parametrize("chunk_size", [1, 4])
-def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_path: Path, chunk_size: int) -> None:
+@pytest.mark.parametrize(("chunk_size", "execution"), [(1, None), (4, None), (4, "open_loop:3")])
+def test_in_process_and_over_ros_agree_action_for_action(
+    make_bundle: Any, tmp_path: Path, chunk_size: int, execution: str | None
+) -> None:
     """The bags of both runs hold the same frames and the same commands, bit for bit; no episode depends on another."""
     bundle = make_bundle(tmp_path / "policy.safetensors", TASK, 1, chunk_size=chunk_size)
-    config = EvalConfig(bundle=bundle, episodes=2, seed=7, max_steps=6)
+    config = EvalConfig(bundle=bundle, episodes=2, seed=7, max_steps=6, execution=execution)
     direct = evaluate(replace(config, record=tmp_path / "direct"))
     over_ros = evaluate_over_ros(replace(config, record=tmp_path / "ros"), device="cpu")
     contract = load_contract("rgb_stacking")
@@ -123,3 +125,4 @@ def test_in_process_and_over_ros_agree_action_for_action(make_bundle: Any, tmp_p
     own = {"driver_ms", "return"}
     mine, theirs = ([{k: v for k, v in e.items() if k not in own} for e in d["episodes"]] for d in (direct, over_ros))
     assert mine == theirs
+    assert direct["execution"] == over_ros["execution"] == (execution or "ensemble:-0.1")

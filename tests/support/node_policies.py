@@ -5,16 +5,24 @@ from pathlib import Path
 CONSTANT_OUTPUTS = (0.4, 0.2, 0.1, 0.0, 5.0)  # 28, 14 and 7 mm/s, no rotation, gripper closed
 
 
-def write_policy(path: Path, task: str, seed: int, outputs: tuple[float, ...] = (), chunk_size: int = 1) -> Path:
-    """Write a bundle with adapters everywhere and a random head; with `outputs` (dim,) the head always returns these.
+def write_policy(
+    path: Path,
+    task: str,
+    seed: int,
+    outputs: tuple[float, ...] = (),
+    chunk_size: int = 1,
+    execution: str = "ensemble",
+) -> Path:
+    """Write a bundle with adapters everywhere and a random head; with `outputs` the head always returns these.
 
-    Outputs are fractions of the action limits; the gripper closes above 0.
+    Outputs (chunk_size * dim,) are fractions of the action limits; the gripper closes above 0.
     """
     import torch
 
     from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
     from lossless_ros.models.bundle import Bundle, save_bundle
+    from lossless_ros.models.execution import Execution
     from lossless_ros.models.network import Network
     from lossless_ros.models.network_config import NetworkConfig
 
@@ -28,5 +36,7 @@ def write_policy(path: Path, task: str, seed: int, outputs: tuple[float, ...] = 
             network.head[-1].weight.zero_()
             network.head[-1].bias.copy_(torch.tensor(outputs))
     name, fingerprint = backbone.name, backbone.fingerprint
-    save_bundle(path, Bundle(task, "adapters", contract, name, fingerprint, config), network.state_dict())
+    chosen = Execution.parse(execution, chunk_size)
+    bundle = Bundle(task, "adapters", contract, name, fingerprint, config, execution=chosen)
+    save_bundle(path, bundle, network.state_dict())
     return path

@@ -4,9 +4,11 @@ import resource
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from lossless_ros.cli.info import describe
 from lossless_ros.contract import Robot
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
@@ -15,6 +17,8 @@ from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import load_bundle, read_bundle, save_bundle
 from lossless_ros.models.network_config import TOPS
 from lossless_ros.models.policy import load_policy
+from lossless_ros.models.preprocess import to_batch
+from lossless_ros.models.training_statistics import PREFIX
 from lossless_ros.paths import cache_dir
 from lossless_ros.training import trainer
 from lossless_ros.training.behavior_cloning import train
@@ -22,7 +26,7 @@ from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES
 from tests.support.gpu import needs_gpu
 from tests.support.interruption import train_until
-from tests.support.recordings import record_episode
+from tests.support.recordings import IMAGE_SIZE, record_episode
 
 LITE0 = "tf_efficientnet_lite0"
 
@@ -295,3 +299,42 @@ def test_bundle_names_what_it_was_trained_on(job):
     assert set(provenance["versions"]) == {"lossless_ros", "torch", "timm", "commit"}
     assert provenance["metrics"]["held_out_loss"] == result["held_out_loss"]
     assert tensors["mean"].abs().sum() > 0
+
+
+@pytest.mark.parametrize("mode", ["frozen", "adapters"])
+def test_bundle_keeps_statistics_and_seeds_of_its_training_data(job, contract, hyperparameters, tmp_path, mode):
+    for seed in (3, 4, 7, 20):
+        record_episode(tmp_path / "data" / f"episode_{seed:03}", contract, seed, domain="lab")
+    job = replace(job, data=tmp_path / "data", mode=mode, hyperparameters=replace(hyperparameters, top="keypoints"))
+    train(job)
+    bundle, tensors = load_bundle(job.out)
+    statistics = bundle.statistics
+    episodes = [read_episode(tmp_path / "data" / f"episode_{seed:03}", contract) for seed in (3, 4, 7)]
+    frames = [frame for episode in episodes for frame in episode.frames]
+    actions = np.concatenate([episode.actions for episode in episodes])
+    proprioception = np.stack([frame.proprioception for frame in frames])
+    np.testing.assert_allclose(statistics.action_mean, actions.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(statistics.action_std, actions.std(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(statistics.proprioception_mean, proprioception.mean(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(statistics.proprioception_std, proprioception.std(0), rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(statistics.proprioception_min, proprioception.min(0))
+    np.testing.assert_array_equal(statistics.proprioception_max, proprioception.max(0))
+    policy = load_policy(job.out, "cpu")
+    features = []
+    for frame in frames:
+        images = to_batch([image[None] for image in frame.images], IMAGE_SIZE, policy.backbone.preprocessing, "cpu")
+        with torch.inference_mode():
+            features.append(policy.network.top(*policy.network.features(policy.backbone, images)).reshape(-1).numpy())
+    np.testing.assert_allclose(statistics.feature_mean, np.mean(features, 0), rtol=1e-2, atol=1e-3)
+    distance = statistics.feature_distance(np.array(features))
+    assert 0.5 < np.sqrt(np.square(distance).mean()) < 1.05
+    assert statistics.feature_distance(np.array(features) + 20 * statistics.feature_std).min() > 10
+    assert (np.diff(statistics.held_out_distance) >= 0).all()
+    assert 0 < statistics.held_out_distance[0] < statistics.held_out_distance[-1] < np.inf
+    assert {array.dtype for array in statistics.to_arrays().values()} == {np.dtype(np.float32)}
+    assert not any(name.startswith(PREFIX) for name in tensors)
+    assert bundle.provenance["data"]["seeds"] == {"lab": [[3, 4], [7, 7]]}
+    assert bundle.provenance["data"]["held_out_seeds"] == {"lab": [[20, 20]]}
+    described = describe(str(job.out))
+    assert described["training actions"].startswith("linear.x [m/s] ")
+    assert "distance of held-out frames: 50 % " in described["training features"]

@@ -8,6 +8,7 @@ from lossless_ros.training.hyperparameters import (
     ADDED,
     MODES,
     RENAMED,
+    STORED,
     Hyperparameters,
     load_hyperparameters,
     network_config,
@@ -77,6 +78,9 @@ def test_every_old_key_stands_for_a_current_one(old, new):
         ("weight_decay: -1", "weight_decay is -1.0, expected 0 or more"),
         ("gripper_weight: -3", "gripper_weight is -3.0, expected 0 or more"),
         ("head_warmup_steps: -5", "head_warmup_steps is -5, expected at least 0"),
+        ("execution: oldest", "execution is oldest, expected newest, ensemble:M .* or open_loop:N"),
+        ("chunk_size: 4\nexecution: open_loop:5", "execution is open_loop:5 with chunk_size 4, expected"),
+        ("bundle_dtype: float8", "bundle_dtype is float8, expected float32 or float16"),
         ("noop_threshold: 7", "noop_threshold is 7.0, expected 0 to 1"),
         ("bottleneck_dim: 0", "bottleneck_dim is 0, expected at least 1"),
         ("learning_rate: .nan", "learning_rate is nan, expected more than 0"),
@@ -94,6 +98,12 @@ def test_newer_settings_are_as_if_absent_by_default():
     assert not set(config.identity()) & set(ADDED)
     changed = dataclasses.replace(config, top="keypoints")
     assert changed.identity() == {**config.identity(), "top": "keypoints"}
+
+
+def test_what_is_only_stored_makes_no_other_run():
+    config = load_hyperparameters("default")
+    assert {key: getattr(config, key) for key in STORED} == STORED
+    assert dataclasses.replace(config, execution="newest").identity() == config.identity()
 
 
 def test_mode_determines_placements_and_an_unknown_mode_lists_the_known_ones():

@@ -8,7 +8,7 @@ import torch
 
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.models.backbones import load_backbone
-from lossless_ros.models.bundle import load_bundle
+from lossless_ros.models.bundle import DTYPES, load_bundle, round_to_dtype
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import TOPS
 from lossless_ros.models.policy import load_policy
@@ -60,6 +60,26 @@ def test_bundle_gets_the_moving_average_of_the_weights(job, hyperparameters, tmp
         heads.append(load_bundle(out)[1]["head.0.weight"])
     short, long = ((head - heads[0]).abs().mean() for head in heads[1:])
     assert 0 < short < long
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+def test_bundle_in_half_precision_is_the_rounded_one_and_so_are_its_metrics(job, hyperparameters, tmp_path, ema_decay):
+    results, tensors = {}, {}
+    for dtype in DTYPES:
+        out = tmp_path / f"{dtype}.safetensors"
+        stored = replace(hyperparameters, bundle_dtype=dtype, ema_decay=ema_decay, execution="newest")
+        results[dtype] = train(replace(job, mode="frozen", out=out, hyperparameters=stored))
+        bundle, tensors[dtype] = load_bundle(out)
+        assert bundle.dtype == dtype
+        assert str(bundle.execution) == "newest"
+        assert bundle.provenance["metrics"]["held_out_loss"] == results[dtype]["held_out_loss"]
+    full, half = (results[dtype]["curve"] for dtype in DTYPES)
+    assert [point["step"] for point in half] == [point["step"] for point in full]
+    assert half[-1]["train_loss"] == full[-1]["train_loss"]
+    assert half[-1]["held_out_loss"] != full[-1]["held_out_loss"]
+    assert half[-1]["held_out_loss"] == pytest.approx(full[-1]["held_out_loss"], rel=1e-2)
+    round_to_dtype(tensors["float32"], "float16")
+    assert all(torch.equal(tensors["float16"][name], tensor) for name, tensor in tensors["float32"].items())
 
 
 def test_resumed_moving_average_is_that_of_an_uninterrupted_run(job, hyperparameters, tmp_path):

@@ -6,7 +6,8 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from lossless_ros.models.action_head import components, negative_log_likelihood, output_dim, select_mode
-from lossless_ros.models.temporal_ensemble import DECAY, TemporalEnsemble
+from lossless_ros.models.execution import DEFAULT_COEFF
+from lossless_ros.models.temporal_ensemble import TemporalEnsemble
 from lossless_ros.training import sampler
 from lossless_ros.training.augment import BatchRng, augment, color_jitter, random_shift
 from lossless_ros.training.loss import action_errors, action_limits, loss
@@ -117,7 +118,7 @@ def test_ensemble_averages_the_predictions_for_this_step():
     ensemble, period = TemporalEnsemble(50), 50
     first = ensemble(1000, np.array([[0.0], [1.0], [2.0]]))
     second = ensemble(1000 + period, np.array([[3.0], [4.0], [5.0]]))
-    w = np.exp(-DECAY)
+    w = np.exp(DEFAULT_COEFF)
     assert first == pytest.approx([0.0])
     assert second == pytest.approx([(3 + w * 1) / (1 + w)])
     assert ensemble(1000 + 3 * period, np.array([[7.0], [8.0], [9.0]])) == pytest.approx([(7 + w**2 * 5) / (1 + w**2)])

@@ -52,6 +52,7 @@ class PolicyRunner:
             exclusive=parameters["safety.alone"],
         )
         self._debug_image = DebugImage(node) if parameters["debug_image"] else None
+        self._seen_interruptions = 0  # stops after which the policy was reset
         self._task_lock = threading.Lock()  # no action of a task is sent once another task is active
         self._worker = InferenceWorker(self._act, self._warm_up)
         self._observations = ObservationSubscriber(
@@ -113,6 +114,7 @@ class PolicyRunner:
         with self._task_lock:
             if task == self._policies.task:
                 return
+            self._policies[task].reset()  # what it predicted before the switch does not count
             self._policies.task = task
             if self._parameters["stop_at_switch"]:
                 self._commands.pause("task", f"task is now {task}")
@@ -162,8 +164,12 @@ class PolicyRunner:
 
     def _answer(self, frame: Frame, submitted: float, task: str) -> None:
         """Run the policy of `task` on a frame and send its action, if it is in time and the task still active."""
+        policy, guard = self._policies[task], self._commands.guard
+        if guard.state != "moving" or guard.interruptions != self._seen_interruptions:
+            self._seen_interruptions = guard.interruptions
+            policy.reset()  # earlier predictions expected the robot to execute them
         begin, begin_ros = time.monotonic(), self._now()
-        action = self._policies[task].act(frame)
+        action = policy.act(frame)
         self._latencies.inference.add(1e3 * (time.monotonic() - begin))
         late = self._deadline.fault(self._now() - begin_ros)
         if late:
