@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lossless_ros.models.spatial_softmax import spatial_softmax
+
 _MAX_GROUPS = 8  # of the normalization
 
 
@@ -15,12 +17,10 @@ class KeypointTop(nn.Module):
 
     1x1 convolutions bring the maps to the same channels, bilinear interpolation to the size of the first, which is the
     finest, and their sum is normalized and mixed by a 3x3 convolution. A spatial softmax turns each heat map into a
-    distribution over the image (Levine et al., "End-to-End Training of Deep Visuomotor Policies", 2016; Finn et al.,
-    "Deep Spatial Autoencoders for Visuomotor Learning", 2016).
+    distribution over the image.
 
-    The outputs are, for K heat maps and C channels: the expected x of each heat map (K), from -1 for the leftmost
-    pixel to 1 for the rightmost one, the expected y (K), downward, the entropy (K), from 0 for a single pixel to 1 for
-    the uniform distribution, and the mean of each channel (C).
+    The outputs are, for K heat maps and C channels: the expected x of each heat map (K), its expected y (K), its
+    entropy (K), see `spatial_softmax`, and the mean of each channel (C).
     """
 
     def __init__(self, in_channels: Sequence[int], channels: int, num_keypoints: int) -> None:
@@ -37,12 +37,7 @@ class KeypointTop(nn.Module):
         mixed = functional.gelu(self.mix(functional.gelu(self.norm(self._merge(maps)))))
         # In float32 also under autocast: bfloat16 keeps two to three digits of a position.
         logits = self.heat(mixed).float() * self.log_scale.exp()[:, None, None]
-        height, width = logits.shape[2:]
-        log_p = logits.flatten(2).log_softmax(2)
-        entropy = -(log_p.exp() * log_p).sum(2) / math.log(max(2, height * width))
-        p = log_p.exp().unflatten(2, (height, width))
-        x, y = _expected_position(p.sum(2)), _expected_position(p.sum(3))
-        return torch.cat([x, y, entropy, mixed.float().mean((2, 3))], 1)
+        return torch.cat([*spatial_softmax(logits), mixed.float().mean((2, 3))], 1)
 
     def _merge(self, maps: Sequence[Tensor]) -> Tensor:
         """Return the sum of all maps (B, C, h, w), at the size of the first."""
@@ -53,8 +48,3 @@ class KeypointTop(nn.Module):
             same = y.shape[2:] == size
             merged = merged + (y if same else functional.interpolate(y, size, mode="bilinear", align_corners=False))
         return merged
-
-
-def _expected_position(p: Tensor) -> Tensor:
-    """Return the expectation (B, K) of distributions (B, K, n) over n positions from -1 to 1."""
-    return (p * torch.linspace(-1, 1, p.shape[2], device=p.device)).sum(2)

@@ -11,10 +11,12 @@ from lossless_ros.models.action_head import output_dim, select_mode
 from lossless_ros.models.adapters import Adapters, GlobalAvgPool, TopAdapter
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.keypoint_top import KeypointTop
-from lossless_ros.models.network_config import KEYPOINTS, NetworkConfig
+from lossless_ros.models.network_config import KEYPOINTS, SPATIAL_SOFTMAX, NetworkConfig
 from lossless_ros.models.preprocess import normalize
+from lossless_ros.models.spatial_softmax import SpatialSoftmaxPool
 from lossless_ros.models.trainable_backbone import make_trainable_backbone
 
+_READS_TAPS = (KeypointTop, SpatialSoftmaxPool)  # tops that read several stages of the backbone
 MIN_STD = 0.01  # [rad, m or 1] keeps proprioception that hardly varies in the data from being amplified
 
 
@@ -37,7 +39,7 @@ class Network(nn.Module):
             make_trainable_backbone(backbone, config.trainable_backbone) if config.trainable_backbone else None
         )
         self.top = _make_top(config, backbone)
-        self.taps = tuple(backbone.taps) if isinstance(self.top, KeypointTop) else ()  # see `Backbone.maps`
+        self.taps = tuple(backbone.taps) if isinstance(self.top, _READS_TAPS) else ()  # see `Backbone.maps`
         self.register_buffer("mean", torch.zeros(contract.proprioception_dim))
         self.register_buffer("std", torch.ones(contract.proprioception_dim))
         self.norm = nn.LayerNorm(self.top.out_features)
@@ -76,7 +78,7 @@ class Network(nn.Module):
 
     def reduce(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return the smallest features that give the same `forward_head`, for caching."""
-        return tuple(features) if isinstance(self.top, KeypointTop) else (self.top.reduce(*features),)
+        return tuple(features) if isinstance(self.top, _READS_TAPS) else (self.top.reduce(*features),)
 
     def forward_head(self, features: Sequence[Tensor], proprioception: Tensor) -> Tensor:
         """Return the head outputs (B, T * W); the arguments are those of `embed`."""
@@ -112,9 +114,13 @@ class Network(nn.Module):
         return select_mode(self.per_step(outputs), self.action_dim, self.config.num_modes)
 
 
-def _make_top(config: NetworkConfig, backbone: Backbone) -> GlobalAvgPool | TopAdapter | KeypointTop:
+def _make_top(
+    config: NetworkConfig, backbone: Backbone
+) -> GlobalAvgPool | SpatialSoftmaxPool | TopAdapter | KeypointTop:
     """Return what reduces the backbone's features to a vector per image."""
     if "top" not in config.placements:
+        if config.pooling == SPATIAL_SOFTMAX:
+            return SpatialSoftmaxPool(tuple(backbone.taps.values()))
         return GlobalAvgPool(backbone.feature_channels)
     if config.top == KEYPOINTS:
         return KeypointTop(tuple(backbone.taps.values()), config.keypoint_channels, config.num_keypoints)

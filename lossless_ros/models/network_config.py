@@ -5,6 +5,8 @@ from dataclasses import dataclass
 PLACEMENTS = ("bottom", "middle", "top")
 GRID, KEYPOINTS = "grid", "keypoints"  # what the top adapter passes on: a grid of features, or where things are
 TOPS = (GRID, KEYPOINTS)
+MEAN, SPATIAL_SOFTMAX = "mean", "spatial_softmax"  # what is passed on without a top adapter
+POOLINGS = (MEAN, SPATIAL_SOFTMAX)
 PRETRAINED, RANDOM = "pretrained", "random"  # how a trainable backbone is initialized
 
 _INTEGERS_FROM_1 = (
@@ -36,6 +38,7 @@ class NetworkConfig:
     top: str = GRID  # the kind of the top adapter, grid or keypoints
     num_keypoints: int = 32  # top keypoints: heat maps, each of which gives one point in the image
     keypoint_channels: int = 64  # top keypoints: channels of the map that the heat maps are computed from
+    pooling: str = MEAN  # without a top adapter: the mean over the image, or where each channel is active
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.placements if p not in PLACEMENTS]
@@ -43,6 +46,8 @@ class NetworkConfig:
             raise ValueError(f"placement is '{wrong[0]}', expected one of {', '.join(PLACEMENTS)}")
         if self.top not in TOPS:
             raise ValueError(f"top is '{self.top}', expected {' or '.join(TOPS)}")
+        if self.pooling not in POOLINGS:
+            raise ValueError(f"pooling is '{self.pooling}', expected {' or '.join(POOLINGS)}")
         if self.trainable_backbone not in ("", PRETRAINED, RANDOM):
             raise ValueError(
                 f"trainable_backbone is '{self.trainable_backbone}', expected {PRETRAINED}, {RANDOM} or nothing"

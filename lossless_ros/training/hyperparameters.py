@@ -12,7 +12,7 @@ from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import DTYPES
 from lossless_ros.models.execution import DEFAULT_COEFF, ENSEMBLE, Execution
-from lossless_ros.models.network_config import GRID, PRETRAINED, RANDOM, TOPS, NetworkConfig
+from lossless_ros.models.network_config import GRID, MEAN, POOLINGS, PRETRAINED, RANDOM, TOPS, NetworkConfig
 from lossless_ros.paths import find_config
 from lossless_ros.progress import echo
 
@@ -60,6 +60,7 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     (("noop_threshold",), lambda value: 0 <= value <= 1, "0 to 1"),
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
+    (("pooling",), lambda value: value in POOLINGS, " or ".join(POOLINGS)),
     (("bundle_dtype",), lambda value: value in DTYPES, " or ".join(DTYPES)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
 )
@@ -89,6 +90,7 @@ ADDED = {  # newer settings -> what runs without them have
     "top": GRID,
     "num_keypoints": 32,
     "keypoint_channels": 64,
+    "pooling": MEAN,
     "object_position_weight": 0.0,
 }
 STORED = {  # newer settings that change what is stored, not the training -> what runs without them have
@@ -126,6 +128,7 @@ class Hyperparameters:
     top_grid: int
     num_keypoints: int
     keypoint_channels: int
+    pooling: str
     hidden_dims: tuple[int, ...]
     kernel_size: int
     seed: int
@@ -201,6 +204,7 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
         top=config.top,
         num_keypoints=config.num_keypoints,
         keypoint_channels=config.keypoint_channels,
+        pooling=config.pooling,
         hidden_dims=config.hidden_dims,
         chunk_size=config.chunk_size,
         num_modes=config.num_modes,

@@ -41,6 +41,7 @@ class Case:
     runtime: str
     bound: float  # of an action component, relative to its limit
     top: str = "grid"
+    pooling: str = "mean"  # another one is without a top adapter
 
 
 ON_CPU = [
@@ -62,6 +63,10 @@ CASES = (
     + [
         pytest.param(Case(name, size, runtime, bound, "keypoints"), marks=needed)
         for name, size, bound in KEYPOINTS_ON_CPU
+        for runtime, needed in (("openvino", needs_openvino), ("onnxruntime", needs_onnx))
+    ]
+    + [
+        pytest.param(Case("tf_efficientnet_lite0", 128, runtime, 1e-4, pooling="spatial_softmax"), marks=needed)
         for runtime, needed in (("openvino", needs_openvino), ("onnxruntime", needs_onnx))
     ]
     + [pytest.param(Case(name, 64, "cuda_graph", 5e-2), marks=needs_gpu) for name in ON_GPU]
@@ -99,9 +104,13 @@ def write_tasks(folder, backbone, contract, config, number=3):
     return paths
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}-{case.top}")
+@pytest.mark.parametrize(
+    "case", CASES, ids=lambda case: f"{case.runtime}-{case.backbone}-{case.image_size}-{case.top}-{case.pooling}"
+)
 def test_actions_agree_with_torch_also_after_switching_tasks(tmp_path, lite0, contract, config, frames, case, compiled):
-    config = dataclasses.replace(config, image_size=case.image_size, top=case.top)
+    config = dataclasses.replace(config, image_size=case.image_size, top=case.top, pooling=case.pooling)
+    if case.pooling != "mean":
+        config = dataclasses.replace(config, placements=("bottom", "middle"))
     backbone = lite0 if case.backbone == lite0.name else random_backbone(case.backbone)
     paths = write_tasks(tmp_path, backbone, contract, config)
     device = "cpu" if case.runtime in ("openvino", "onnxruntime") else "cuda"
