@@ -6,7 +6,7 @@ with the lowest cost wins; costs are roughly in millimeters.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -75,6 +75,20 @@ def plan(
     return min(search.candidates(), key=lambda grasp: grasp.cost, default=None)
 
 
+def candidates(target: ConvexPolyhedron, others: list[ConvexPolyhedron]) -> list[Grasp]:
+    """Return grasps around the target's center, or beside and above it where those do not fit.
+
+    Their costs leave out the turn of the gripper.
+    """
+    central = _GraspSearch(target, others, 0.0, [], 0.0, shifts=np.zeros(1))
+    height = central.heights()[0]
+    found = [grasp for yaw in YAWS[::2] for grasp in central.at(float(yaw), height)]
+    if found:
+        return found
+    search = _GraspSearch(target, others, 0.0, [], 0.0)
+    return [grasp for yaw in YAWS[::3] for height in search.heights() for grasp in search.at(float(yaw), height)]
+
+
 def is_stable_grasp(target: ConvexPolyhedron, tcp: np.ndarray, yaw: float) -> bool:
     """Return whether closing at `tcp` (3,) [m] along `yaw` [rad] grasps the target firmly and squarely."""
     closing, across = closing_axes(yaw)
@@ -102,27 +116,28 @@ class _GraspSearch:
     yaw_now: float
     avoid: list[Grasp]
     turn_cost: float
+    shifts: np.ndarray = field(default_factory=lambda: SHIFTS)
 
     def candidates(self) -> Iterator[Grasp]:
         """Yield all feasible grasps."""
         for yaw in YAWS:
-            for height in self._heights():
-                yield from self._at(float(yaw), height)
+            for height in self.heights():
+                yield from self.at(float(yaw), height)
 
-    def _heights(self) -> list[float]:
+    def heights(self) -> list[float]:
         """Return the heights of the TCP to try [m]."""
         target = self.target
         lowest = max(MIN_TCP_HEIGHT, target.top - PALM)
         wanted = {max(lowest, height) for height in (target.center[2], target.center[2] + 0.012, target.top - 0.012)}
         return sorted(round(height, 4) for height in wanted)
 
-    def _at(self, yaw: float, height: float) -> Iterator[Grasp]:
+    def at(self, yaw: float, height: float) -> Iterator[Grasp]:
         """Yield the feasible grasps of one closing direction and height."""
         target = self.target
         closing, across = closing_axes(yaw)
         middle = np.array([target.center[0], target.center[1], height])
-        all_hits = target.intersect_rays(middle + pad_rays(across, SHIFTS), closing)  # (S, A, U)
-        for index, shift in enumerate(SHIFTS):
+        all_hits = target.intersect_rays(middle + pad_rays(across, self.shifts), closing)  # (S, A, U)
+        for index, shift in enumerate(self.shifts):
             hits = all_hits[index]
             hit = hits.hit
             if not hit.any():

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossless_sim.experts.convex_polyhedron import object_polyhedron
-from lossless_sim.experts.grasp import YAWS, clearance_cost
+from lossless_sim.experts.grasp import candidates
 from lossless_sim.experts.gripper import FINGERS_MEET, MIN_TCP_HEIGHT, OPENING, PALM
 from lossless_sim.experts.motion import (
     CLOSE,
@@ -22,7 +22,7 @@ from lossless_sim.experts.motion import (
     obstacle_clearance,
     proportional_action,
 )
-from lossless_sim.experts.pad_contact import closing_axes, pad_contacts, pad_rays
+from lossless_sim.experts.pad_contact import closing_axes, pad_rays
 from lossless_sim.experts.privileged_state import PrivilegedState
 from lossless_sim.scene.basket import FLOOR
 
@@ -31,18 +31,15 @@ CLOSE_VERTICAL = 0.012  # and in height [m]
 BETWEEN_PADS = 0.022  # distance within which red is still between the closing pads [m]
 CLOSE_TURN = 0.4  # turn to a good grasp at which to close [rad]
 OVERLAP = 0.014  # of the pads and red beyond which they cannot be around it [m]
-MIN_ALIGNMENT = 0.95  # cosine between the closing direction and the touched faces
 CLOSING = 0.1  # finger angle above which the fingers are closing [rad]
 ALIGNED = 0.02  # distance of red from its goal at which to release it [m]
 RELEASE_GAP = 0.008  # gap under red at which to release it [m]
 IN_PLACE = 0.045  # distance of red from blue within which it stays once released; the success criterion is 0.05 [m]
 IN_PLACE_GAP = 0.012  # [m]
 ABOVE = 0.02  # height of red's center above blue's, at least [m]
-MIN_CLEARANCE = 0.004  # on either side of red in the open gripper, below which the gripper turns [m]
-YAW_STEP = np.pi / 36  # between YAWS [rad]
-TOO_WIDE, BLOCKED, OBLIQUE = 4.0, 0.8, 0.6  # turns that are worth avoiding it [rad]
+TURN_COST = 12.0  # of the turn to a grasp [1/rad]; the costs of grasps are roughly in millimeters
 WRIST_COMFORT = 1.25  # wrist angle beyond which turns cost more [rad]
-WRIST_COST = 4.0
+WRIST_COST = 50.0  # [1/rad]
 CARRY_HEIGHT = 0.03  # of red's bottom above its support [m]
 LIFTED = 0.01  # of red's bottom above the floor [m]
 
@@ -136,33 +133,21 @@ def _red_between_pads(state: PrivilegedState) -> bool:
 
 
 def _grasp(state: PrivilegedState) -> tuple[np.ndarray, float]:
-    """Return the TCP (3,) [m] at which to close, around red's middle, and the turn [rad] to faces that are parallel."""
+    """Return the TCP (3,) [m] at which to close around red, and the turn [rad] to the faces that the pads touch."""
     poses = tuple(tuple(np.round(pose, 3)) for pose in state.poses.values())
-    height, penalties = _grasps(tuple(state.names), poses)
-    turns = (YAWS - state.yaw + np.pi / 2) % np.pi - np.pi / 2
+    grasps = _grasps(state.names, poses)
+    if not len(grasps):
+        red = state.objects["red"]
+        return np.append(red.center[:2], max(MIN_TCP_HEIGHT, red.top - PALM, red.center[2])), 0.0
+    turns = (grasps[:, 3] - state.yaw + np.pi / 2) % np.pi - np.pi / 2
     turns = np.concatenate([turns, turns - np.copysign(np.pi, turns)])
     strain = np.maximum(0.0, np.abs(state.wrist_angle + turns) - WRIST_COMFORT)
-    turn = float(turns[np.argmin(np.abs(turns) + np.tile(penalties, 2) + WRIST_COST * strain)])
-    return np.append(state.objects["red"].center[:2], height), 0.0 if abs(turn) < YAW_STEP / 2 else turn
+    best = int(np.argmin(np.tile(grasps[:, 4], 2) + TURN_COST * np.abs(turns) + WRIST_COST * strain))
+    return grasps[best % len(grasps), :3], float(turns[best])
 
 
 @lru_cache(maxsize=64)
-def _grasps(names: tuple[str, ...], poses: tuple[tuple[float, ...], ...]) -> tuple[float, np.ndarray]:
-    """Return the height of the TCP [m], and what is wrong with each of YAWS as turns (36,) [rad] that avoid it."""
-    objects = [object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)]
-    red, others = objects[0], objects[1:]
-    height = max(MIN_TCP_HEIGHT, red.top - PALM, red.center[2])
-    middle = np.append(red.center[:2], height)
-    penalties = np.zeros(len(YAWS))
-    for index, yaw in enumerate(YAWS):
-        closing, across = closing_axes(float(yaw))
-        hits = red.intersect_rays(middle + pad_rays(across, np.zeros(1))[0], closing)
-        reach = max(float(hits.exit[hits.hit].max()), -float(hits.entry[hits.hit].min())) if hits.hit.any() else 1.0
-        if reach > OPENING - MIN_CLEARANCE:
-            penalties[index] = TOO_WIDE + reach
-            continue
-        if min(pad.alignment for pad in pad_contacts(red, closing, hits)) < MIN_ALIGNMENT:
-            penalties[index] += OBLIQUE
-        if clearance_cost(middle, float(yaw), reach, others) is None:
-            penalties[index] += BLOCKED
-    return height, penalties
+def _grasps(names: tuple[str, ...], poses: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    """Return the grasps of red (N, 5): TCP [m], yaw [rad], and cost, for object poses rounded to 1 mm."""
+    red, *others = [object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)]
+    return np.array([[*grasp.position, grasp.yaw, grasp.cost] for grasp in candidates(red, others)])
