@@ -1,8 +1,9 @@
 """Reactive expert: memoryless and easy to imitate, since its action follows from the current observation alone.
 
-It has no plan, and turns the gripper only where red would not fit: a convex object aligns itself between the closing
-pads. Every stage steers towards its place all the time, so that disturbances do not add up while the fingers move,
-which takes up to a second. Its thresholds leave room for a student's errors.
+It closes around red's middle, on the faces that are nearest to turn to among those where the fingers fit. Every stage
+steers towards its place all the time, so that disturbances do not add up while the fingers move, which takes up to a
+second. Its thresholds leave room for a student's errors. A blue object that leans on a wall is moved away from it
+first, because red would slide off. It neither topples blue nor moves green.
 """
 
 from functools import lru_cache
@@ -157,7 +158,7 @@ def _release(state: PrivilegedState) -> np.ndarray:
 
 
 def _grasp(state: PrivilegedState, color: str) -> tuple[np.ndarray, float]:
-    """Return the TCP (3,) [m] at which to close around an object, and the turn [rad] to the faces that the pads touch."""
+    """Return the TCP (3,) [m] at which to close around an object, and the turn [rad] to the faces to touch."""
     colors = sorted(state.poses, key=lambda name: name != color)  # the object itself first
     shapes = dict(zip(state.poses, state.names, strict=True))
     poses = tuple(tuple(np.round(state.poses[name], 3)) for name in colors)
@@ -175,5 +176,7 @@ def _grasp(state: PrivilegedState, color: str) -> tuple[np.ndarray, float]:
 @lru_cache(maxsize=64)
 def _grasps(names: tuple[str, ...], poses: tuple[tuple[float, ...], ...]) -> np.ndarray:
     """Return the grasps of the first object (N, 5): TCP [m], yaw [rad], and cost, for poses rounded to 1 mm."""
-    target, *others = [object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)]
+    target, *others = [
+        object_polyhedron(name).transformed(np.array(pose)) for name, pose in zip(names, poses, strict=True)
+    ]
     return np.array([[*grasp.position, grasp.yaw, grasp.cost] for grasp in candidates(target, others)])
