@@ -55,6 +55,7 @@ SMALL_SHIFT = {**TWO_THREADS, "random_shift": 0.016}  # 2 px, as far as the doma
 CACHED = {"batch_size": 64, "num_validations": 10, "val_frames": 512}
 LAB = Demonstrations("lab", 160, 20_000, 0.2, TRIPLET1)
 RANDOMIZED = Demonstrations("randomized", 400, 10_000, 0.3, TRIPLET1)
+# the expert `lenient` was removed; its stored results stay
 LENIENT = Demonstrations("randomized", 240, 30_000, 0.3, TRIPLET5, "lenient")
 REACTIVE = Demonstrations("randomized", 400, 40_000, 0.3, TRIPLET5, "reactive")
 RECIPES = {

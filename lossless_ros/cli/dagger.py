@@ -20,7 +20,7 @@ def dagger(
     beta: Annotated[
         float, typer.Option(help="Probability that the expert acts in round 1; its square in round 2, and so on.")
     ] = 0.5,
-    expert: Annotated[str, typer.Option(help="scripted, lenient, reactive or specialist:PATH.")] = "scripted",
+    expert: Annotated[str, typer.Option(help="scripted, reactive or specialist:PATH.")] = "scripted",
     domain: Domain = defaults.DOMAIN,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 100_000,
     config: Annotated[

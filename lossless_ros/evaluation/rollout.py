@@ -40,7 +40,7 @@ class EvalConfig:
 
     Attributes:
         task: suite/name; None for the bundle's own task.
-        bundle, expert: who acts; give one of them. Experts: scripted, lenient, reactive, random, specialist:PATH.
+        bundle, expert: who acts; give one of them. Experts: scripted, reactive, random, specialist:PATH.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
         domain: a name of config/domains or a YAML file.
         workers: processes; the result does not depend on their number.

@@ -51,7 +51,7 @@ class CollectConfig:
         out: folder for the episodes; those that exist are kept.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
         domain: a name of config/domains or a YAML file.
-        expert: scripted, lenient, reactive, random or specialist:PATH.
+        expert: scripted, reactive, random or specialist:PATH.
         expert_noise: noise on executed actions, as a share of their limits (0 to 1); the expert's own action is
             recorded as the label.
         contract: a name of config/contracts or a YAML file.

@@ -35,7 +35,7 @@ class DaggerConfig:
         hyperparameters: of each round's training: a name of config/training, a YAML file, or the hyperparameters.
         episodes: episodes per round.
         domain: where the student acts: a name of config/domains or a YAML file.
-        expert: who labels: scripted, lenient, reactive or specialist:PATH.
+        expert: who labels: scripted, reactive or specialist:PATH.
         beta: probability that the expert acts in the first round; its square in the second round, and so on.
         seed: seed of the first episode.
         from_scratch: train each round from new weights instead of the previous student's.

@@ -90,8 +90,9 @@ def test_summaries_have_the_totals_of_their_episodes() -> None:
     for triplet, part in read_summary(RESULTS / "pose_error.json")["triplets"].items():
         for error_mm, result in part["results"].items():
             assert result == totals(_episodes("pose_error", triplet=triplet, error_mm=error_mm)), (triplet, error_mm)
-    for expert, part in read_summary(RESULTS / "expert_imitability.json")["experts"].items():
-        assert part["result"] == totals(_episodes("expert_imitability", expert=expert)), expert
+    for student, part in read_summary(RESULTS / "expert_imitability.json")["students"].items():
+        expert, task = student.split("/")
+        assert part["result"] == totals(_episodes("expert_imitability", expert=expert, task=task)), student
 
 
 def test_expert_success_rows_are_consistent() -> None:

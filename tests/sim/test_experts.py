@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from lossless_sim.errors import SimError
 from lossless_sim.experts import make_expert
-from lossless_sim.experts.grasp import is_stable_grasp
 from lossless_sim.experts.privileged_state import PrivilegedState
 from lossless_sim.experts.topple import is_level
 from lossless_sim.state_layout import FINGER_UNITS, history
@@ -17,7 +16,7 @@ TASK = "rgb_stacking/triplet1"
 CUBE_LIKE = "rgb_stacking/triplet5"
 
 
-@pytest.mark.parametrize(("spec", "domain"), [("scripted", "nominal"), ("scripted", "randomized"), ("lenient", "lab")])
+@pytest.mark.parametrize(("spec", "domain"), [("scripted", "nominal"), ("scripted", "randomized")])
 def test_scripted_experts_stack(stacks: Callable[..., bool], spec: str, domain: str) -> None:
     assert sum(stacks(spec, seed, domain=domain) for seed in (2, 3, 4)) >= 2
 
@@ -32,7 +31,7 @@ def test_released_specialist_stacks(stacks: Callable[..., bool], teachers: Path)
     assert sum(stacks(f"specialist:{teachers / 'triplet1.npz'}", seed) for seed in (0, 1, 2)) >= 1
 
 
-@pytest.mark.parametrize("spec", ["scripted", "lenient", "reactive"])
+@pytest.mark.parametrize("spec", ["scripted", "reactive"])
 def test_expert_acts_within_the_limits_in_any_state(spec: str) -> None:
     env = make_env(TASK, cameras=())
     expert, random = make_expert(spec, TASK, 0), make_expert("random", TASK, 0)
@@ -58,48 +57,45 @@ def test_reactive_expert_is_memoryless() -> None:
     assert grippers == {-1.0, 1.0}
 
 
-@pytest.mark.parametrize(("distance", "gripper"), [(0.01, 1.0), (0.03, -1.0)])
-def test_reactive_expert_reopens_fingers_that_closed_next_to_red(distance: float, gripper: float) -> None:
+@pytest.mark.parametrize(("distance", "closed", "gripper"), [(0.004, 0.3, 1.0), (0.03, 0.3, -1.0), (0.004, 1.0, -1.0)])
+def test_reactive_expert_reopens_fingers_that_closed_next_to_red(
+    distance: float, closed: float, gripper: float
+) -> None:
+    """Red is that far away [m], and the fingers are at that share of their range."""
     obs, info = make_env(CUBE_LIKE, cameras=()).reset(seed=0)
     current = PrivilegedState.of(obs, info)
     to_gripper = current.tcp + np.array([distance, 0.0, 0.0]) - current.objects["red"].center
     red = info["objects"]["red"] + np.append(to_gripper, np.zeros(4))
     state = obs["state"].copy()
-    history(state, "gripper/joints/angle")[0] = FINGER_UNITS  # closed
+    history(state, "gripper/joints/angle")[0] = closed * FINGER_UNITS
     expert = make_expert("reactive", CUBE_LIKE, 0)
     action = expert.act({**obs, "state": state}, {**info, "objects": {**info["objects"], "red": red}})
     assert action[-1] == gripper
 
 
-def test_reactive_expert_turns_only_if_red_does_not_fit() -> None:
-    """Red of triplet 1 is too wide for a gripper that is not turned to it, red of triplet 5 is not."""
-    turns = {}
-    for task in (TASK, CUBE_LIKE):
-        env = make_env(task, cameras=())
-        turns[task] = [abs(float(make_expert("reactive", task, 0).act(*env.reset(seed=seed))[3])) for seed in range(6)]
-    assert max(turns[TASK]) > 0.1
-    assert np.median(turns[CUBE_LIKE]) == 0.0
+def test_reactive_expert_moves_blue_off_the_wall_before_it_stacks() -> None:
+    env = make_env(CUBE_LIKE, "randomized", cameras=())
+    expert = make_expert("reactive", CUBE_LIKE, 0)
+    obs, info = env.reset(seed=510001)
+    assert not PrivilegedState.of(obs, info).objects["blue"].lies_flat()
+    steps = 0
+    while not PrivilegedState.of(obs, info).objects["blue"].lies_flat() and steps < 250:
+        obs, _, _, _, info = env.step(expert.act(obs, info))
+        steps += 1
+    assert PrivilegedState.of(obs, info).objects["blue"].lies_flat()
 
 
-def test_lenient_expert_closes_where_the_grasp_is_stable_and_the_scripted_one_only_as_planned() -> None:
-    """The gripper is 10 mm off the planned grasp, as a student's might be, with red between the pads."""
-    env = make_env(CUBE_LIKE, cameras=())
-    experts = {spec: make_expert(spec, CUBE_LIKE, 0) for spec in ("scripted", "lenient")}
-    obs, info = env.reset(seed=2)
-    for _ in range(200):
-        state = PrivilegedState.of(obs, info)
-        action = experts["scripted"].act(obs, info)
-        if action[-1] > 0:
-            break
-        obs, _, _, _, info = env.step(action)
-    assert is_stable_grasp(state.objects["red"], state.tcp, state.yaw)
-    closing = np.array([np.cos(state.yaw), np.sin(state.yaw), 0.0])
-    red = info["objects"]["red"] + np.append(0.01 * closing, np.zeros(4))
-    grippers = {}
-    for spec, expert in experts.items():
-        expert.reset()
-        grippers[spec] = float(expert.act(obs, {**info, "objects": {**info["objects"], "red": red}})[-1])
-    assert grippers == {"scripted": -1.0, "lenient": 1.0}
+def test_reactive_expert_turns_to_a_face_of_red_and_closes_there() -> None:
+    """A cube that is gripped corner to corner would slip."""
+    task = "rgb_stacking/triplet4"
+    env = make_env(task, "randomized", cameras=())
+    expert = make_expert("reactive", task, 0)
+    obs, info = env.reset(seed=3)
+    while (action := expert.act(obs, info))[-1] < 0:
+        obs, _, _, truncated, info = env.step(action)
+        assert not truncated
+    state = PrivilegedState.of(obs, info)
+    assert state.objects["red"].half_width(state.yaw) < 0.03
 
 
 def test_scripted_expert_topples_blue_before_it_stacks() -> None:
@@ -117,7 +113,7 @@ def test_scripted_expert_topples_blue_before_it_stacks() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("clever", "unknown expert 'clever'; known: scripted, lenient, reactive, random, specialist:PATH"),
+        ("clever", "unknown expert 'clever'; known: scripted, reactive, random, specialist:PATH"),
         ("specialist:", "needs the path"),
         ("specialist:/nowhere/x.npz", "cannot read specialist weights /nowhere/x.npz"),
     ],

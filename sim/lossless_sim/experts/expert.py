@@ -8,7 +8,7 @@ import numpy as np
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.tasks import task
 
-EXPERTS = ("scripted", "lenient", "reactive", "random", "specialist:PATH")
+EXPERTS = ("scripted", "reactive", "random", "specialist:PATH")
 
 
 class Expert(Protocol):
@@ -25,8 +25,8 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
     """Create an expert for a task.
 
     Args:
-        spec: `scripted`; `lenient` or `reactive`, which are easier to imitate; `random`; or `specialist:PATH` with the
-            weights (.npz) or the SavedModel folder of a released specialist.
+        spec: `scripted`; `reactive`, which is easier to imitate; `random`; or `specialist:PATH` with the weights (.npz)
+            or the SavedModel folder of a released specialist.
         task_name: name of the task.
         seed: seed of the random experts.
 
@@ -43,10 +43,10 @@ def make_expert(spec: str, task_name: str, seed: int) -> Expert:
         from lossless_sim.experts.reactive import ReactiveExpert
 
         return ReactiveExpert()
-    if spec in ("scripted", "lenient"):
+    if spec == "scripted":
         from lossless_sim.experts.scripted import ScriptedExpert
 
-        return ScriptedExpert(lenient=spec == "lenient")
+        return ScriptedExpert()
     if kind == "specialist":
         if not path:
             raise SimError("specialist needs the path of its weights: specialist:PATH.npz")

@@ -26,7 +26,7 @@ from lossless_sim.experts.gripper import (
 from lossless_sim.experts.pad_contact import closing_axes, moment_arm, pad_contacts, pad_rays
 from lossless_sim.scene.basket import CENTER, FLOOR, hits_basket
 
-__all__ = ["FLOOR", "OPENING", "TURN_COST", "YAWS", "Grasp", "is_stable_grasp", "plan", "yaw_distance"]
+__all__ = ["FLOOR", "OPENING", "TURN_COST", "YAWS", "Grasp", "candidates", "plan", "yaw_distance"]
 
 YAWS = np.arange(36) * np.pi / 36  # closing directions to try [rad]
 SHIFTS = np.array([-0.016, -0.008, 0.0, 0.008, 0.016])  # of the TCP across the closing direction [m]
@@ -60,7 +60,6 @@ def plan(
     others: list[ConvexPolyhedron],
     yaw_now: float,
     avoid: list[Grasp],
-    turn_cost: float = TURN_COST,
 ) -> Grasp | None:
     """Return the best grasp of `target` among `others`, or None if the gripper fits nowhere.
 
@@ -69,9 +68,8 @@ def plan(
         others: obstacles.
         yaw_now: current closing direction [rad].
         avoid: grasps that failed before.
-        turn_cost: cost of turning away from `yaw_now` [1/rad].
     """
-    search = _GraspSearch(target, others, yaw_now, avoid, turn_cost)
+    search = _GraspSearch(target, others, yaw_now, avoid, TURN_COST)
     return min(search.candidates(), key=lambda grasp: grasp.cost, default=None)
 
 
@@ -87,19 +85,6 @@ def candidates(target: ConvexPolyhedron, others: list[ConvexPolyhedron]) -> list
         return found
     search = _GraspSearch(target, others, 0.0, [], 0.0)
     return [grasp for yaw in YAWS[::3] for height in search.heights() for grasp in search.at(float(yaw), height)]
-
-
-def is_stable_grasp(target: ConvexPolyhedron, tcp: np.ndarray, yaw: float) -> bool:
-    """Return whether closing at `tcp` (3,) [m] along `yaw` [rad] grasps the target firmly and squarely."""
-    closing, across = closing_axes(yaw)
-    hits = target.intersect_rays(tcp + pad_rays(across, np.zeros(1))[0], closing)  # (A, U)
-    hit = hits.hit
-    if not hit.any() or hits.entry[hit].min() < MARGIN - OPENING or hits.exit[hit].max() > OPENING - MARGIN:
-        return False
-    contacts = pad_contacts(target, closing, hits)
-    if min(pad.alignment for pad in contacts) < MIN_ALIGNMENT or min(pad.coverage for pad in contacts) < MIN_COVERAGE:
-        return False
-    return moment_arm(target, contacts, float((tcp - target.center) @ across), tcp[2]) < MAX_MOMENT_ARM
 
 
 def yaw_distance(a: float, b: float) -> float:

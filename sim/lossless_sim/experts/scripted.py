@@ -7,12 +7,11 @@ All motions are proportional and saturated, and heights follow from the remainin
 change smoothly with the state.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lossless_sim.experts.grasp import TURN_COST, Grasp, is_stable_grasp, plan
+from lossless_sim.experts.grasp import Grasp, plan
 from lossless_sim.experts.motion import (
     ARRIVED,
     CLOSE,
@@ -32,28 +31,18 @@ from lossless_sim.scene.basket import FLOOR
 
 RELEASE_GAP = 0.0025  # gap under an object at which it is released [m]
 ALIGNED = 0.008  # distance from the goal at which it may be released [m]
-LENIENT_ALIGNED = 0.012  # the same for a lenient expert; the success criterion is 0.05 [m]
 RELEASED_ALIGNED = 0.04  # distance from the goal at which a released object is in place [m]
 RELEASED_GAP = 0.012  # and the gap under it [m]
 EMPTY = 0.74  # finger angle above which nothing is held [rad]
 CONTACT_STEPS = 3  # control periods of contact that make a grasp
 MAX_WAIT_STEPS = 30  # control periods for closing, or for objects to come to rest
-LENIENT_TURN_COST = 12.0  # a lenient expert prefers the grasp closest to the current yaw [1/rad]
-REPLAN_INTERVAL = 8  # control periods after which a lenient expert plans again from the current pose
 MAX_TOPPLE_ATTEMPTS = 3  # for blue; after that it stays as it lies
 
 
 class ScriptedExpert:
-    """Stacks red on blue; remembers only its plan, what it is releasing, and what failed.
+    """Stacks red on blue; remembers only its plan, what it is releasing, and what failed."""
 
-    A lenient expert closes and releases wherever that would succeed, not only where it had planned to, and plans from
-    the current pose. Its actions therefore follow from what cameras show, and are useful labels where a student drives.
-    """
-
-    def __init__(self, lenient: bool = False) -> None:
-        self._lenient = lenient
-        self._aligned = LENIENT_ALIGNED if lenient else ALIGNED
-        self._turn_cost = LENIENT_TURN_COST if lenient else TURN_COST
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
@@ -65,7 +54,6 @@ class ScriptedExpert:
         self._failed_pushes: list[Push] = []
         self._contact_steps = 0
         self._execution_steps = 0  # of closing or pushing
-        self._plan_age = 0  # [control periods]
         self._waited = 0
         self._releasing: str | None = None
 
@@ -101,7 +89,7 @@ class ScriptedExpert:
         gap = abs(red.bottom - blue.top)
         if self._releasing == "red":
             return bool(distance < RELEASED_ALIGNED and gap < RELEASED_GAP)
-        return bool(distance < self._aligned and gap < RELEASE_GAP)
+        return bool(distance < ALIGNED and gap < RELEASE_GAP)
 
     @staticmethod
     def _is_still_near(state: PrivilegedState, color: str | None) -> bool:
@@ -126,15 +114,12 @@ class ScriptedExpert:
         else:
             goal, support = state.free_spot(color), FLOOR
         distance = float(np.linalg.norm(goal - state.objects[color].center[:2]))
-        if distance < self._aligned and state.objects[color].bottom - support < RELEASE_GAP:
+        if distance < ALIGNED and state.objects[color].bottom - support < RELEASE_GAP:
             return self._release(state, color)
-        return carry(state, color, goal, support, self._aligned)
+        return carry(state, color, goal, support, ALIGNED)
 
     def _execute_grasp(self, state: PrivilegedState, grasp: Grasp) -> np.ndarray:
         """Go to the grasp and close there; give up if the fingers meet."""
-        stable = self._lenient and not self._execution_steps
-        if stable and is_stable_grasp(state.objects[self._target], state.tcp, state.yaw):
-            grasp = self._plan = replace(grasp, position=state.tcp - self._displacement(state), yaw=state.yaw)
         turn = shortest_turn(state, grasp.yaw)
         offset = grasp.position + self._displacement(state) - state.tcp
         tolerance = 0.015 if self._execution_steps else ARRIVED
@@ -180,15 +165,11 @@ class ScriptedExpert:
             return True
         if self._execution_steps:
             return False
-        self._plan_age += 1
-        if self._lenient and isinstance(self._plan, Grasp) and self._plan_age >= REPLAN_INTERVAL:
-            return True
         moved = np.linalg.norm(self._displacement(state)) > 0.015
         return bool(moved or state.rotation_since(self._target, self._planned_pose) > 0.06)
 
     def _make_plan(self, state: PrivilegedState) -> None:
         """Choose which object to move and how; objects that cannot be moved are skipped."""
-        self._plan_age = 0
         may_topple_blue = len(self._failed_pushes) < MAX_TOPPLE_ATTEMPTS
         for color, topple in _objects_to_move(state, may_topple_blue):
             shape, others = state.objects[color], state.others(color)
@@ -196,7 +177,7 @@ class ScriptedExpert:
             if topple:
                 found = plan_push(shape, others, state.tcp, state.yaw, self._failed_pushes, level=color == "blue")
             else:
-                found = plan(shape, others, state.yaw, self._failed_grasps[-4:], self._turn_cost)
+                found = plan(shape, others, state.yaw, self._failed_grasps[-4:])
             if found is not None:
                 self._plan, self._target, self._planned_pose = found, color, state.poses[color].copy()
                 return
