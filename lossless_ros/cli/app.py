@@ -11,6 +11,7 @@ from lossless_ros.cli.dagger import dagger
 from lossless_ros.cli.demo import demo
 from lossless_ros.cli.evaluate import evaluate
 from lossless_ros.cli.info import info
+from lossless_ros.cli.list import list_shipped
 from lossless_ros.cli.replay import replay
 from lossless_ros.cli.train import train
 from lossless_ros.cli.verify import verify
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (collect, train, dagger, evaluate, replay, verify, info, demo):
     app.command()(command)
+app.command("list")(list_shipped)
 app.add_typer(bench, name="bench")
 
 

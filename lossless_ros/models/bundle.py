@@ -14,6 +14,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models import legacy
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.paths import find_bundle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,11 +70,14 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
     return dataclasses.replace(bundle, hash=metadata["content"])
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path | str) -> Bundle:
     """Read a bundle's metadata without its tensors; fast, and without importing torch.
 
+    Args:
+        path: the file, or the name of a shipped bundle.
+
     Raises:
-        LosslessError: the file is missing, damaged, not a bundle, or of a newer format.
+        LosslessError: the name is unknown, or the file is missing, damaged, not a bundle, or of a newer format.
     """
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
@@ -93,7 +97,7 @@ def read_bundle(path: Path) -> Bundle:
     )
 
 
-def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
+def load_bundle(path: Path | str) -> "tuple[Bundle, dict[str, Tensor]]":
     """Read a bundle and its tensors, checked against the hash in the file; format 1 gets today's tensor names.
 
     Raises:
@@ -129,10 +133,13 @@ def check_backbone(path: Path, bundle: Bundle, name: str, fingerprint: str) -> N
         )
 
 
-def _open(path: Path, framework: str) -> Any:
+def _open(path: Path | str, framework: str) -> Any:
     """Open a safetensors file; `framework` (numpy or pt) is the type of the tensors read from it."""
     from safetensors import SafetensorError, safe_open
 
+    path = find_bundle(path)
+    if path.is_dir():
+        raise LosslessError(f"{path} is a folder, expected a bundle file written by lossless train")
     if not path.is_file():
         raise LosslessError(f"no such file: {path} (expected a bundle written by lossless train)")
     try:
@@ -142,7 +149,7 @@ def _open(path: Path, framework: str) -> Any:
         raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({why})") from None
 
 
-def _check_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
+def _check_metadata(path: Path | str, metadata: dict[str, str]) -> dict[str, str]:
     """Return the metadata if they are a bundle's and of a format that this version reads."""
     if metadata.get("format") != FORMAT:
         raise LosslessError(f"{path} is not a bundle: a safetensors file, but not written by lossless train")
@@ -157,7 +164,7 @@ def _check_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
     return metadata
 
 
-def _json(path: Path, key: str, text: str) -> dict[str, Any]:
+def _json(path: Path | str, key: str, text: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError):

@@ -2,23 +2,31 @@
 
 from pathlib import Path
 
+from lossless_ros.contract import Contract, load_contract
+
 CONSTANT_OUTPUTS = (0.4, 0.2, 0.1, 0.0, 5.0)  # 28, 14 and 7 mm/s, no rotation, gripper closed
 
 
-def write_policy(path: Path, task: str, seed: int, outputs: tuple[float, ...] = (), chunk_size: int = 1) -> Path:
+def write_policy(
+    path: Path,
+    task: str,
+    seed: int,
+    outputs: tuple[float, ...] = (),
+    chunk_size: int = 1,
+    contract: Contract | None = None,
+) -> Path:
     """Write a bundle with adapters everywhere and a random head; with `outputs` (dim,) the head always returns these.
 
     Outputs are fractions of the action limits; the gripper closes above 0.
     """
     import torch
 
-    from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
     from lossless_ros.models.bundle import Bundle, save_bundle
     from lossless_ros.models.network import Network
     from lossless_ros.models.network_config import NetworkConfig
 
-    backbone, contract = load_backbone("tf_efficientnet_lite0"), load_contract("rgb_stacking")
+    backbone, contract = load_backbone("tf_efficientnet_lite0"), contract or load_contract("rgb_stacking")
     config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 128, 64, 2, (16,), chunk_size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
