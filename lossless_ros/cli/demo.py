@@ -28,7 +28,7 @@ MODE = "top"  # of the demo's own training: the quickest that stacks
 class Scale:
     """How much of everything."""
 
-    episodes: int = 80  # demonstrations, with seeds from 0 on
+    episodes: int = 60  # demonstrations, with seeds from 0 on
     trials: int = 4  # episodes of each policy
     max_steps: int = defaults.MAX_STEPS  # of an episode
     training: str = "demo"  # name in config/training, or a path
