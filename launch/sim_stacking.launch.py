@@ -3,7 +3,8 @@
     ros2 launch lossless_ros sim_stacking.launch.py
     ros2 launch lossless_ros sim_stacking.launch.py bundle:=stacking.safetensors episodes:=5
 
-Without arguments a shipped bundle stacks. The launch ends after the last episode.
+Without arguments a shipped bundle stacks. The simulator waits for every command, so that a slow machine changes nothing
+but the speed; with mode:=real_time it does not wait. The launch ends after the last episode.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -24,9 +25,12 @@ TABLE = tuple(parameter for parameter in PARAMETERS if parameter.name in SIMULAT
 SIMULATOR = {parameter.name: type(parameter.default) for parameter in TABLE}
 ARGUMENTS = {  # name: (default or None, description); real_stacking declares the rest, and takes some of these too
     "bundle": (defaults.BUNDLE, BUNDLES.summary),
-    **launch_arguments(TABLE, {"domain": "randomized", "episodes": 10}),
+    **launch_arguments(TABLE, {"domain": "randomized", "episodes": 10, "mode": "lock_step"}),
     "robot": ("sim", ROBOT.summary),
-    "dry_run": ("false", "true: publish commands on ~/would_send only; the simulated arm does not move"),
+    "dry_run": (
+        "false",
+        "true: publish commands on ~/would_send only; needs mode:=real_time, and the simulated arm does not move",
+    ),
 }
 
 
