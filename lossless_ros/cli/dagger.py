@@ -11,7 +11,7 @@ from lossless_ros.progress import Progress, echo, write_json
 
 
 def dagger(
-    bundle: Annotated[Path, typer.Option(help="The student to start from.")],
+    bundle: Annotated[Path, typer.Option(help=f"The student to start from: {defaults.BUNDLE_HELP}.")],
     data: Annotated[list[Path], typer.Option(help="Folder with its demonstrations; may be given several times.")],
     folder: Annotated[Path, typer.Option(help="Folder for the results of the rounds; the same command continues it.")],
     out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],

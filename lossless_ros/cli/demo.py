@@ -1,4 +1,4 @@
-"""`lossless demo`: collect, train, evaluate over ROS 2, replay, verify, report; small."""
+"""`lossless demo`: drive a shipped bundle over ROS 2, then collect, train and evaluate one's own; small."""
 
 import shutil
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,17 +14,22 @@ from lossless_ros import defaults
 from lossless_ros.cli.options import Workers
 from lossless_ros.progress import Progress, echo, write_json
 
-TASK = "rgb_stacking/triplet1"
+if TYPE_CHECKING:
+    from lossless_ros.evaluation.rollout import EvalConfig
+    from lossless_ros.models.bundle import Bundle
+
 REPLAY_SEED = 1000  # of the demonstration that is replayed and never trained on
-EVAL_SEED = 2000  # of the policy's first episode
+EVAL_SEED = 2000  # of the first episode of both policies
+EXPERT, EXPERT_NOISE = "reactive", 0.3  # who demonstrates, see `CollectConfig`
+MODE = "top"  # of the demo's own training: the quickest that stacks
 
 
 @dataclass(frozen=True)
 class Scale:
     """How much of everything."""
 
-    episodes: int = 30  # demonstrations, with seeds from 0 on
-    trials: int = 4  # episodes of the policy
+    episodes: int = 60  # demonstrations, with seeds from 0 on
+    trials: int = 4  # episodes of each policy
     max_steps: int = defaults.MAX_STEPS  # of an episode
     training: str = "demo"  # name in config/training, or a path
 
@@ -44,8 +49,14 @@ class DemoPaths:
         return self.out / "held_out"
 
     @property
-    def driven(self) -> Path:
-        return self.out / "driven"
+    def shipped(self) -> Path:
+        """Return the folder for the episodes of the shipped policy."""
+        return self.out / "shipped"
+
+    @property
+    def own(self) -> Path:
+        """Return the folder for the episodes of the demo's own policy."""
+        return self.out / "own"
 
     @property
     def bundle(self) -> Path:
@@ -57,7 +68,7 @@ class DemoPaths:
 
     def clear(self) -> None:
         """Remove what an earlier demo left."""
-        for folder in (self.episodes, self.held_out, self.driven):
+        for folder in (self.episodes, self.held_out, self.shipped, self.own):
             shutil.rmtree(folder, ignore_errors=True)
         self.bundle.unlink(missing_ok=True)
 
@@ -82,30 +93,37 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo_output"),
     workers: Workers = 2,
 ) -> None:
-    """Run the whole pipeline, small: collect, train, evaluate over ROS 2, replay, verify, report."""
+    """Drive the simulated robot with a shipped bundle, then train a policy of your own, compare both, and report."""
     run_demo(out, workers)
 
 
 def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: B008  frozen
     """Run everything into `out`, replacing an earlier demo's files, and return the report's path."""
-    from lossless_ros.contract import load_contract
-    from lossless_ros.episodes.reader import find_episodes, read_episode
+    from lossless_ros.episodes.reader import read_episode
+    from lossless_ros.evaluation.compare import compare
     from lossless_ros.evaluation.over_ros import evaluate_over_ros
     from lossless_ros.evaluation.replay import ReplayConfig, replay
-    from lossless_ros.evaluation.report import write_demo_report
-    from lossless_ros.evaluation.rollout import EvalConfig
+    from lossless_ros.evaluation.report import DemoEpisodes, write_demo_report
+    from lossless_ros.evaluation.rollout import evaluate
     from lossless_ros.evaluation.verify import verify_on_recording
+    from lossless_ros.models.bundle import read_bundle
     from lossless_ros.simulation.episode import episode_name
     from lossless_ros.training.behavior_cloning import TrainConfig, train
 
     started = time.monotonic()
-    contract = load_contract(defaults.CONTRACT)
+    shipped = read_bundle(defaults.BUNDLE)
     paths, results = DemoPaths(out), DemoResults()
     documents = results.documents
     paths.clear()
-    with results.step("collecting", "1/6 collecting", scale.episodes + 1) as progress:
-        infos = _collect(paths, workers, scale, progress)
+    with results.step("driving over ROS 2", f"1/6 driving {defaults.BUNDLE} over ROS 2", scale.trials) as progress:
+        job = _evaluation(scale, Path(defaults.BUNDLE), paths.shipped)
+        documents["shipped"] = evaluate_over_ros(job, on_progress=lambda _: progress.advance())
+    _echo_success("shipped policy", documents["shipped"])
+    with results.step("collecting", "2/6 collecting", scale.episodes + 1) as progress:
+        infos = _collect(shipped.task, paths, workers, scale, progress)
     documents["collection"] = {
+        "expert": EXPERT,
+        "expert_noise": EXPERT_NOISE,
         "domain": defaults.DOMAIN,
         "n": len(infos),
         "successes": sum(info["success"] for info in infos),
@@ -113,31 +131,32 @@ def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: 
         "first_seed": infos[0]["seed"],
         "last_seed": infos[-1]["seed"],
     }
-    with results.step("training", "2/6 training", None) as progress:
-        job = TrainConfig(data=(paths.episodes,), out=paths.bundle, hyperparameters=scale.training)
-        documents["training"] = train(job, progress.update)
-    with results.step("driving over ROS 2", "3/6 driving over ROS 2", scale.trials) as progress:
-        evaluation = EvalConfig(
-            task=TASK,
-            bundle=paths.bundle,
-            episodes=scale.trials,
-            seed=EVAL_SEED,
-            domain=defaults.DOMAIN,
-            max_steps=scale.max_steps,
-            record=paths.driven,
+    with results.step("training", "3/6 training", None) as progress:
+        training = TrainConfig(
+            data=(paths.episodes,),
+            out=paths.bundle,
+            mode=MODE,
+            hyperparameters=scale.training,
+            contract=shipped.contract,
         )
-        documents["evaluation"] = evaluate_over_ros(evaluation, on_progress=lambda _: progress.advance())
-    with results.step("replaying", "4/6 replaying", 1) as progress:
+        documents["training"] = train(training, progress.update)
+    with results.step("evaluating", "4/6 evaluating", scale.trials) as progress:
+        job = _evaluation(scale, paths.bundle, paths.own, workers)
+        documents["own"] = evaluate(job, lambda _: progress.advance())
+    documents["comparison"] = compare(documents["shipped"], documents["own"])
+    with results.step("replaying and verifying", "5/6 replaying and verifying", 2) as progress:
         documents["replay"] = replay(ReplayConfig(paths.bundle, (paths.held_out,)), lambda _: progress.advance())
-    with results.step("verifying", "5/6 verifying", 1) as progress:
         documents["verify"] = verify_on_recording(paths.bundle, paths.held_out)
         progress.advance()
     with results.step("reporting", "6/6 reporting", 1) as progress:
         shown = next((info["seed"] for info in infos if info["success"]), infos[0]["seed"])
-        demonstration = read_episode(paths.episodes / episode_name(shown), contract)
-        driven = read_episode(find_episodes([paths.driven])[0], contract)
+        episodes = DemoEpisodes(
+            demonstration=read_episode(paths.episodes / episode_name(shown), shipped.contract),
+            shipped=_driven(paths.shipped, shipped, documents["shipped"]),
+            own=_driven(paths.own, shipped, documents["own"]),
+        )
         results.times["everything"] = time.monotonic() - started
-        write_demo_report(paths.report, contract, documents, demonstration, driven, results.times)
+        write_demo_report(paths.report, shipped, documents, episodes, results.times)
         progress.advance()
     write_json(out / "results.json", {**documents, "seconds": results.times})
     _echo_results(documents, results.times)
@@ -145,30 +164,68 @@ def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: 
     return paths.report
 
 
-def _collect(paths: DemoPaths, workers: int, scale: Scale, progress: Progress) -> list[dict[str, Any]]:
+def _evaluation(scale: Scale, bundle: Path, record: Path, workers: int = 1) -> "EvalConfig":
+    """Return the evaluation of a bundle; both policies get the same episodes."""
+    from lossless_ros.evaluation.rollout import EvalConfig
+
+    return EvalConfig(
+        bundle=bundle,
+        episodes=scale.trials,
+        seed=EVAL_SEED,
+        domain=defaults.DOMAIN,
+        workers=workers,
+        runtime="auto",
+        max_steps=scale.max_steps,
+        record=record,
+    )
+
+
+def _collect(task: str, paths: DemoPaths, workers: int, scale: Scale, progress: Progress) -> list[dict[str, Any]]:
     """Collect the demonstrations, and one more for the replay."""
     from lossless_ros.simulation.collect import CollectConfig, collect
 
     training = CollectConfig(
-        TASK, paths.episodes, scale.episodes, 0, defaults.DOMAIN, workers=workers, max_steps=scale.max_steps
+        task=task,
+        out=paths.episodes,
+        episodes=scale.episodes,
+        expert=EXPERT,
+        expert_noise=EXPERT_NOISE,
+        workers=workers,
+        max_steps=scale.max_steps,
     )
-    held_out = CollectConfig(TASK, paths.held_out, 1, REPLAY_SEED, defaults.DOMAIN, max_steps=scale.max_steps)
+    held_out = CollectConfig(task=task, out=paths.held_out, seed=REPLAY_SEED, expert=EXPERT, max_steps=scale.max_steps)
     infos = collect(training, lambda _: progress.advance())
     collect(held_out, lambda _: progress.advance())
     return infos
 
 
-def _echo_results(results: dict[str, dict[str, Any]], times: dict[str, float]) -> None:
-    """Print the measured figures."""
-    collection, evaluation, proof = results["collection"], results["evaluation"], results["verify"]
+def _driven(folder: Path, bundle: "Bundle", document: dict[str, Any]) -> list[Any]:
+    """Return the recorded episodes of an evaluation, by seed; one whose physics diverged has no recording."""
+    from lossless_ros.episodes.reader import read_episode
+    from lossless_ros.simulation.episode import episode_name
+
+    recorded = [folder / episode_name(seed) for seed in document["seeds"]]
+    return [read_episode(path, bundle.contract) for path in recorded if path.is_dir()]
+
+
+def _echo_success(who: str, evaluation: dict[str, Any]) -> None:
     low, high = evaluation["interval_95"]
-    latency = evaluation["latency_ms"]
-    echo(f"expert:   {collection['successes']} of {collection['n']} episodes successful, {collection['frames']} frames")
-    echo(f"training: {results['training']['steps']} steps, held-out loss {results['training']['held_out_loss']:.4f}")
     echo(
-        f"policy:   {evaluation['successes']} of {evaluation['n']} episodes successful over ROS 2, "
+        f"{who}: {evaluation['successes']} of {evaluation['n']} episodes successful, "
         f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"
     )
+
+
+def _echo_results(results: dict[str, dict[str, Any]], times: dict[str, float]) -> None:
+    """Print the measured figures."""
+    collection, training, proof = results["collection"], results["training"], results["verify"]
+    latency = results["shipped"]["latency_ms"]
+    _echo_success(f"shipped policy ({defaults.BUNDLE}, over ROS 2)", results["shipped"])
+    _echo_success(
+        f"own policy ({training['data']['episodes']} demonstrations, {training['steps']} steps)", results["own"]
+    )
+    echo(f"expert:   {collection['successes']} of {collection['n']} episodes successful, {collection['frames']} frames")
+    echo(f"training: {training['seconds']:.0f} s, held-out loss {training['held_out_loss']:.4f}")
     echo(f"latency:  frame to command p50 {latency['p50']:.1f} ms, p99 {latency['p99']:.1f} ms")
     for axis, error in results["replay"]["action_error"].items():
         echo(f"replay:   {axis} mean absolute error {error['mae']:.4f} {error['unit']}")

@@ -7,7 +7,7 @@ import typer
 
 from lossless_ros import defaults
 from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
-from lossless_ros.defaults import EXPERTS_HELP
+from lossless_ros.defaults import BUNDLE_HELP, EXPERTS_HELP
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    bundle: Annotated[Path | None, typer.Option(help="The policy's bundle.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help=f"The policy's bundle: {BUNDLE_HELP}.")] = None,
     expert: Annotated[str | None, typer.Option(help=f"{EXPERTS_HELP}.")] = None,
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,

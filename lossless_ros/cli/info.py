@@ -7,7 +7,7 @@ import typer
 
 from lossless_ros.cli.options import Hub, Json, Seed, Task, Weights
 from lossless_ros.errors import LosslessError
-from lossless_ros.paths import find_config
+from lossless_ros.paths import BUNDLE_SUFFIX, find_config, shipped_bundles
 from lossless_ros.progress import echo, write_json
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def describe(target: str, weights: Path | None = None, allow_hub: bool = False) 
     """Return names and values that describe a bundle, bag, backbone or contract.
 
     Args:
-        target: a path, or the name of a backbone or contract.
+        target: a path, or the name of a shipped bundle, backbone or contract.
         weights: a local file for a backbone.
         allow_hub: whether a backbone's weights may be downloaded.
 
@@ -59,8 +59,10 @@ def describe(target: str, weights: Path | None = None, allow_hub: bool = False) 
     path = Path(target)
     if path.is_dir():
         return _bag(path)
-    if path.suffix == ".safetensors":
+    if path.suffix == BUNDLE_SUFFIX:
         return _bundle(path)
+    if target in (shipped := shipped_bundles()):
+        return _bundle(shipped[target])
     try:
         find_config("contracts", target)
     except LosslessError:

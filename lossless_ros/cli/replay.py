@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from lossless_ros.cli.options import Device, Hub, Json, Robot, Runtime, Weights
+from lossless_ros.defaults import BUNDLE_HELP
 from lossless_ros.progress import Progress, echo, write_json
 
 
 def replay(
-    bundle: Annotated[Path, typer.Option(help="The policy's bundle.")],
+    bundle: Annotated[Path, typer.Option(help=f"The policy's bundle: {BUNDLE_HELP}.")],
     bag: Annotated[list[Path], typer.Option(help="A rosbag2 folder, or a folder of them; may be given several times.")],
     robot: Robot = "sim",
     device: Device = "auto",

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from lossless_ros.cli.options import Hub, Json, Robot, Weights
+from lossless_ros.defaults import BUNDLE_HELP
 from lossless_ros.progress import echo, write_json
 
 
 def verify(
-    bundle: Annotated[Path, typer.Option(help="The bundle to check.")],
+    bundle: Annotated[Path, typer.Option(help=f"The bundle to check: {BUNDLE_HELP}.")],
     bag: Annotated[
         Path | None, typer.Option(help="Compare outputs on its images; without it on synthetic ones.")
     ] = None,

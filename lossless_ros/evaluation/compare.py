@@ -9,6 +9,7 @@ from typing import Any
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 from lossless_ros.evaluation.statistics import wilson_interval
+from lossless_ros.paths import BUNDLE_SUFFIX, shipped_bundles
 
 
 def evaluate_baseline(
@@ -17,7 +18,7 @@ def evaluate_baseline(
     """Return the evaluation document to compare with.
 
     Args:
-        baseline: a bundle, an expert, or the path of an earlier document (.json).
+        baseline: a bundle (a file or the name of a shipped one), an expert, or the path of an earlier document (.json).
         config: the job of the policy that is compared; task, domain, seeds, workers and runtime are taken from it.
         on_progress: called with the result of every episode.
 
@@ -26,7 +27,7 @@ def evaluate_baseline(
     """
     if baseline.endswith(".json"):
         return _earlier(Path(baseline), config)
-    is_bundle = baseline.endswith(".safetensors")
+    is_bundle = baseline.endswith(BUNDLE_SUFFIX) or baseline in shipped_bundles()
     bundle, expert = (Path(baseline), None) if is_bundle else (None, baseline)
     names = ("task", "domain", "episodes", "seed", "workers", "runtime", "weights", "allow_hub")
     same = {name: getattr(config, name) for name in names}

@@ -11,6 +11,7 @@ from lossless_ros import __version__
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, summarize
 from lossless_ros.models.bundle import copy_bundle, read_bundle
+from lossless_ros.paths import find_bundle
 from lossless_ros.simulation.env import check_world
 from lossless_ros.simulation.episode import check_numbers
 from lossless_ros.testing.node_processes import NodeProcesses
@@ -41,7 +42,7 @@ def evaluate_over_ros(
     """
     if config.bundle is None:
         raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
-    bundle = Path(config.bundle)
+    bundle = find_bundle(config.bundle)
     metadata = read_bundle(bundle)
     task = config.task or metadata.task
     check_world(task, config.domain)

@@ -20,7 +20,7 @@ class ReplayConfig:
     """Which recordings to replay through which policy.
 
     Attributes:
-        bundle: the policy's bundle.
+        bundle: the policy's bundle: a file or the name of a shipped one.
         bags: rosbag2 folders, or folders of them.
         robot: who recorded them: a name of config/robots or a YAML file.
         device: auto, cpu or cuda.
@@ -29,7 +29,7 @@ class ReplayConfig:
         allow_hub: whether weights may be downloaded.
     """
 
-    bundle: Path
+    bundle: Path | str
     bags: tuple[Path, ...]
     robot: str = "sim"
     device: str = "auto"

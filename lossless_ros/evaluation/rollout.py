@@ -40,7 +40,8 @@ class EvalConfig:
 
     Attributes:
         task: suite/name; None for the bundle's own task.
-        bundle, expert: who acts; give one of them. Experts: scripted, reactive, random, specialist:PATH.
+        bundle, expert: who acts; give one of them. A bundle is a file or the name of a shipped one; experts:
+            scripted, reactive, random, specialist:PATH.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
         domain: a name of config/domains or a YAML file.
         workers: processes; the result does not depend on their number.
@@ -55,7 +56,7 @@ class EvalConfig:
     """
 
     task: str | None = None
-    bundle: Path | None = None
+    bundle: Path | str | None = None
     expert: str | None = None
     episodes: int = 50
     seed: int = 0
@@ -222,7 +223,7 @@ class EvalWorker:
 
             torch.set_num_threads(1)  # the same sums in the same order, whatever the number of workers
             self._policy = load_policy(
-                config.bundle,
+                Path(config.bundle),
                 device="cpu",
                 weights=config.weights,
                 runtime=config.runtime,

@@ -18,6 +18,7 @@ from lossless_ros.models.policy import load_policy
 from lossless_ros.models.preprocess import normalize, to_batch
 from lossless_ros.observation.frames import Frame
 from lossless_ros.observation.images import fit
+from lossless_ros.paths import find_bundle
 
 RECORDED_FRAMES = 4  # per camera, spread evenly over the episode
 
@@ -28,7 +29,7 @@ def verify_on_recording(
     """Run `verify` on images of a recorded episode.
 
     Args:
-        bundle: the file.
+        bundle: the file, or the name of a shipped bundle.
         bag: a bag, or a folder of bags, of which the first is used.
         robot: name or file of the robot that recorded the bag.
         weights: as for `verify`.
@@ -56,7 +57,7 @@ def verify(
     """Let the bundle's policy act, then compare its backbone with a fresh load from the source.
 
     Args:
-        bundle: the file.
+        bundle: the file, or the name of a shipped bundle.
         images: real images (N, H, W, 3) uint8 RGB to compare outputs on; default: seeded noise over gradients.
         backbone: a backbone in use; without it one is loaded.
         weights: local file with the backbone's weights; without it they come from the source in the bundle.
@@ -71,6 +72,7 @@ def verify(
     Raises:
         LosslessError: the bundle cannot be loaded or is for another backbone.
     """
+    bundle = find_bundle(bundle)
     description, tensors = load_bundle(bundle)
     if description.network.trainable_backbone:
         return _not_lossless(bundle, description, tensors)

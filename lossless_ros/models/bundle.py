@@ -16,6 +16,7 @@ from lossless_ros.models import legacy
 from lossless_ros.models.execution import Execution
 from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics, statistics_from_arrays
+from lossless_ros.paths import find_bundle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,11 +81,14 @@ def save_bundle(path: Path, bundle: Bundle, tensors: "Mapping[str, Tensor]") -> 
     return dataclasses.replace(bundle, hash=metadata["content"])
 
 
-def read_bundle(path: Path) -> Bundle:
+def read_bundle(path: Path | str) -> Bundle:
     """Read a bundle's metadata and statistics without its other tensors; fast, and without importing torch.
 
+    Args:
+        path: the file, or the name of a shipped bundle.
+
     Raises:
-        LosslessError: the file is missing, damaged, not a bundle, or of a newer format.
+        LosslessError: the name is unknown, or the file is missing, damaged, not a bundle, or of a newer format.
     """
     with _open(path, "numpy") as file:
         metadata = _check_metadata(path, file.metadata() or {})
@@ -111,7 +115,7 @@ def read_bundle(path: Path) -> Bundle:
         raise LosslessError(f"{path}: {error}") from None
 
 
-def load_bundle(path: Path) -> "tuple[Bundle, dict[str, Tensor]]":
+def load_bundle(path: Path | str) -> "tuple[Bundle, dict[str, Tensor]]":
     """Read a bundle and the tensors of its network as float32, checked against the hash in the file.
 
     Tensors of format 1 get today's names.
@@ -200,10 +204,13 @@ def _is_statistic(name: str) -> bool:
     return name in ("mean", "std") or name.rpartition(".")[2] in ("running_mean", "running_var")
 
 
-def _open(path: Path, framework: str) -> Any:
+def _open(path: Path | str, framework: str) -> Any:
     """Open a safetensors file; `framework` (numpy or pt) is the type of the tensors read from it."""
     from safetensors import SafetensorError, safe_open
 
+    path = find_bundle(path)
+    if path.is_dir():
+        raise LosslessError(f"{path} is a folder, expected a bundle file written by lossless train")
     if not path.is_file():
         raise LosslessError(f"no such file: {path} (expected a bundle written by lossless train)")
     try:
@@ -213,7 +220,7 @@ def _open(path: Path, framework: str) -> Any:
         raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({why})") from None
 
 
-def _check_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
+def _check_metadata(path: Path | str, metadata: dict[str, str]) -> dict[str, str]:
     """Return the metadata if they are a bundle's and of a format that this version reads."""
     if metadata.get("format") != FORMAT:
         raise LosslessError(f"{path} is not a bundle: a safetensors file, but not written by lossless train")
@@ -228,7 +235,7 @@ def _check_metadata(path: Path, metadata: dict[str, str]) -> dict[str, str]:
     return metadata
 
 
-def _json(path: Path, key: str, text: str) -> dict[str, Any]:
+def _json(path: Path | str, key: str, text: str) -> dict[str, Any]:
     try:
         return dict(json.loads(text))
     except (ValueError, TypeError):

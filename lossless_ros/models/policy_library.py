@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from lossless_ros.contract import Contract
 from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.models.bundle import read_bundle
+from lossless_ros.paths import BUNDLE_SUFFIX, find_bundle
 
 if TYPE_CHECKING:
     from lossless_ros.models.policy import Policy
-
-SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -26,17 +25,19 @@ class RuntimeConfig:
 
 
 def find_bundles(bundles: str) -> dict[str, Path]:
-    """Return the bundle of each task in a file or folder, without loading weights.
+    """Return the bundle of each task in a file or folder, or a shipped bundle, without loading weights.
 
     Raises:
-        LosslessError: there is no bundle, a bundle is damaged, or two are for the same task.
+        LosslessError: there is no such bundle, a bundle is damaged, or two are for the same task.
     """
     if not bundles:
-        raise LosslessError("parameter bundles is empty; give a bundle file or a folder of them: -p bundles:=PATH")
-    path = Path(bundles)
-    files = sorted(path.glob(f"*{SUFFIX}")) if path.is_dir() else [path]
+        raise LosslessError(
+            "parameter bundles is empty; give a bundle file, a folder of them or a shipped one: -p bundles:=PATH"
+        )
+    path = find_bundle(bundles)
+    files = sorted(path.glob(f"*{BUNDLE_SUFFIX}")) if path.is_dir() else [path]
     if not files:
-        raise LosslessError(f"no bundle (*{SUFFIX}) in {path}")
+        raise LosslessError(f"no bundle (*{BUNDLE_SUFFIX}) in {path}")
     found: dict[str, Path] = {}
     for file in files:
         task = read_bundle(file).task
@@ -92,7 +93,7 @@ def load_new_policies(
         raise LosslessError(f"parameter bundles is {bundles}, expected a folder to scan for new bundles")
     policies: dict[str, Policy] = {}
     errors = []
-    for file in sorted(folder.glob(f"*{SUFFIX}")):
+    for file in sorted(folder.glob(f"*{BUNDLE_SUFFIX}")):
         try:
             bundle = read_bundle(file)
             if bundle.task in policies:

@@ -18,7 +18,7 @@ class TaskPolicies:
     """The policies of the bundles in a file or a folder.
 
     Args:
-        bundles: the file or folder.
+        bundles: the file, the folder, or the name of a shipped bundle.
         task: the active task; empty for the only one.
         config: how the policies are run.
 

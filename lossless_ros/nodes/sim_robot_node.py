@@ -12,20 +12,30 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from lossless_ros import defaults
-from lossless_ros.contract import COMMAND_TOPICS, load_contract
+from lossless_ros.contract import COMMAND_TOPICS, Contract, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.files import write_atomically
+from lossless_ros.models.bundle import read_bundle
+from lossless_ros.models.policy_library import choose_task, find_bundles
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read
 from lossless_ros.nodes.app.process import run
 from lossless_ros.nodes.sim_robot.episode import EpisodeRunner
 from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
 from lossless_ros.simulation.env import check_world, make_simulator
 
+DEFAULT_TASK = "rgb_stacking/triplet1"
 PARAMETERS = (
-    NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
+    NodeParameter(
+        "bundles", "", "Bundles of the inference node, of which task and contract are taken; empty: of none."
+    ),
+    NodeParameter("task", "", f"Task, suite/name; empty: the bundle's, or {DEFAULT_TASK} without one."),
     NodeParameter("domain", "nominal", "Domain of the simulation: a name from config/domains or a path."),
-    NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
+    NodeParameter(
+        "contract",
+        "",
+        f"Contract: a name from config/contracts or a path; empty: the bundle's, or {defaults.CONTRACT} without one.",
+    ),
     NodeParameter("seed", 0, "Seed of the first episode; it increases by one with every episode.", range=(0, math.inf)),
     NodeParameter("episodes", 0, "Number of episodes; 0: until the node is stopped.", range=(0, math.inf)),
     NodeParameter(
@@ -61,8 +71,8 @@ class SimRobotNode(Node):
     def __init__(self) -> None:
         super().__init__("sim_robot_node")
         declare(self, PARAMETERS)
-        self._parameters = read(self, PARAMETERS)
-        self._contract = load_contract(self._parameters["contract"])
+        task, self._contract = resolve_task(parameters := read(self, PARAMETERS))
+        self._parameters = parameters | {"task": task}
         self._interface = SimRobotInterface(self, self._contract, self._parameters["command"])
         self._new_episode = self.create_client(Trigger, "inference_node/new_episode")
         self._episodes: list[dict[str, Any]] = []
@@ -132,6 +142,20 @@ class SimRobotNode(Node):
         }
         if self._parameters["result"]:
             write_atomically(Path(self._parameters["result"]), (json.dumps(document, indent=1) + "\n").encode())
+
+
+def resolve_task(parameters: dict[str, Any]) -> tuple[str, Contract]:
+    """Return task and contract: those that are named, else those of the bundle, else the defaults.
+
+    Raises:
+        LosslessError: no such bundle or contract, an unknown task, or several and none is named.
+    """
+    task, contract = parameters["task"], parameters["contract"]
+    if not parameters["bundles"]:
+        return task or DEFAULT_TASK, load_contract(contract or defaults.CONTRACT)
+    found = find_bundles(parameters["bundles"])
+    task = choose_task(task, found)
+    return task, load_contract(contract) if contract else read_bundle(found[task]).contract
 
 
 def main(args: list[str] | None = None) -> int:

@@ -22,17 +22,21 @@ class NodeProcesses:
     Args:
         folder: for parameter files and logs.
         environment: variables for the processes, besides this process's own.
+
+    Attributes:
+        environment: all variables of the processes, which name their ROS domain.
+        namespace: of the nodes.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         path = os.pathsep.join(path for path in sys.path if path)
-        self._environment = {**os.environ, "PYTHONPATH": path, **environment}
-        stay_on_this_machine(self._environment, random.SystemRandom().randint(1, 101))
-        use_profile(self._environment)
+        self.environment = {**os.environ, "PYTHONPATH": path, **environment}
+        stay_on_this_machine(self.environment, random.SystemRandom().randint(1, 101))
+        use_profile(self.environment)
         # Two evaluations may draw the same ROS domain ID; in different namespaces they still do not meet.
-        namespace = f"/evaluation_{secrets.token_hex(4)}"
+        self.namespace = namespace = f"/evaluation_{secrets.token_hex(4)}"
         remaps = {"__ns": namespace, "/clock": f"{namespace}/clock", "/diagnostics": f"{namespace}/diagnostics"}
         self._remaps = [word for old, new in remaps.items() for word in ("-r", f"{old}:={new}")]
 
@@ -47,7 +51,7 @@ class NodeProcesses:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=self.environment,
             )
 
     def ended(self) -> list[str]:

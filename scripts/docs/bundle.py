@@ -50,7 +50,10 @@ INTRO = """# Bundle file
 `lossless train` writes a bundle: one task's policy without the backbone, as a
 safetensors file. The backbone is named by its fingerprint.
 `lossless info FILE` shows the metadata. In Python: `read_bundle` (metadata only) and `load_bundle` of
-`lossless_ros.models.bundle`, and `load_policy` of `lossless_ros.models.policy`."""
+`lossless_ros.models.bundle`, and `load_policy` of `lossless_ros.models.policy`.
+
+Bundles that come with the package are in `lossless_ros/bundles`. Commands, nodes and these functions take their names
+(`triplet5`) instead of a path; a path that exists takes precedence. `lossless list bundles` lists them."""
 
 
 def example(size: int) -> tuple[dict[str, str], Shapes]:

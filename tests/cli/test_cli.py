@@ -16,7 +16,8 @@ def lossless(*arguments):
 def test_help_lists_every_command():
     result = lossless("--help")
     assert result.returncode == 0
-    for name in ("collect", "rerender", "train", "dagger", "evaluate", "replay", "verify", "info", "bench", "demo"):
+    commands = "collect rerender train dagger evaluate study replay verify info list bench demo"
+    for name in commands.split():
         assert f"  {name} " in result.stdout
 
 
@@ -30,6 +31,21 @@ def test_help_imports_nothing_heavy():
 def test_info_writes_json():
     result = lossless("info", "rgb_stacking", "--json", "-")
     assert json.loads(result.stdout)["contract"] == "rgb_stacking"
+
+
+def test_list_shows_the_shipped_bundles_and_info_describes_them():
+    result = lossless("list", "bundles", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads(result.stdout)["bundles"]
+    assert [row["name"] for row in rows] == [f"triplet{number}" for number in range(1, 6)]
+    result = lossless("info", rows[0]["name"], "--json", "-")
+    assert json.loads(result.stdout)["task"] == rows[0]["task"] == "rgb_stacking/triplet1"
+
+
+def test_verify_takes_the_name_of_a_shipped_bundle():
+    result = lossless("verify", "--bundle", "triplet5", "--json", "-")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["ok"]
 
 
 EXPERT = ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1"]
@@ -81,6 +97,9 @@ def collect(folder, **changes):
         (lambda t: [*EXPERT, "--against", "wise"], "wise.*scripted"),
         (lambda t: [*EXPERT, "--video", t / "a.mp4", "--video-seed", "1", "--video-seed", "2"], "existing folder"),
         (lambda t: ["evaluate", "--bundle", t / "none.safetensors"], "none.safetensors"),
+        (lambda t: ["evaluate", "--bundle", "triplet9"], "unknown bundle 'triplet9'; known: .*triplet5"),
+        (lambda t: ["verify", "--bundle", t], "is a folder, expected a bundle file"),
+        (lambda t: ["list", "toys"], "'toys'.*bundles"),
         (lambda t: ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1", "--over-ros"], "--over-ros"),
         (lambda t: ["replay", "--bundle", t / "none.safetensors", "--bag", t], "rosbag2|none.safetensors"),
         (lambda t: ["verify", "--bundle", t / "none.safetensors"], "none.safetensors"),

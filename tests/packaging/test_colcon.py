@@ -28,6 +28,8 @@ def test_sourced_workspace_runs_nodes_and_finds_its_configuration(workspace: Pat
     lib = workspace / "install" / "lossless_ros" / "lib" / "lossless_ros"
     script = f". {workspace}/install/setup.sh && {lib}/lossless info rgb_stacking"
     assert "20 Hz" in run("sh", "-c", script, cwd=tmp_path)
+    script = f". {workspace}/install/setup.sh && {lib}/lossless info triplet5"
+    assert "task: rgb_stacking/triplet5" in run("sh", "-c", script, cwd=tmp_path)
     script = f". {workspace}/install/setup.sh && {lib}/inference_node --ros-args --nonsense"
     assert "--nonsense" in run("sh", "-c", script, cwd=tmp_path, expected=2)
 

@@ -39,6 +39,11 @@ def test_command_reads_the_installed_configuration(prefix: Path, tmp_path: Path,
     assert shown.count(str(prefix)) == 3
 
 
+def test_shipped_bundles_are_found_by_name(prefix: Path, tmp_path: Path, run) -> None:
+    output = run(prefix / "bin" / "lossless", "list", "bundles", cwd=tmp_path, PYTHONPATH=SITE_PACKAGES)
+    assert f"5 bundles in {prefix}" in output
+
+
 def test_report_templates_are_installed(prefix: Path) -> None:
     (pages,) = prefix.glob("lib/python*/site-packages/lossless_ros/evaluation/pages")
     assert {path.name for path in pages.iterdir()} >= {"base.html", "demo.html", "replay.html", "replay_part.html"}

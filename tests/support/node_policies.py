@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from lossless_ros.contract import Contract, load_contract
+
 CONSTANT_OUTPUTS = (0.4, 0.2, 0.1, 0.0, 5.0)  # 28, 14 and 7 mm/s, no rotation, gripper closed
 
 
@@ -12,6 +14,7 @@ def write_policy(
     outputs: tuple[float, ...] = (),
     chunk_size: int = 1,
     execution: str = "ensemble",
+    contract: Contract | None = None,
 ) -> Path:
     """Write a bundle with adapters everywhere and a random head; with `outputs` the head always returns these.
 
@@ -19,14 +22,13 @@ def write_policy(
     """
     import torch
 
-    from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone
     from lossless_ros.models.bundle import Bundle, save_bundle
     from lossless_ros.models.execution import Execution
     from lossless_ros.models.network import Network
     from lossless_ros.models.network_config import NetworkConfig
 
-    backbone, contract = load_backbone("tf_efficientnet_lite0"), load_contract("rgb_stacking")
+    backbone, contract = load_backbone("tf_efficientnet_lite0"), contract or load_contract("rgb_stacking")
     config = NetworkConfig(("bottom", "middle", "top"), 4, 3, 128, 64, 2, (16,), chunk_size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -25,9 +25,12 @@ def _safety(name: str, description: str, unit: str) -> NodeParameter:
 
 
 ROBOT = _configured("robot", "sim", "Robot: a name from config/robots or the path of a robot's parameter file.")
+BUNDLES = _configured(
+    "bundles", "", "Bundle file, a folder of bundles (one per task), or the name of a shipped bundle."
+)
 PARAMETERS = (
     ROBOT,
-    _configured("bundles", "", "Bundle file, or a folder of bundles (one per task)."),
+    BUNDLES,
     _configured("task", "", "Active task; may be empty if there is only one bundle.", changes=ANY_TIME),
     _configured("contract", "", "Contract: a name from config/contracts or a path; empty: the bundle's own."),
     _configured("device", "auto", "Device of the policy: auto (CUDA if available), cpu, cuda or cuda:N."),
