@@ -31,6 +31,7 @@ from lossless_ros.training.hyperparameters import load_hyperparameters
 
 HERE = Path(__file__).resolve().parent
 DOMAIN = "lab"
+GRID_RECIPE = str(HERE / "stacking_grid.yaml")
 TABLE, CURVES = "ablations", "ablations_curves"
 BETA = 0.3  # probability that the expert drives, to the power of the round
 TRIPLET1, TRIPLET5 = "rgb_stacking/triplet1", "rgb_stacking/triplet5"
@@ -74,11 +75,11 @@ RECIPES = {
     # stored results of these two are from an earlier version of the expert `reactive`
     "reactive": Recipe("adapters", REACTIVE, {**SMALL_SHIFT, "steps": 5000, "warmup_steps": 50}, "triplet5_randomized"),
     "reactive_dagger": Recipe("adapters", REACTIVE, {**SMALL_SHIFT, **FINE_TUNING, "steps": 1500}, "reactive", 1, 60),
-    "adapters_seed0": Recipe("adapters", REACTIVE, config="stacking"),
-    "adapters_seed1": Recipe("adapters", REACTIVE, {"seed": 1}, config="stacking"),
-    "adapters_8k_steps": Recipe("adapters", REACTIVE, {"steps": 4000}, "adapters_seed1", config="stacking"),
-    "frozen": Recipe("frozen", REACTIVE, config="stacking"),
-    "full": Recipe("full", REACTIVE, config="stacking"),
+    "adapters_seed0": Recipe("adapters", REACTIVE, config=GRID_RECIPE),
+    "adapters_seed1": Recipe("adapters", REACTIVE, {"seed": 1}, config=GRID_RECIPE),
+    "adapters_8k_steps": Recipe("adapters", REACTIVE, {"steps": 4000}, "adapters_seed1", config=GRID_RECIPE),
+    "frozen": Recipe("frozen", REACTIVE, config=GRID_RECIPE),
+    "full": Recipe("full", REACTIVE, config=GRID_RECIPE),
 }
 
 
@@ -126,7 +127,7 @@ class Ablations:
         document = read_summary(path) or {
             "backbone": BACKBONE,
             "domain": DOMAIN,
-            "hyperparameters": json.loads(json.dumps(dataclasses.asdict(load_hyperparameters("stacking")))),
+            "hyperparameters": json.loads(json.dumps(dataclasses.asdict(load_hyperparameters(GRID_RECIPE)))),
             "recipes": {},
         }
         recipe, shared = RECIPES[name], document["hyperparameters"]

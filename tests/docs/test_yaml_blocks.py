@@ -42,6 +42,12 @@ def load_settings_file(path: Path) -> None:
     assert not set(yaml.safe_load(path.read_text())) & set(RENAMED), "these are old names"
 
 
+def load_study_file(path: Path) -> None:
+    from lossless_ros.study.config import load_study
+
+    load_study(str(path))
+
+
 def load_part(path: Path) -> None:
     """Load parts of contracts and robots by putting them into a shipped one."""
     from lossless_ros.contract import Contract, Robot
@@ -63,6 +69,8 @@ def kind(data: dict[str, Any]) -> Callable[[Path], None]:
 
     if "rate_hz" in data:
         return load_contract_file
+    if "runs" in data:
+        return load_study_file
     if "/**" in data:
         return load_robot_file
     if set(data) <= {"cameras", "hardware", "arm"} and not isinstance(data.get("cameras"), dict):
