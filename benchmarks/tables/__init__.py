@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from benchmarks.tables import adapters, experts, policies, speed, summary
+from benchmarks.tables import adapters, experts, policies, speed, stacking, summary
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.summary,
     # policies
+    "study": stacking.study,
+    "study-domains": stacking.study_domains,
     "stacking-recipe": policies.stacking_recipe,
     "mode-comparison": policies.mode_comparison,
     "mode-comparison-losses": policies.mode_comparison_losses,
