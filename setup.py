@@ -54,6 +54,7 @@ setup(
         "opencv-python",
         "pyyaml",
         "rosbags>=0.11",
+        "ruamel.yaml.clib",
         "safetensors",
         "torch",
         "torchvision",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -179,6 +180,14 @@ class Contract:
             found |= {name: offset + i for i, name in enumerate(part.names)}
             offset += part.dim
         return found
+
+    def with_joints(self, names: Iterable[str]) -> "Contract":
+        """Return the contract with those of the joints that it lacks added at the end of its proprioception."""
+        known = self.joints()
+        added = tuple(name for name in dict.fromkeys(names) if name not in known)
+        if not added:
+            return self
+        return dataclasses.replace(self, proprioception=(*self.proprioception, Proprioception(JOINT_STATES, added)))
 
     def offset(self, stream: str) -> int | None:
         """Return the index in the proprioception of a stream's first value, None without the stream."""

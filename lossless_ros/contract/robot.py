@@ -42,6 +42,10 @@ class Robot:
         """Return the robot's topic for a topic of the contract."""
         return self.topics.get(name, name)
 
+    def contract_joint(self, name: str) -> str:
+        """Return the contract's name of a robot's joint."""
+        return next((ours for ours, theirs in self.joints.items() if theirs == name), name)
+
 
 def load_robot(name: str) -> Robot:
     """Load a robot by name (config/robots) or path, from the `hardware` part of its ROS parameter file.

@@ -101,7 +101,8 @@ class Policy:
     def _outputs(self, frames: Sequence[Frame], run: "Runner") -> torch.Tensor:
         """Return the head outputs (B, T * W), see `Network`."""
         cameras = [np.stack(images) for images in zip(*(f.images for f in frames), strict=True)]
-        proprioception = torch.from_numpy(np.stack([f.proprioception for f in frames])).to(self.device)
+        size = self.contract.proprioception_dim  # a node's frames may end in joints that only commands need
+        proprioception = torch.from_numpy(np.stack([f.proprioception[:size] for f in frames])).to(self.device)
         with torch.inference_mode():
             images = to_batch(cameras, self.network.config.image_size, self.backbone.preprocessing, self.device)
             return run(images, proprioception)

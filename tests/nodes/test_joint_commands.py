@@ -9,18 +9,27 @@ import pytest
 pytest.importorskip("lossless_sim", reason="the simulator is not installed")
 pytest.importorskip("mink", reason="mink is not installed")
 
+from lossless_ros.contract import load_contract  # noqa: E402
+from tests.support.node_policies import CONSTANT_OUTPUTS, write_policy  # noqa: E402
+
 STEPS = 40
 SETTLED = 15  # step at which the arm has accelerated and its lag is constant
 
 
-@pytest.mark.parametrize("command", ["joint_velocity", "joint_trajectory"])
-def test_simulated_hand_follows_the_policys_velocity(world: Any, constant_bundle: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "contract"),
+    [("joint_velocity", "rgb_stacking"), ("joint_trajectory", "rgb_stacking_tcp")],  # the second has no joint angles
+)
+def test_simulated_hand_follows_the_policys_velocity(world: Any, tmp_path: Path, command: str, contract: str) -> None:
+    task = "rgb_stacking/triplet1"
+    bundle = tmp_path / "constant.safetensors"
+    write_policy(bundle, task, 0, CONSTANT_OUTPUTS, contract=load_contract(contract))
     observer = world.controller(answering=False)
     clock = f"/clock:={world.namespace}/clock"
     world.start(
         "inference_node",
         clock,
-        bundles=constant_bundle,
+        bundles=bundle,
         autostart=True,
         use_sim_time=True,
         dry_run=False,
@@ -30,7 +39,7 @@ def test_simulated_hand_follows_the_policys_velocity(world: Any, constant_bundle
         "sim_robot_node",
         clock,
         mode="lock_step",
-        task="rgb_stacking/triplet1",
+        task=task,
         seed=3,
         episodes=1,
         steps=STEPS,

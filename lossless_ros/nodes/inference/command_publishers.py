@@ -22,9 +22,15 @@ _MAX_TRACKING_ERROR = 0.1  # a joint further from its goal than this [rad] is bl
 
 
 class CommandPublisher(Protocol):
-    """Publishes arm velocities; everything that can fail happens in `prepare`, not in `send`."""
+    """Publishes arm velocities; everything that can fail happens in `prepare`, not in `send`.
+
+    Attributes:
+        publisher: of the commands.
+        contract: the contract, with the joints that the commands need in its proprioception: what frames must have.
+    """
 
     publisher: Publisher
+    contract: Contract
 
     def prepare(self, frame: Frame, velocity: np.ndarray) -> Any:
         """Return the command for velocities (A,) [m/s, rad/s] at a frame."""
@@ -63,6 +69,7 @@ class TwistPublisher:
 
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         self.publisher = node.create_publisher(TwistStamped, topic, RELIABLE_NEWEST)
+        self.contract = contract
         self._action, self._frame_id = contract.action, robot.frame_id or contract.action.frame_id
 
     def prepare(self, frame: Frame, velocity: np.ndarray) -> np.ndarray:
@@ -88,14 +95,9 @@ class _JointKinematics:
         tilts = any(axis.axis in ("angular.x", "angular.y") for axis in contract.action.axes)
         self.arm = Kinematics(robot.arm, 1 / contract.rate_hz, tilts)
         self._action = contract.action
-        index = {robot.joints.get(name, name): at for name, at in contract.joints().items()}
-        missing = [name for name in self.arm.joints if name not in index]
-        if missing:
-            raise LosslessError(
-                f"arm: the model's joints {', '.join(missing)} are not in the contract's proprioception "
-                f"({', '.join(index)}); see hardware: joints in the robot's file"
-            )
-        self._indices = [index[name] for name in self.arm.joints]
+        joints = [robot.contract_joint(name) for name in self.arm.joints]
+        self.contract = contract.with_joints(joints)
+        self._indices = [self.contract.joints()[joint] for joint in joints]
 
     def solve(self, frame: Frame, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the frame's joint angles (n,) [rad], and joint velocities (n,) [rad/s] for tool velocities (A,)."""

@@ -48,12 +48,17 @@ class Commands:
         if not np.isfinite([self._gripper.open, self._gripper.closed]).all():
             raise LosslessError(f"gripper is {self._gripper}, expected finite numbers for open and closed")
         self._joint_limits = JointLimits(contract, robot)
-        self._arm = make_command_publisher(node, command, contract, robot, dry_run)
+        self._arm = make_command_publisher(node, command, self._joint_limits.contract, robot, dry_run)
         gripper_topic = "~/would_send/gripper" if dry_run else robot.topic(GRIPPER_TOPIC)
         self._gripper_publisher = node.create_publisher(Float64MultiArray, gripper_topic, RELIABLE_NEWEST)
         echo_topic = "~/would_send" if dry_run else "~/sent"
         is_own_echo = dry_run and command == "twist"
         self._twist_echo = None if is_own_echo else TwistPublisher(node, echo_topic, contract, robot)
+
+    @property
+    def contract(self) -> Contract:
+        """The policy's contract, with all joints that limits and commands need: what frames must have."""
+        return self._arm.contract
 
     def open(self) -> None:
         """Let commands through from now on; a latched stop stays."""

@@ -56,7 +56,7 @@ class PolicyRunner:
         self._task_lock = threading.Lock()  # no action of a task is sent once another task is active
         self._worker = InferenceWorker(self._act, self._warm_up)
         self._observations = ObservationSubscriber(
-            node, self._contract, robot, parameters["image_transport"], self._on_frame
+            node, self._commands.contract, robot, parameters["image_transport"], self._on_frame
         )
         sources = StatusSources(
             policies=self._policies,
