@@ -59,10 +59,9 @@ def main() -> None:
     options = parser.parse_args()
 
     tasks = tuple(find_bundles(str(options.bundles)))
-    films = (
-        Film("stacking.webp", tasks[-1:], (WIDTH, HEIGHT), every=3, speed=2, quality=70),
-        Film("switching.webp", tasks, (320, 240), every=5, speed=4, quality=50),
-    )
+    films = [Film("stacking.webp", tasks[-1:], (WIDTH, HEIGHT), every=3, speed=2, quality=70)]
+    if len(tasks) > 1:
+        films.append(Film("switching.webp", tasks, (320, 240), every=5, speed=4, quality=50))
     contract = read_bundle(find_bundles(str(options.bundles))[tasks[0]]).contract  # that of all in a folder
     with tempfile.TemporaryDirectory(prefix="lossless_media_") as folder:
         runs = dict(zip(tasks, drive(options.bundles, contract, options.seeds, Path(folder)), strict=True))

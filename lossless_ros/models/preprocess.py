@@ -20,7 +20,7 @@ def to_batch(
     """
     batches = []
     for images in cameras:
-        x = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        x = torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device).permute(0, 3, 1, 2).float() / 255
         if x.shape[2:] != (size, size):
             x = functional.interpolate(x, (size, size), mode=preprocessing.interpolation, antialias=True).clamp(0, 1)
         batches.append(x)

@@ -44,7 +44,7 @@ def rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open()))
 
 
-def test_study_runs_resumes_and_grows(tmp_path):
+def test_study_runs_and_resumes(tmp_path):
     events: list[str] = []
     study, folder = load_study(write_study(tmp_path)), tmp_path / "results"
     StudyFolder(study, folder, on_event=events.append).run(("frozen",))
@@ -57,13 +57,10 @@ def test_study_runs_resumes_and_grows(tmp_path):
     result = json.loads((folder / "top" / "triplet5_0.json").read_text())
     assert result["data"]["episodes"] + result["data"]["held_out_episodes"] == 2
     assert {row["run"] for row in rows(folder / "curves.csv")} == {"frozen", "top"}
-    before, done = rows(folder / "episodes.csv"), len(events)
+    done = len(events)
     assert StudyFolder(study, folder, on_event=events.append).run() == summary
     assert len(events) == done  # nothing is made again
-    more = load_study(write_study(tmp_path, evaluation=STUDY["evaluation"] | {"episodes": 3}))
-    StudyFolder(more, folder, on_event=events.append).run()
-    after = rows(folder / "episodes.csv")
-    assert after[: len(before)] == before and [row["seed"] for row in after[len(before) :]] == ["2", "2"]
+    assert [row["seed"] for row in rows(folder / "episodes.csv")] == ["0", "1", "0", "1"]
     changed = STUDY["runs"] | {"top": {"mode": "top", "settings": {"steps": 3}}}
     with pytest.raises(LosslessError, match=r"top/triplet5_0.safetensors was trained with another episodes: 2"):
         StudyFolder(load_study(write_study(tmp_path, runs=changed)), folder).run()

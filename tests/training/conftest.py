@@ -28,9 +28,10 @@ def own_cache(tmp_path_factory, monkeypatch):
 
 @pytest.fixture(scope="session")
 def episodes(tmp_path_factory, contract) -> Path:
+    """Episodes with object poses, but for the first one."""
     folder = tmp_path_factory.mktemp("episodes")
     for seed in range(4):
-        record_episode(folder / f"episode_{seed}", contract, seed)
+        record_episode(folder / f"episode_{seed}", contract, seed, object_poses=seed > 0)
     return folder
 
 

@@ -39,10 +39,12 @@ out.with_suffix(f".{'main' if result else 'other'}").write_text(json.dumps(resul
 
 
 CASES = {
-    "object positions of some episodes": ("adapters", {"head_warmup_steps": 2, "object_position_weight": 1.0}),
     "both phases": ("adapters", {"head_warmup_steps": 2}),
     "cached features only": ("adapters", {"head_warmup_steps": 4}),
-    "keypoints in both phases": ("adapters", {"head_warmup_steps": 2, "top": "keypoints"}),
+    "keypoints in both phases, object positions of some episodes": (
+        "adapters",
+        {"head_warmup_steps": 2, "top": "keypoints", "object_position_weight": 1.0},
+    ),
     "keypoints of a copy": ("full", {"top": "keypoints"}),  # the copy's last layers get no gradient
 }
 

@@ -18,15 +18,6 @@ from lossless_ros.training.object_positions import position_errors_mm, position_
 from tests.support.recordings import record_episode
 
 
-@pytest.fixture(scope="session")
-def episodes(tmp_path_factory, contract):
-    """Episodes with object poses, but for the first one."""
-    folder = tmp_path_factory.mktemp("episodes_with_poses")
-    for seed in range(4):
-        record_episode(folder / f"episode_{seed}", contract, seed, object_poses=seed > 0)
-    return folder
-
-
 def test_loss_ignores_frames_without_positions():
     targets = torch.rand(4, 3, 3)
     predicted = targets + 0.5
