@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, append_rows, episode_row, write_summary
+from benchmarks.common import RESULTS, write_summary
+from lossless_ros.evaluation.episode_table import append_rows, episode_row
 
 POLICIES = ("shipped", "own")
 

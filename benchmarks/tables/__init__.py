@@ -8,7 +8,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.summary,
     # policies
     "study": stacking.study,
-    "study-domains": stacking.study_domains,
     "stacking-recipe": policies.stacking_recipe,
     "mode-comparison": policies.mode_comparison,
     "mode-comparison-losses": policies.mode_comparison_losses,

@@ -17,7 +17,7 @@ def summary() -> str:
                 "adapters_seed0",
                 "adapters_seed1",
             ),
-            _success("Success of full fine-tuning with a grid top", "full"),
+            _success("Success of full fine-tuning, grid top", "full"),
             _success("Success with frozen features", "frozen"),
             (
                 "Inference time, adapters / backbone",
