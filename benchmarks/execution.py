@@ -29,7 +29,12 @@ from lossless_ros.models.bundle import copy_bundle, read_bundle, with_execution
 
 TABLE = "execution"
 EXECUTIONS = (  # open_loop:N up to the bundle's chunk_size
-    *("newest", "ensemble:-0.5", "ensemble:-0.1", "ensemble:0", "ensemble:0.01", "ensemble:0.1"),
+    "newest",
+    "ensemble:-0.5",
+    "ensemble:-0.1",
+    "ensemble:0",
+    "ensemble:0.01",
+    "ensemble:0.1",
     *("open_loop:2", "open_loop:4", "open_loop:8"),
 )
 FIRST_SEED = 200_000  # neither the demonstrations' nor DAgger's nor those of the final evaluations

@@ -91,4 +91,5 @@ def test_yaml_loads(block: Block, tmp_path: Path) -> None:
 
 def test_every_kind_is_in_the_documentation() -> None:
     kinds = {kind(yaml.safe_load(block.text)) for block in all_blocks("yaml")}
-    assert kinds == {load_contract_file, load_robot_file, load_domain_file, load_settings_file, load_part}
+    loaders = {load_contract_file, load_robot_file, load_domain_file, load_settings_file, load_study_file, load_part}
+    assert kinds == loaders
