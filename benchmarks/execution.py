@@ -35,7 +35,9 @@ EXECUTIONS = (  # open_loop:N up to the bundle's chunk_size
     "ensemble:0",
     "ensemble:0.01",
     "ensemble:0.1",
-    *("open_loop:2", "open_loop:4", "open_loop:8"),
+    "open_loop:2",
+    "open_loop:4",
+    "open_loop:8",
 )
 FIRST_SEED = 200_000  # neither the demonstrations' nor DAgger's nor those of the final evaluations
 PART = 10  # episodes that are evaluated and stored at a time
