@@ -51,7 +51,7 @@ def test_replay_node_writes_its_result(world: Any, bundle: Path, episode: Path, 
 
 def test_collection_node_keeps_existing_episodes(world: Any, episode: Path) -> None:
     pytest.importorskip("lossless_sim", reason="the simulator is not installed")
-    given = {key: INFO[key] for key in ("task", "domain", "expert", "seed")}
+    given = {key: INFO[key] for key in ("task", "domain", "expert", "seed")} | {"image_format": "raw"}
     process = world.start("collection_node", out=episode.parent, **given)
     _, log = process.communicate(timeout=300)
     assert process.returncode == 0, log
