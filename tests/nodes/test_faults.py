@@ -34,6 +34,17 @@ LIMITS = {
 @pytest.fixture(scope="module")
 def running(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A robot in simulated time and an active node; every test leaves the robot moving."""
+    yield from run_node(make_world, make_bundle, tmp_path_factory)
+
+
+@pytest.fixture
+def fresh(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The same as `running`, for one test alone."""
+    yield from run_node(make_world, make_bundle, tmp_path_factory)
+
+
+def run_node(make_world: Any, make_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Yield a robot in simulated time and an active node."""
     world, folder = make_world(), tmp_path_factory.mktemp("bundles")
     for number in (1, 2, 3, 4, 5):
         outputs = (float("nan"), *CONSTANT_OUTPUTS[1:]) if number == 2 else CONSTANT_OUTPUTS
@@ -347,9 +358,9 @@ def first_motion(robot: Any, since: int) -> float:
     return next((velocity[1] for velocity in speeds[stop:] if any(velocity)), float("nan"))
 
 
-def test_stop_and_switch_end_an_open_loop(running: Any) -> None:
+def test_stop_and_switch_end_an_open_loop(fresh: Any) -> None:
     """A chunk that was predicted before a stop or in another task's time is not continued."""
-    world, robot, limit = running.world, running.robot, 0.07
+    world, robot, limit = fresh.world, fresh.robot, 0.07
 
     def starts_over(since: int) -> bool:
         world.wait_until(lambda: not np.isnan(first_motion(robot, since)))
