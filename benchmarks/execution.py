@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import (
-    append_rows,
     count_successes,
-    episode_row,
     paired,
     read_rows,
     read_summary,
@@ -24,7 +22,8 @@ from benchmarks.common import (
     totals,
     write_summary,
 )
-from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.resumable import evaluate_missing
+from lossless_ros.evaluation.rollout import EvalConfig
 from lossless_ros.models.bundle import copy_bundle, read_bundle, with_execution
 
 TABLE = "execution"
@@ -40,7 +39,6 @@ EXECUTIONS = (  # open_loop:N up to the bundle's chunk_size
     "open_loop:8",
 )
 FIRST_SEED = 200_000  # neither the demonstrations' nor DAgger's nor those of the final evaluations
-PART = 10  # episodes that are evaluated and stored at a time
 
 
 @dataclass(frozen=True)
@@ -68,25 +66,18 @@ class ExecutionComparison:
 
     def run(self, execution: str) -> None:
         """Evaluate the episodes that have no row yet."""
-        done = {int(row["seed"]) for row in self.rows(execution)}
-        for first in self.seeds[::PART]:
-            missing = [seed for seed in range(first, min(first + PART, self.seeds.stop)) if seed not in done]
-            if not missing:
-                continue
-            config = EvalConfig(
-                bundle=self.bundle,
-                episodes=missing[-1] - missing[0] + 1,
-                seed=missing[0],
-                domain=self.domain,
-                workers=self.workers,
-                runtime=self.runtime,
-                execution=execution,
-            )
-            episodes = [episode for episode in evaluate(config)["episodes"] if episode["seed"] in missing]
-            labels = {**self.labels, "execution": execution}
-            append_rows(self.folder / f"{TABLE}.csv", [{**labels, **episode_row(episode)} for episode in episodes])
-            successes = sum(episode["success"] for episode in episodes)
-            print(f"{execution}, seeds {missing[0]} to {missing[-1]}: {successes} of {len(episodes)}", flush=True)
+        config = EvalConfig(
+            bundle=self.bundle,
+            episodes=len(self.seeds),
+            seed=self.seeds.start,
+            domain=self.domain,
+            workers=self.workers,
+            runtime=self.runtime,
+            execution=execution,
+        )
+        labels = {**self.labels, "execution": execution}
+        table = self.folder / f"{TABLE}.csv"
+        evaluate_missing(config, table, labels, lambda line: print(f"{execution}, {line}", flush=True))
 
     def summarize(self, executions: list[str], own: str) -> dict[str, Any]:
         """Return totals per execution, compared with the bundle's `own` on the same seeds, and write them."""

@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from lossless_ros.evaluation.episode_table import append_rows, episode_row, read_rows, select
-from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.episode_table import append_rows, read_rows, select
+from lossless_ros.evaluation.resumable import evaluate_missing
+from lossless_ros.evaluation.rollout import EvalConfig
 from lossless_ros.files import write_atomically
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import episode_name
 
 BACKBONE = "tf_efficientnet_lite0"
-PART = 10  # episodes that are evaluated and stored at a time
 
 
 @dataclass(frozen=True)
@@ -85,24 +85,16 @@ class Workspace:
 
     def evaluate(self, table: str, labels: dict[str, object], name: str, task: str, domain: str) -> None:
         """Evaluate NAME.safetensors on the seeds that have no row with these labels in TABLE.csv; append their rows."""
-        missing = self.missing(table, labels)
-        for first in range(0, self.episodes, PART):
-            seeds = [seed for seed in missing if first <= seed < first + PART]
-            if not seeds:
-                continue
-            config = EvalConfig(
-                task=task,
-                bundle=self.bundle(name),
-                episodes=seeds[-1] - seeds[0] + 1,
-                seed=seeds[0],
-                domain=domain,
-                workers=self.workers,
-                runtime=self.runtime,
-            )
-            episodes = [episode for episode in evaluate(config)["episodes"] if episode["seed"] in seeds]
-            append_rows(self.folder / f"{table}.csv", [{**labels, **episode_row(episode)} for episode in episodes])
-            successes = sum(episode["success"] for episode in episodes)
-            print(f"{name} in {domain}, seeds {seeds[0]} to {seeds[-1]}: {successes} of {len(episodes)}", flush=True)
+        config = EvalConfig(
+            task=task,
+            bundle=self.bundle(name),
+            episodes=self.episodes,
+            domain=domain,
+            workers=self.workers,
+            runtime=self.runtime,
+        )
+        path = self.folder / f"{table}.csv"
+        evaluate_missing(config, path, labels, lambda line: print(f"{name} in {domain}, {line}", flush=True))
 
     def store_curve(self, table: str, labels: dict[str, object], training: dict[str, Any]) -> None:
         """Append the learning curve of a training to TABLE.csv unless it is there."""

@@ -38,8 +38,9 @@ class SpatialSoftmaxPool(nn.Module):
         parts = []
         for values in maps:
             mean = values.float().mean((2, 3), keepdim=True)
-            std = (values.float() - mean).square().mean((2, 3), keepdim=True).sqrt()
-            x, y, _ = spatial_softmax((values.float() - mean) / std.clamp(min=_MIN_STD))
+            centered = values.float() - mean
+            std = centered.square().mean((2, 3), keepdim=True).sqrt()
+            x, y, _ = spatial_softmax(centered / std.clamp(min=_MIN_STD))
             parts += [x, y, mean.flatten(1)]
         return torch.cat(parts, 1)
 

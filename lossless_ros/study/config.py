@@ -6,7 +6,7 @@ from typing import Any
 
 from lossless_ros import defaults
 from lossless_ros.contract.config import from_mapping, load_yaml
-from lossless_ros.errors import LosslessError, unknown
+from lossless_ros.errors import unknown
 from lossless_ros.paths import find_config
 from lossless_ros.training.hyperparameters import MODES, Hyperparameters, load_hyperparameters
 
@@ -130,6 +130,5 @@ def load_study(name: str) -> Study:
     """
     path = find_config("studies", name)
     study = from_mapping(Study, load_yaml(path), str(path))
-    if not study.trainings():
-        raise LosslessError(f"{path}: nothing to train")
+    study.trainings()  # checks the settings of every run
     return study

@@ -13,8 +13,9 @@ from typing import Any
 
 from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.episode_table import append_rows, episode_row, read_rows, select
-from lossless_ros.evaluation.rollout import EvalConfig, evaluate
+from lossless_ros.evaluation.episode_table import append_rows, read_rows
+from lossless_ros.evaluation.resumable import evaluate_missing
+from lossless_ros.evaluation.rollout import EvalConfig
 from lossless_ros.files import write_atomically
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import episode_name
@@ -22,8 +23,6 @@ from lossless_ros.study.config import Study, Training
 from lossless_ros.study.summary import summarize
 from lossless_ros.training.behavior_cloning import TrainConfig, train
 from lossless_ros.training.checkpoint import checkpoint_path
-
-_PART = 10  # episodes that are evaluated and stored at a time
 
 OnEvent = Callable[[str], object]  # gets a line on what was done
 
@@ -59,8 +58,8 @@ class StudyFolder:
             self._train(training)
             for domain in self.study.evaluation.domains:
                 self._evaluate(training, domain)
-            self._write_summary()
-        return self._write_summary()
+            summary = self._write_summary()
+        return summary
 
     def bundle(self, training: Training) -> Path:
         """Return the bundle of a policy."""
@@ -82,7 +81,7 @@ class StudyFolder:
             expert=wanted.expert,
             expert_noise=wanted.expert_noise,
             contract=self.study.contract,
-            workers=str(self.workers),
+            workers=self.workers,
             max_steps=wanted.max_steps,
         )
         collect(config)
@@ -111,30 +110,20 @@ class StudyFolder:
 
     def _evaluate(self, training: Training, domain: str) -> None:
         """Evaluate a policy on the episodes that have no row yet."""
-        wanted, table = self.study.evaluation, self.folder / "episodes.csv"
+        wanted = self.study.evaluation
         labels = {**training.labels(), "domain": Path(domain).stem}
-        done = {int(row["seed"]) for row in select(read_rows(table), **labels)}
-        for first in range(wanted.seed, wanted.seed + wanted.episodes, _PART):
-            seeds = [s for s in range(first, min(first + _PART, wanted.seed + wanted.episodes)) if s not in done]
-            if not seeds:
-                continue
-            config = EvalConfig(
-                task=training.task,
-                bundle=self.bundle(training),
-                episodes=seeds[-1] - seeds[0] + 1,
-                seed=seeds[0],
-                domain=domain,
-                workers=self.workers,
-                runtime=wanted.runtime,
-                max_steps=wanted.max_steps,
-            )
-            episodes = [episode for episode in evaluate(config)["episodes"] if episode["seed"] in seeds]
-            append_rows(table, [labels | episode_row(episode) for episode in episodes])
-            successes = sum(episode["success"] for episode in episodes)
-            self.on_event(
-                f"{training.name} in {labels['domain']}, seeds {seeds[0]} to {seeds[-1]}: "
-                f"{successes} of {len(episodes)}"
-            )
+        config = EvalConfig(
+            task=training.task,
+            bundle=self.bundle(training),
+            episodes=wanted.episodes,
+            seed=wanted.seed,
+            domain=domain,
+            workers=self.workers,
+            runtime=wanted.runtime,
+            max_steps=wanted.max_steps,
+        )
+        name = f"{training.name} in {labels['domain']}"
+        evaluate_missing(config, self.folder / "episodes.csv", labels, lambda line: self.on_event(f"{name}, {line}"))
 
     def _check_stored(self, training: Training) -> None:
         """Check that a policy in the folder, if there is one, is of this study.
