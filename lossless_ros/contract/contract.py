@@ -17,6 +17,7 @@ TWIST_TOPIC = "servo_node/delta_twist_cmds"
 GRIPPER_TOPIC = "gripper_controller/commands"
 VELOCITY_TOPIC = "velocity_controller/commands"
 TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
+MAX_HISTORY_S = 2.0
 POSE_DIM = 9  # position and the first two columns of the rotation matrix: no sign ambiguity as in a quaternion
 
 
@@ -43,21 +44,31 @@ class Camera:
 
 @dataclass(frozen=True)
 class Proprioception:
-    """A part of the proprioception: positions of named joints [rad], or the pose of the tool center."""
+    """A part of the proprioception: positions of named joints [rad], or the pose of the tool center.
+
+    Attributes:
+        history_s: how long before the frame the same values are also taken [s], for example 0.1 and 0.2.
+    """
 
     stream: str
     names: tuple[str, ...] = ()
     slop_s: float = 0.01
+    history_s: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stream not in (JOINT_STATES, TCP_POSE):
             raise ValueError(f"stream is '{self.stream}', expected {JOINT_STATES} or {TCP_POSE}")
         if bool(self.names) != (self.stream == JOINT_STATES):
             raise ValueError(f"{JOINT_STATES} needs joint names and {TCP_POSE} has none")
+        for age in self.history_s:
+            if not 0 < age <= MAX_HISTORY_S:
+                raise ValueError(f"history_s of {self.stream} has {age}, expected more than 0, at most {MAX_HISTORY_S}")
 
     @property
     def dim(self) -> int:
-        return len(self.names) if self.stream == JOINT_STATES else POSE_DIM
+        """Number of values: those at the frame, then those of each entry of `history_s`."""
+        values = len(self.names) if self.stream == JOINT_STATES else POSE_DIM
+        return values * (1 + len(self.history_s))
 
 
 @dataclass(frozen=True)
@@ -203,6 +214,11 @@ class Contract:
         slops = [c.slop_s for c in self.cameras if c.name == stream]
         slops += [p.slop_s for p in self.proprioception if p.stream == stream]
         return round(min(slops) * 1e9)
+
+    def history_ns(self, stream: str) -> int:
+        """Return how long before a frame values of a stream are used [ns]."""
+        ages = [age for p in self.proprioception if p.stream == stream for age in p.history_s]
+        return round(max(ages, default=0.0) * 1e9)
 
     def topic(self, stream: str) -> str:
         """Return the relative topic name of a stream."""

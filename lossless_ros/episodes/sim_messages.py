@@ -80,15 +80,21 @@ def serialize(msg: Any) -> bytes:
     return bytes(TYPES.serialize_cdr(msg, msg.__msgtype__))
 
 
-def observation_frame(contract: Contract, stamp: int, observation: dict[str, np.ndarray]) -> Frame:
-    """Return the frame that the inference node would build from this observation's messages."""
-    messages = observation_messages(contract, stamp, observation)
-    aligner = Aligner(contract)
-    frames: list[Frame] = []
-    for stream in contract.streams:
-        sample = decode(contract, Robot(), stream, messages[contract.topic(stream)])
-        frames += aligner.push(stream, stamp, sample)
-    return frames[0]
+class ObservationFrames:
+    """Builds the frames that the inference node would build from the messages of an episode's observations."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._aligner = Aligner(contract)
+
+    def __call__(self, stamp: int, observation: dict[str, np.ndarray]) -> Frame:
+        """Return the frame of the episode's next observation."""
+        messages = observation_messages(self._contract, stamp, observation)
+        frames: list[Frame] = []
+        for stream in self._contract.streams:
+            sample = decode(self._contract, Robot(), stream, messages[self._contract.topic(stream)])
+            frames += self._aligner.push(stream, stamp, sample)
+        return frames[0]
 
 
 def _type(name: str) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from lossless_ros import __version__, defaults
 from lossless_ros.contract import Contract, load_contract
 from lossless_ros.defaults import EXPERTS_HELP
-from lossless_ros.episodes.sim_messages import observation_frame
+from lossless_ros.episodes.sim_messages import ObservationFrames
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
@@ -247,7 +247,7 @@ class EvalWorker:
         period_s = contract.period_ns / 1e9
         video = EpisodeVideo(config.videos[seed], contract, 1 / period_s) if seed in config.videos else None
         bag = EpisodeWriter(Path(config.record) / episode_name(seed), contract) if config.record else None
-        act = self._act_by_policy if config.bundle is not None else self._expert(seed)
+        act = self._policy_actions() if config.bundle is not None else self._expert(seed)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             started = time.perf_counter()
@@ -266,11 +266,10 @@ class EvalWorker:
         if video:
             video.close()
 
-    def _act_by_policy(self, step: int, observation: Observation, info: Info) -> np.ndarray:
-        action: np.ndarray = self._policy.act(
-            observation_frame(self._contract, stamp_of(step, self._contract), observation)
-        )
-        return action
+    def _policy_actions(self) -> Callable[[int, Observation, Info], np.ndarray]:
+        """Return a function that gives the policy's action."""
+        contract, frames = self._contract, ObservationFrames(self._contract)
+        return lambda step, observation, info: self._policy.act(frames(stamp_of(step, contract), observation))
 
     def _expert(self, seed: int) -> Callable[[int, Observation, Info], np.ndarray]:
         """Return a function that gives the expert's executed action, with its noise."""

@@ -6,13 +6,13 @@ equal, byte for byte.
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 
 from lossless_ros.contract import Contract
 from lossless_ros.observation.messages import Sample
 
+_MAX_SAMPLES = 4096  # kept per stream: the longest history at over 1 kHz
 _JUMP_NS = 1_000_000_000  # stamps that go back further than this mean a new run, less means reordered messages
 
 
@@ -31,7 +31,8 @@ class Aligner:
 
     The first camera's stamps, thinned to the contract's rate, are the frames' stamps. Each other stream contributes the
     sample closest to that stamp; it is known once a sample no older than the stream's slop has arrived. A frame is
-    dropped and counted if a stream has no sample within the contract's skew.
+    dropped and counted if a stream has no sample within the contract's skew. Values from before the frame (`history_s`)
+    come from the samples closest to those times; at the start of a run, from its first sample.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -40,12 +41,13 @@ class Aligner:
         self.gaps: Counter[str] = Counter()  # frames dropped because that stream had no sample
         self._reference, *self._others = contract.streams
         self._slop = {s: contract.slop_ns(s) for s in self._others}
+        self._history = {s: contract.history_ns(s) for s in self._others}
         self._skew = round(contract.max_skew_s * 1e9)
         self.reset()
 
     def reset(self) -> None:
         """Forget all samples, for a new run."""
-        self._queues: dict[str, deque[tuple[int, Sample]]] = {s: deque(maxlen=512) for s in self._others}
+        self._queues: dict[str, deque[tuple[int, Sample]]] = {s: deque(maxlen=_MAX_SAMPLES) for s in self._others}
         self._pending: deque[tuple[int, Sample]] = deque(maxlen=8)
         self._newest: dict[str, int] = {}
         self._due: int | None = None
@@ -83,6 +85,8 @@ class Aligner:
             if any(self._newest.get(s, -1) < stamp - self._slop[s] for s in self._others):
                 break
             self._pending.popleft()
+            for stream in self._others:
+                self._forget(stream, stamp)
             chosen = {s: self._closest(s, stamp) for s in self._others}
             missing = [s for s, sample in chosen.items() if abs(sample[0] - stamp) > self._skew]
             if missing:
@@ -94,13 +98,23 @@ class Aligner:
     def _closest(self, stream: str, stamp: int) -> tuple[int, Sample]:
         """Return the closest to `stamp` of the first sample no older than the slop and the one before it."""
         queue = self._queues[stream]
-        while len(queue) > 1 and queue[1][0] < stamp - self._slop[stream]:
+        first = next((i for i, (at, _) in enumerate(queue) if at >= stamp - self._slop[stream]), len(queue) - 1)
+        return min(queue[max(0, first - 1)], queue[first], key=lambda sample: abs(sample[0] - stamp))
+
+    def _forget(self, stream: str, stamp: int) -> None:
+        """Drop the samples that frames from `stamp` on do not need."""
+        queue = self._queues[stream]
+        while len(queue) > 1 and queue[1][0] < stamp - self._slop[stream] - self._history[stream]:
             queue.popleft()
-        return min(list(queue)[:2], key=lambda sample: abs(sample[0] - stamp))
 
     def _frame(self, stamp: int, chosen: dict[str, tuple[int, Sample]]) -> Frame:
-        parts = {s: iter(sample) for s, (_, sample) in chosen.items()}
-        images = tuple(next(parts[c.name]) for c in self.contract.cameras)
-        values = chain.from_iterable(next(parts[p.stream]) for p in self.contract.proprioception)
-        proprioception = np.fromiter(values, np.float32, self.contract.proprioception_dim)
+        parts: Counter[str] = Counter()  # parts of the proprioception so far, per stream
+        values: list[np.ndarray] = []
+        for part in self.contract.proprioception:
+            index = parts[part.stream]
+            parts[part.stream] += 1
+            values.append(chosen[part.stream][1][index])
+            values += [self._closest(part.stream, stamp - round(age * 1e9))[1][index] for age in part.history_s]
+        images = tuple(chosen[camera.name][1][0] for camera in self.contract.cameras)
+        proprioception = np.concatenate(values).astype(np.float32) if values else np.zeros(0, np.float32)
         return Frame(stamp, images, proprioception, {s: at for s, (at, _) in chosen.items()})

@@ -12,7 +12,7 @@ from lossless_ros import __version__
 from lossless_ros.contract import Contract
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT
 from lossless_ros.episodes.reader import read_info
-from lossless_ros.episodes.sim_messages import observation_frame
+from lossless_ros.episodes.sim_messages import ObservationFrames
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult
@@ -116,12 +116,13 @@ class RolloutWorker:
         config, contract = self._config, self._config.contract
         expert = make_expert(config.expert, config.task, seed)
         expert_acts = np.random.default_rng(seed).random(-(-config.max_steps // SWITCH_INTERVAL)) < config.beta
+        frames = ObservationFrames(contract)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
-            label = expert.act(observation, info)
+            label, frame = expert.act(observation, info), frames(stamp_of(step, contract), observation)
             if expert_acts[step // SWITCH_INTERVAL]:
                 return label, label
-            return label, self._student.act(observation_frame(contract, stamp_of(step, contract), observation))
+            return label, self._student.act(frame)
 
         result = EpisodeResult(seed, contract.period_ns / 1e9)
         with EpisodeWriter(config.out / episode_name(seed), contract, DEFAULT_FORMAT, privileged=True) as writer:

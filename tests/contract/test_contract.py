@@ -100,7 +100,7 @@ def test_joints_are_added_after_what_the_policy_sees():
     contract = load_contract("rgb_stacking_tcp")
     more = contract.with_joints(["robotiq_85_left_knuckle_joint", "elbow", "wrist", "elbow"])
     assert more.proprioception[:-1] == contract.proprioception
-    assert more.joints() == contract.joints() | {"elbow": 10, "wrist": 11}
+    assert more.joints() == contract.joints() | {"elbow": 13, "wrist": 14}
     assert more.proprioception_dim == contract.proprioception_dim + 2
     assert contract.with_joints(contract.joints()) is contract
 
@@ -110,7 +110,7 @@ def test_joint_limits_do_not_need_the_joints_in_the_contract():
 
     robot = Robot(joints={"right_j1": "shoulder"}, joint_limits={"elbow": (-1.0, 1.0), "shoulder": (0.0, 2.0)})
     limits = JointLimits(load_contract("rgb_stacking_tcp"), robot)
-    assert limits.contract.joints()["right_j1"] == 11
+    assert limits.contract.joints()["right_j1"] == 14
     seen = np.zeros(limits.contract.proprioception_dim)
     assert limits.fault(seen) is None
     seen[limits.contract.joints()["elbow"]] = 1.5

@@ -13,7 +13,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import Robot, load_contract
 from lossless_ros.episodes.reader import find_episodes, read_episode, read_info
-from lossless_ros.episodes.sim_messages import JOINT_NAMES, observation_frame
+from lossless_ros.episodes.sim_messages import JOINT_NAMES, ObservationFrames
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.observation.images import image_to_rgb
@@ -57,8 +57,9 @@ def test_frames_and_actions_come_back_as_they_were(tmp_path):
     assert episode.info == {"seed": 0, "success": True}
     np.testing.assert_array_equal(episode.actions, actions)
     assert len(episode.frames) == STEPS
+    frames = ObservationFrames(CONTRACT)
     for frame, seen in zip(episode.frames, observations, strict=True):
-        direct = observation_frame(CONTRACT, frame.stamp, seen)
+        direct = frames(frame.stamp, seen)
         np.testing.assert_array_equal(frame.images, [seen[c.name] for c in CONTRACT.cameras])
         np.testing.assert_array_equal(frame.proprioception, direct.proprioception)
 

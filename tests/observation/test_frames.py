@@ -71,6 +71,23 @@ def test_a_frame_waits_for_a_late_stream_and_takes_the_nearest_sample():
     assert frames[0].stamps[RIGHT] == early[1]
 
 
+def test_history_is_the_same_values_before_the_frame_however_they_arrive():
+    contract = load_contract("rgb_stacking_tcp")
+    assert [part.dim for part in contract.proprioception] == [4, 9]
+    assert contract.joints() == {"robotiq_85_left_knuckle_joint": 0}
+    joints = [(JOINTS, round((1000 + 4 * k) * MS), (np.array([4.0 * k]),)) for k in range(250)]
+    streams = [steady(LEFT, 50), steady(RIGHT, 50), joints, steady(TCP, 20, 3, 50)]
+    samples = sorted(itertools.chain(*streams), key=lambda s: s[1])
+    late = sorted(samples, key=lambda s: s[1] + (25 * MS if s[0] == JOINTS else 0))
+    for arrival in (samples, late):
+        aligner = Aligner(contract)
+        frames = [frame for s in arrival for frame in aligner.push(*s)]
+        assert len(frames) >= 19
+        for k, frame in enumerate(frames):
+            milliseconds = np.maximum(0, 50 * k - np.array([0, 100, 200, 400]))  # a run's first sample before its start
+            np.testing.assert_allclose(frame.proprioception[:4], milliseconds, atol=10)  # slop_s
+
+
 def test_a_stream_that_stopped_is_counted_as_the_gap():
     streams = [steady(LEFT, 50), steady(JOINTS, 50), steady(TCP, 50), [steady(RIGHT, 50)[0], steady(RIGHT, 50)[-1]]]
     frames, aligner = run(sorted(itertools.chain(*streams), key=lambda s: s[1]))
