@@ -1,6 +1,7 @@
 """Reactive expert: memoryless and easy to imitate, since its action follows from the current observation alone.
 
-It closes around red's middle, on the faces that are nearest to turn to among those where the fingers fit. Every stage
+It closes around red's middle, on the faces that are nearest to turn to among those where the fingers fit, and turns
+only as far as it must: the closing pads do the rest, and small turns are hard to see for a student. Every stage
 steers towards its place all the time, so that disturbances do not add up while the fingers move, which takes up to a
 second. Its thresholds leave room for a student's errors. A blue object that leans on a wall is moved away from it
 first, because red would slide off. It neither topples blue nor moves green.
@@ -30,7 +31,8 @@ from lossless_sim.scene.basket import CENTER, FLOOR
 CLOSE_HORIZONTAL = 0.014  # distance of the TCP from red at which to close [m]
 CLOSE_VERTICAL = 0.012  # and in height [m]
 BETWEEN_PADS = 0.022  # distance within which red is still between the closing pads [m]
-CLOSE_TURN = 0.4  # turn to a good grasp at which to close [rad]
+ENOUGH_TURN = 0.25  # turn within which the closing pads align an object by themselves [rad]
+CLOSE_TURN = 0.2  # turn beyond that at which to close [rad]
 OVERLAP = 0.014  # of the pads and red beyond which they cannot be around it [m]
 CLOSING = 0.1  # finger angle above which the fingers are closing [rad]
 ALIGNED = 0.02  # distance of red from its goal at which to release it [m]
@@ -170,7 +172,8 @@ def _grasp(state: PrivilegedState, color: str) -> tuple[np.ndarray, float]:
     turns = np.concatenate([turns, turns - np.copysign(np.pi, turns)])
     strain = np.maximum(0.0, np.abs(state.wrist_angle + turns) - WRIST_COMFORT)
     best = int(np.argmin(np.tile(grasps[:, 4], 2) + TURN_COST * np.abs(turns) + WRIST_COST * strain))
-    return grasps[best % len(grasps), :3], float(turns[best])
+    turn = float(turns[best])
+    return grasps[best % len(grasps), :3], float(np.copysign(max(0.0, abs(turn) - ENOUGH_TURN), turn))
 
 
 @lru_cache(maxsize=64)
