@@ -19,6 +19,7 @@ from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import RANDOM
 from lossless_ros.training.batches import BatchLoader, StepBatch, TrainingData
 from lossless_ros.training.distributed import ProcessGroup
+from lossless_ros.training.frozen_maps import FrozenMaps, uses_openvino
 from lossless_ros.training.hyperparameters import Hyperparameters
 from lossless_ros.training.loss import action_errors, action_limits, loss
 from lossless_ros.training.object_positions import position_errors_mm, position_loss, relative_positions
@@ -75,7 +76,10 @@ class Trainer:
         self._ema: Any = None
         if config.ema_decay:
             self._ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
-        self._policy: nn.Module = _PolicyForward(network, self.backbone)
+        self._frozen_maps: FrozenMaps | None = None
+        if network.feature_is_plain and uses_openvino(config.backbone_runtime, group.device):
+            self._frozen_maps = FrozenMaps(self.backbone, network.taps)
+        self._policy: nn.Module = _PolicyForward(network, self.backbone, self._frozen_maps)
         if group.size > 1:
             # Adapters while on features, and the layers of a trainable backbone after the last one that the top reads.
             has_unused = self._feature_steps > 0 and not network.feature_is_plain
@@ -192,7 +196,7 @@ class Trainer:
 
     def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> tuple[Tensor, Tensor | None]:
         """Return head outputs (N, T * W) and object positions (N, 3, 3) for frames (N,)."""
-        policy = _PolicyForward(network, self.backbone)
+        policy = _PolicyForward(network, self.backbone, self._frozen_maps)
         outputs, positions = [], []
         for chunk in np.array_split(frames, -(-len(frames) // _VALIDATION_BATCH)):
             batch = data.batch(chunk)
@@ -222,6 +226,7 @@ class Trainer:
             self._limits,
             self.config.gripper_weight,
             shape.num_modes,
+            self.config.velocity_loss,
         )
 
     def _position_loss(self, predicted: Tensor, batch: StepBatch) -> Tensor:
@@ -262,15 +267,20 @@ class _PolicyForward(nn.Module):
     Returns the head outputs, and those of the auxiliary head or None.
     """
 
-    def __init__(self, network: Network, backbone: Backbone) -> None:
+    def __init__(self, network: Network, backbone: Backbone, frozen_maps: FrozenMaps | None) -> None:
         super().__init__()
-        self.network, self._backbone = network, backbone
+        self.network, self._backbone, self._frozen_maps = network, backbone, frozen_maps
 
     def forward(self, visual: Tensor | tuple[Tensor, ...], proprio: Tensor) -> tuple[Tensor, Tensor | None]:
         network = self.network
-        features = visual if isinstance(visual, tuple) else network.features(self._backbone, visual)
+        features = visual if isinstance(visual, tuple) else self._features(visual)
         inputs = network.embed(features, proprio)
         return network.head(inputs), network.auxiliary(inputs) if network.auxiliary else None
+
+    def _features(self, images: Tensor) -> tuple[Tensor, ...]:
+        if self._frozen_maps is None:
+            return self.network.features(self._backbone, images)
+        return self._frozen_maps(images)
 
 
 def _count_feature_steps(config: Hyperparameters, network: Network) -> int:

@@ -30,6 +30,7 @@ from tests.support.recordings import IMAGE_SIZE
         {"noop_threshold": 0.3},
         {"top": "keypoints", "num_keypoints": 8, "keypoint_channels": 12},
         {"top": "keypoints", "amp": True},
+        {"top": "keypoints", "backbone_runtime": "auto"},
     ],
 )
 def test_every_option_learns_and_its_bundle_acts(job, episodes, contract, hyperparameters, options):
@@ -107,3 +108,14 @@ def test_recomputed_activations_give_the_same_gradient(contract, hyperparameters
     assert (len(gradients[0]) < len(list(network.parameters()))) == (mode == "full" and top == "keypoints")
     for stored, recomputed in zip(*gradients, strict=True):
         torch.testing.assert_close(recomputed, stored)
+
+
+@pytest.mark.parametrize("top", ["keypoints", "grid"])
+def test_openvino_trains_the_same_policy_as_torch(job, hyperparameters, tmp_path, top):
+    pytest.importorskip("openvino")
+    losses = {}
+    for runtime in ("torch", "openvino"):
+        config = replace(hyperparameters, steps=8, top=top, cache_features=False, backbone_runtime=runtime)
+        result = train(replace(job, mode="top", out=tmp_path / f"{runtime}.safetensors", hyperparameters=config))
+        losses[runtime] = [result["train_loss"], result["held_out_loss"]]
+    assert losses["openvino"] == pytest.approx(losses["torch"], rel=1e-3)

@@ -9,7 +9,7 @@ import warnings
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
@@ -18,14 +18,18 @@ from lossless_ros.models.runtimes.export import WeightsAsInputs, example_inputs
 
 def compile_graph(network: Network, backbone: Backbone) -> Any:
     """Return the compiled graph, for one frame, of all networks of this one's shape; takes seconds."""
+    return compile_module(WeightsAsInputs(network, backbone), example_inputs(network))
+
+
+def compile_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    """Return the compiled graph of a module for float32 inputs of these shapes."""
     import openvino as ov
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
-    inputs = example_inputs(network)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that shapes become constants, which is intended
-        traced = torch.jit.trace(WeightsAsInputs(network, backbone), inputs, check_trace=False)
+        traced = torch.jit.trace(module, inputs, check_trace=False)
         decoder = TorchScriptPythonDecoder(traced, example_input=inputs)  # must stay alive until the graph is converted
         frontend = FrontEndManager().load_by_framework("pytorch")
         graph = frontend.load(decoder)
