@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros import defaults
-from lossless_ros.cli.options import Contract, Domain, ExpertNoise, Json, Seed, Task
+from lossless_ros.cli.options import Contract, Domain, ExpertNoise, GripperNoise, Json, Seed, Task
 from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS, JPEG_QUALITY
 from lossless_ros.progress import Progress, echo, write_json
@@ -23,6 +23,7 @@ def collect(
     ] = "2",
     expert: Annotated[str, typer.Option(help=f"{EXPERTS_HELP}.")] = "scripted",
     expert_noise: ExpertNoise = 0.0,
+    gripper_noise: GripperNoise = 0.0,
     contract: Contract = defaults.CONTRACT,
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = defaults.MAX_STEPS,
     image_format: Annotated[
@@ -46,6 +47,7 @@ def collect(
         domain=domain,
         expert=expert,
         expert_noise=expert_noise,
+        gripper_noise=gripper_noise,
         contract=contract,
         workers=workers,
         max_steps=max_steps,

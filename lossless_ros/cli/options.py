@@ -24,6 +24,12 @@ ExpertNoise = Annotated[
     float,
     typer.Option(help="Noise on the expert's executed actions, 0 to 1 of their limits; labels stay clean."),
 ]
+GripperNoise = Annotated[
+    float,
+    typer.Option(
+        help="How often per second the executed gripper command is inverted for 0.5 to 1.5 s; labels stay clean."
+    ),
+]
 Workers = Annotated[int, typer.Option(help="Worker processes.")]
 Robot = Annotated[str, typer.Option(help="A name of config/robots or a YAML file.")]
 Weights = Annotated[

@@ -27,6 +27,13 @@ PARAMETERS = (
         unit="fraction of the action limits",
         range=(0, 1),
     ),
+    NodeParameter(
+        "gripper_noise",
+        0.0,
+        "How often the executed gripper command is inverted for 0.5 to 1.5 s.",
+        unit="1/s",
+        range=(0, 1),
+    ),
     NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
     NodeParameter("episodes", 1, "Number of episodes.", range=(1, math.inf)),
     NodeParameter("max_steps", MAX_STEPS, "Maximum length of an episode.", unit="control periods", range=(1, math.inf)),

@@ -39,7 +39,8 @@ from lossless_ros.simulation.episode import (
 from lossless_ros.simulation.process_pool import check_workers, run_parallel
 from lossless_ros.simulation.ray_pool import run_on_ray
 
-_DEFAULTS = {"expert_noise": 0.0, "image_format": "raw"}  # of episodes from before there was a choice
+# of episodes from before there was a choice
+_DEFAULTS = {"expert_noise": 0.0, "gripper_noise": 0.0, "image_format": "raw"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class CollectConfig:
         expert: scripted, reactive, random or specialist:PATH.
         expert_noise: noise on executed actions, as a share of their limits (0 to 1); the expert's own action is
             recorded as the label.
+        gripper_noise: how often per second the executed gripper command is inverted for a moment (0 to 1).
         contract: a name of config/contracts or a YAML file.
         workers: processes on this machine, or `ray` or `ray://HOST:PORT` for the cores of a Ray cluster.
         max_steps: longest episode [control periods].
@@ -67,6 +69,7 @@ class CollectConfig:
     domain: str = defaults.DOMAIN
     expert: str = "scripted"
     expert_noise: float = 0.0
+    gripper_noise: float = 0.0
     contract: str = defaults.CONTRACT
     workers: int | str = 1
     max_steps: int = MAX_STEPS
@@ -89,7 +92,7 @@ def collect(
     check_numbers(config.episodes, config.seed, config.max_steps)
     workers = check_workers(config.workers)
     recorder = DemonstrationRecorder(config, load_contract(config.contract))
-    check_world(config.task, config.domain, config.expert, config.expert_noise)
+    check_world(config.task, config.domain, config.expert, config.expert_noise, config.gripper_noise)
     prepare_folder(Path(config.out))
     done: dict[int, dict[str, Any]] = {}
     seeds = range(config.seed, config.seed + config.episodes)
@@ -118,7 +121,7 @@ class DemonstrationRecorder:
     @property
     def key(self) -> dict[str, Any]:
         """What episodes in one folder have in common."""
-        names = ("task", "domain", "expert", "expert_noise", "image_format")
+        names = ("task", "domain", "expert", "expert_noise", "gripper_noise", "image_format")
         return {**{name: getattr(self.config, name) for name in names}, "contract": self.contract.name}
 
     def existing(self, seed: int) -> dict[str, Any]:
@@ -157,7 +160,8 @@ class CollectWorker:
 
     def _record(self, seed: int, recorder: DemonstrationRecorder) -> dict[str, Any]:
         config = recorder.config
-        expert, noise = make_expert(config.expert, config.task, seed), make_noise(config.expert_noise, seed)
+        expert = make_expert(config.expert, config.task, seed)
+        noise = make_noise(config.expert_noise, seed, config.gripper_noise)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             action = expert.act(observation, info)

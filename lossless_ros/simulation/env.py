@@ -107,19 +107,26 @@ def make_expert(name: str, task: str, seed: int) -> Any:
         return expert
 
 
-def make_noise(scale: float, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the noise of an episode on executed actions; `scale` is a share of the action limits, 0 to 1.
+def make_noise(scale: float, seed: int, gripper: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the noise of an episode on executed actions.
+
+    Args:
+        scale: of the velocities' noise, a share of the action limits from 0 to 1.
+        seed: of the episode.
+        gripper: inversions of the gripper's command per second, from 0 to 1.
 
     Raises:
-        LosslessError: `scale` is out of range.
+        LosslessError: a number is out of range.
     """
     with simulator_errors():
         from lossless_sim.experts import Noise
 
-        return Noise(scale, seed)
+        return Noise(scale, seed, gripper)
 
 
-def check_world(task: str, domain: str, expert: str | None = None, expert_noise: float = 0.0) -> None:
+def check_world(
+    task: str, domain: str, expert: str | None = None, expert_noise: float = 0.0, gripper_noise: float = 0.0
+) -> None:
     """Check names before any process starts.
 
     Raises:
@@ -134,7 +141,7 @@ def check_world(task: str, domain: str, expert: str | None = None, expert_noise:
         find_task(task)
         if expert is not None:
             make(expert, task, 0)
-            Noise(expert_noise, 0)
+            Noise(expert_noise, 0, gripper_noise)
         load_domain(domain)
 
 

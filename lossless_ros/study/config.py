@@ -20,6 +20,7 @@ class Demonstrations:
     domain: str = "randomized"
     expert: str = "reactive"
     expert_noise: float = 0.0  # disturbs what the expert does; the recorded actions stay clean
+    gripper_noise: float = 0.0  # inversions of the executed gripper command per second
     max_steps: int = defaults.MAX_STEPS  # longest episode [control periods]
 
 

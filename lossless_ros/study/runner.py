@@ -80,6 +80,7 @@ class StudyFolder:
             domain=wanted.domain,
             expert=wanted.expert,
             expert_noise=wanted.expert_noise,
+            gripper_noise=wanted.gripper_noise,
             contract=self.study.contract,
             workers=self.workers,
             max_steps=wanted.max_steps,

@@ -16,7 +16,6 @@ from lossless_ros.models.network_config import GRID, MEAN, POOLINGS, PRETRAINED,
 from lossless_ros.paths import find_config
 from lossless_ros.progress import echo
 
-VELOCITY_LOSSES = ("mse", "l1")
 BACKBONE_RUNTIMES = ("auto", "torch", "openvino")
 MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
     "frozen": (),
@@ -63,7 +62,6 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
     (("pooling",), lambda value: value in POOLINGS, " or ".join(POOLINGS)),
-    (("velocity_loss",), lambda value: value in VELOCITY_LOSSES, " or ".join(VELOCITY_LOSSES)),
     (("backbone_runtime",), lambda value: value in BACKBONE_RUNTIMES, " or ".join(BACKBONE_RUNTIMES)),
     (("bundle_dtype",), lambda value: value in DTYPES, " or ".join(DTYPES)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
@@ -96,7 +94,6 @@ ADDED = {  # newer settings -> what runs without them have
     "keypoint_channels": 64,
     "pooling": MEAN,
     "object_position_weight": 0.0,
-    "velocity_loss": "mse",
 }
 STORED = {  # newer settings that change what is stored, or only rounding -> what runs without them have
     "execution": f"{ENSEMBLE}:{DEFAULT_COEFF}",
@@ -117,7 +114,6 @@ class Hyperparameters:
     weight_decay: float
     warmup_steps: int
     grad_clip_norm: float
-    velocity_loss: str
     gripper_weight: float
     object_position_weight: float
     random_shift: float

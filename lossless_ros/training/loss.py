@@ -10,8 +10,6 @@ from lossless_ros.contract import Contract
 from lossless_ros.models.action_head import negative_log_likelihood
 from lossless_ros.models.network import to_action
 
-MSE, L1 = "mse", "l1"
-
 
 def loss(
     outputs: Tensor,
@@ -21,12 +19,11 @@ def loss(
     limits: Tensor,
     gripper_weight: float,
     num_modes: int,
-    velocity_loss: str = MSE,
 ) -> Tensor:
     """Return the loss of the velocities plus the weighted cross-entropy of the gripper, averaged over `count` steps.
 
-    The loss of the velocities, in units of their limits, is the mean squared or absolute error, or for a mixture head
-    the negative log-likelihood per velocity.
+    The loss of the velocities, in units of their limits, is the mean squared error, or for a mixture head the negative
+    log-likelihood per velocity.
 
     Args:
         outputs: head outputs per predicted step (B, T, W), see `models.action_head`.
@@ -36,15 +33,13 @@ def loss(
         limits: the contract's action limits (A,).
         gripper_weight: weight of the cross-entropy.
         num_modes: modes of a mixture head, 0 for a point head.
-        velocity_loss: `mse` or `l1`, for a point head.
     """
     targets = actions[..., :-1] / limits[:-1]
     closes = (actions[..., -1] > 0).float()
     if num_modes:
         arm = negative_log_likelihood(outputs, targets, num_modes)
     else:
-        error = outputs[..., :-1] - targets
-        arm = (error.abs() if velocity_loss == L1 else error.square()).mean(-1)
+        arm = (outputs[..., :-1] - targets).square().mean(-1)
     gripper = functional.binary_cross_entropy_with_logits(outputs[..., -1], closes, reduction="none")
     return (arm + gripper_weight * gripper)[known].sum() / count
 

@@ -226,7 +226,6 @@ class Trainer:
             self._limits,
             self.config.gripper_weight,
             shape.num_modes,
-            self.config.velocity_loss,
         )
 
     def _position_loss(self, predicted: Tensor, batch: StepBatch) -> Tensor:

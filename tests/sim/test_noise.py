@@ -45,3 +45,24 @@ def test_zero_noise_returns_the_action_itself() -> None:
 def test_level_out_of_range_is_an_error(level: float) -> None:
     with pytest.raises(SimError, match="expected a share of the action limits from 0 to 1"):
         Noise(level, 0)
+
+
+def test_gripper_is_inverted_now_and_then_for_long_enough_to_close() -> None:
+    noise = Noise(0.0, 3, gripper=0.2)
+    inverted = np.array([noise(STILL)[4] < 0 for _ in range(20_000)])  # 1000 s
+    starts = np.flatnonzero(np.diff(inverted.astype(int)) == 1)
+    lengths = np.array([np.flatnonzero(~inverted[start + 1 :])[0] for start in starts[:-1]]) * 0.05
+    assert 130 < len(starts) < 240
+    assert lengths.min() >= 0.4 and lengths.max() <= 1.5
+    assert (noise(STILL)[:4] == 0).all()
+
+
+def test_gripper_noise_does_not_change_the_noise_of_the_arm() -> None:
+    plain, with_gripper = Noise(0.2, 3), Noise(0.2, 3, gripper=0.5)
+    assert all((plain(STILL)[:4] == with_gripper(STILL)[:4]).all() for _ in range(200))
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.5, np.nan])
+def test_gripper_noise_out_of_range_is_an_error(rate: float) -> None:
+    with pytest.raises(SimError, match="expected 0 to 1 inversions per second"):
+        Noise(0.0, 3, gripper=rate)

@@ -80,7 +80,6 @@ def test_every_old_key_stands_for_a_current_one(old, new):
         ("head_warmup_steps: -5", "head_warmup_steps is -5, expected at least 0"),
         ("execution: oldest", "execution is oldest, expected newest, ensemble:M .* or open_loop:N"),
         ("chunk_size: 4\nexecution: open_loop:5", "execution is open_loop:5 with chunk_size 4, expected"),
-        ("velocity_loss: l2", "velocity_loss is l2, expected mse or l1"),
         ("backbone_runtime: onnx", "backbone_runtime is onnx, expected auto or torch or openvino"),
         ("bundle_dtype: float8", "bundle_dtype is float8, expected float32 or float16"),
         ("noop_threshold: 7", "noop_threshold is 7.0, expected 0 to 1"),

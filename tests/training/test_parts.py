@@ -82,15 +82,6 @@ def test_loss_is_zero_for_the_action_of_the_expert(contract):
     assert max(report["mae"].values()) == pytest.approx(0, abs=1e-7)
 
 
-def test_velocity_losses_are_squared_and_absolute_errors_relative_to_the_limits(contract):
-    limits = action_limits(contract, "cpu")
-    actions = torch.zeros(1, 1, 5)
-    outputs = torch.tensor([[[0.2, 0.0, 0.0, -0.6, 0.0]]])
-    known = torch.ones(1, 1, dtype=torch.bool)
-    for name, expected in (("mse", (0.04 + 0.36) / 4), ("l1", (0.2 + 0.6) / 4)):
-        assert loss(outputs, actions, known, 1, limits, 0.0, 0, name).item() == pytest.approx(expected)
-
-
 def test_errors_are_in_units(contract):
     actions = torch.zeros(2, 5)
     normalized = torch.tensor([[0.5, 0, 0, 0.1, 1.0], [0.5, 0, 0, 0.1, -1.0]])

@@ -4,37 +4,55 @@ import numpy as np
 
 from lossless_sim.actions import ACTION_HIGH
 from lossless_sim.errors import SimError
+from lossless_sim.timing import CONTROL_PERIOD
 
 CORRELATION = 0.8  # between successive steps; a disturbance lasts about a quarter of a second (our choice)
-_SEED_STREAM_ID = 0x6E6F6973  # keeps the noise independent of the random numbers of environment and expert
+INVERSION = (0.5, 1.5)  # shortest and longest inversion of the gripper [s]; closing takes about 1 s
+_ARM_STREAM_ID = 0x6E6F6973  # keeps the noise independent of the random numbers of environment and expert
+_GRIPPER_STREAM_ID = 0x67726970
 
 
 class Noise:
-    """Correlated Gaussian noise on the arm's velocities; the gripper is not disturbed.
+    """Correlated Gaussian noise on the arm's velocities, and inversions of the gripper's command.
 
     The noise disturbs the executed action, while the expert's action remains the label (DART, Laskey et al. 2017): the
-    robot is driven off the expert's path, and every recorded action leads back to it.
+    robot is driven off the expert's path, and every recorded action leads back to it. An inverted gripper command
+    closes the fingers around nothing, or drops what they hold.
 
     Args:
-        level: standard deviation as a share of the action limits, from 0 (no noise) to 1.
+        level: standard deviation of the velocities' noise as a share of the action limits, from 0 (no noise) to 1.
         seed: seed of the episode; the same seed gives the same noise.
+        gripper: mean number of inversions of the gripper's command per second, from 0 (none) to 1.
 
     Raises:
-        SimError: the level is out of range.
+        SimError: the level or the number of inversions is out of range.
     """
 
-    def __init__(self, level: float, seed: int) -> None:
+    def __init__(self, level: float, seed: int, gripper: float = 0.0) -> None:
         if not 0.0 <= level <= 1.0:
             raise SimError(f"expert noise is {level}, expected a share of the action limits from 0 to 1")
-        self._level = level
-        self._rng = np.random.default_rng([seed, _SEED_STREAM_ID])
+        if not 0.0 <= gripper <= 1.0:
+            raise SimError(f"gripper noise is {gripper}, expected 0 to 1 inversions per second")
+        self._level, self._gripper = level, gripper
+        self._rng = np.random.default_rng([seed, _ARM_STREAM_ID])
+        self._gripper_rng = np.random.default_rng([seed, _GRIPPER_STREAM_ID])
         self._noise = self._rng.standard_normal(4)
+        self._inverted_steps = 0  # left of the current inversion
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
         """Return the action (5,) float32 to execute for the expert's action (5,), within the limits."""
-        if self._level == 0.0:
-            return action
-        innovation = self._rng.standard_normal(4)
-        self._noise = CORRELATION * self._noise + np.sqrt(1.0 - CORRELATION**2) * innovation
-        disturbed = action + np.append(self._level * self._noise, 0.0) * ACTION_HIGH
-        return np.clip(disturbed, -ACTION_HIGH, ACTION_HIGH).astype(np.float32)
+        if self._level > 0.0:
+            innovation = self._rng.standard_normal(4)
+            self._noise = CORRELATION * self._noise + np.sqrt(1.0 - CORRELATION**2) * innovation
+            disturbed = action + np.append(self._level * self._noise, 0.0) * ACTION_HIGH
+            action = np.clip(disturbed, -ACTION_HIGH, ACTION_HIGH).astype(np.float32)
+        if self._gripper > 0.0 and self._is_inverted():
+            action = action * np.array([1, 1, 1, 1, -1], np.float32)
+        return action
+
+    def _is_inverted(self) -> bool:
+        """Return whether the gripper's command is inverted in this control period."""
+        if self._inverted_steps == 0 and self._gripper_rng.random() < self._gripper * CONTROL_PERIOD:
+            self._inverted_steps = round(self._gripper_rng.uniform(*INVERSION) / CONTROL_PERIOD)
+        self._inverted_steps = max(0, self._inverted_steps - 1)
+        return self._inverted_steps > 0
