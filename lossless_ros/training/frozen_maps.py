@@ -5,28 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.preprocess import normalize
-
-
-def uses_openvino(runtime: str, device: torch.device) -> bool:
-    """Return whether to use OpenVINO: `auto` does so on a CPU where it is installed.
-
-    Raises:
-        LosslessError: `openvino` is wanted and is not installed, or the device is not a CPU.
-    """
-    if runtime == "torch" or (runtime == "auto" and device.type != "cpu"):
-        return False
-    if device.type != "cpu":
-        raise LosslessError(f"backbone_runtime openvino needs the CPU, device is {device}; use auto")
-    try:
-        import openvino  # noqa: F401
-    except ImportError:
-        if runtime == "auto":
-            return False
-        raise LosslessError("backbone_runtime is openvino, which is not installed: pip install openvino") from None
-    return True
 
 
 class FrozenMaps:

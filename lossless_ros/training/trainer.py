@@ -17,9 +17,10 @@ from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.fuse_batchnorm import fuse_batchnorm
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import RANDOM
+from lossless_ros.models.runtimes.registry import find_runtime
 from lossless_ros.training.batches import BatchLoader, StepBatch, TrainingData
 from lossless_ros.training.distributed import ProcessGroup
-from lossless_ros.training.frozen_maps import FrozenMaps, uses_openvino
+from lossless_ros.training.frozen_maps import FrozenMaps
 from lossless_ros.training.hyperparameters import Hyperparameters
 from lossless_ros.training.loss import action_errors, action_limits, loss
 from lossless_ros.training.object_positions import position_errors_mm, position_loss, relative_positions
@@ -77,7 +78,7 @@ class Trainer:
         if config.ema_decay:
             self._ema = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True)
         self._frozen_maps: FrozenMaps | None = None
-        if network.feature_is_plain and uses_openvino(config.backbone_runtime, group.device):
+        if network.feature_is_plain and find_runtime(config.backbone_runtime, group.device) == "openvino":
             self._frozen_maps = FrozenMaps(self.backbone, network.taps)
         self._policy: nn.Module = _PolicyForward(network, self.backbone, self._frozen_maps)
         if group.size > 1:

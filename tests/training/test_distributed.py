@@ -39,7 +39,9 @@ out.with_suffix(f".{'main' if result else 'other'}").write_text(json.dumps(resul
 
 
 CASES = {
-    "on cached features, then on images, with the object positions of some episodes": (
+    "both phases": ("adapters", {"head_warmup_steps": 2}),
+    "cached features only": ("adapters", {"head_warmup_steps": 4}),
+    "keypoints in both phases, object positions of some episodes": (
         "adapters",
         {"head_warmup_steps": 2, "top": "keypoints", "object_position_weight": 1.0},
     ),
