@@ -2,7 +2,7 @@
 
 import numpy as np
 from lossless_sim.experts.convex_polyhedron import object_polyhedron
-from lossless_sim.experts.grasp import OPENING, candidates, plan
+from lossless_sim.experts.grasp import OPENING, plan
 from lossless_sim.scene.objects import object_sets
 
 CUBE = "s0"
@@ -47,10 +47,3 @@ def test_grasp_keeps_clear_of_a_neighboring_object() -> None:
     assert grasp is not None
     assert abs(np.cos(grasp.yaw)) > 0.9  # closes along x: a finger does not fit between the cubes
     assert OPENING < 0.05
-
-
-def test_candidates_beside_a_neighbor_close_where_the_fingers_fit() -> None:
-    cube = object_polyhedron(CUBE).transformed(np.array([0.6, 0.0, 0.0748, *UPRIGHT]))
-    neighbor = object_polyhedron(CUBE).transformed(np.array([0.6, 0.055, 0.0748, *UPRIGHT]))
-    assert any(abs(np.cos(grasp.yaw)) < 0.5 for grasp in candidates(cube, []))
-    assert all(abs(np.cos(grasp.yaw)) > 0.5 for grasp in candidates(cube, [neighbor]))

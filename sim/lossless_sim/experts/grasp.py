@@ -6,7 +6,7 @@ with the lowest cost wins; costs are roughly in millimeters.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from lossless_sim.experts.gripper import (
 from lossless_sim.experts.pad_contact import closing_axes, moment_arm, pad_contacts, pad_rays
 from lossless_sim.scene.basket import CENTER, FLOOR, hits_basket
 
-__all__ = ["FLOOR", "OPENING", "TURN_COST", "YAWS", "Grasp", "candidates", "plan", "yaw_distance"]
+__all__ = ["FLOOR", "OPENING", "TURN_COST", "YAWS", "Grasp", "clearance_cost", "plan", "yaw_distance"]
 
 YAWS = np.arange(36) * np.pi / 36  # closing directions to try [rad]
 SHIFTS = np.array([-0.016, -0.008, 0.0, 0.008, 0.016])  # of the TCP across the closing direction [m]
@@ -69,22 +69,8 @@ def plan(
         yaw_now: current closing direction [rad].
         avoid: grasps that failed before.
     """
-    search = _GraspSearch(target, others, yaw_now, avoid, TURN_COST)
+    search = _GraspSearch(target, others, yaw_now, avoid)
     return min(search.candidates(), key=lambda grasp: grasp.cost, default=None)
-
-
-def candidates(target: ConvexPolyhedron, others: list[ConvexPolyhedron]) -> list[Grasp]:
-    """Return grasps around the target's center, or beside and above it where those do not fit.
-
-    Their costs leave out the turn of the gripper.
-    """
-    central = _GraspSearch(target, others, 0.0, [], 0.0, shifts=np.zeros(1))
-    height = central.heights()[0]
-    found = [grasp for yaw in YAWS[::2] for grasp in central.at(float(yaw), height)]
-    if found:
-        return found
-    search = _GraspSearch(target, others, 0.0, [], 0.0)
-    return [grasp for yaw in YAWS[::3] for height in search.heights() for grasp in search.at(float(yaw), height)]
 
 
 def yaw_distance(a: float, b: float) -> float:
@@ -100,29 +86,27 @@ class _GraspSearch:
     others: list[ConvexPolyhedron]
     yaw_now: float
     avoid: list[Grasp]
-    turn_cost: float
-    shifts: np.ndarray = field(default_factory=lambda: SHIFTS)
 
     def candidates(self) -> Iterator[Grasp]:
         """Yield all feasible grasps."""
         for yaw in YAWS:
-            for height in self.heights():
-                yield from self.at(float(yaw), height)
+            for height in self._heights():
+                yield from self._at(float(yaw), height)
 
-    def heights(self) -> list[float]:
+    def _heights(self) -> list[float]:
         """Return the heights of the TCP to try [m]."""
         target = self.target
         lowest = max(MIN_TCP_HEIGHT, target.top - PALM)
         wanted = {max(lowest, height) for height in (target.center[2], target.center[2] + 0.012, target.top - 0.012)}
         return sorted(round(height, 4) for height in wanted)
 
-    def at(self, yaw: float, height: float) -> Iterator[Grasp]:
+    def _at(self, yaw: float, height: float) -> Iterator[Grasp]:
         """Yield the feasible grasps of one closing direction and height."""
         target = self.target
         closing, across = closing_axes(yaw)
         middle = np.array([target.center[0], target.center[1], height])
-        all_hits = target.intersect_rays(middle + pad_rays(across, self.shifts), closing)  # (S, A, U)
-        for index, shift in enumerate(self.shifts):
+        all_hits = target.intersect_rays(middle + pad_rays(across, SHIFTS), closing)  # (S, A, U)
+        for index, shift in enumerate(SHIFTS):
             hits = all_hits[index]
             hit = hits.hit
             if not hit.any():
@@ -144,7 +128,7 @@ class _GraspSearch:
             skew = np.abs(contacts[0].center - contacts[1].center).sum()
             arm = moment_arm(target, contacts, shift, height)
             cost = 60 * tilt + 20 * uncovered + 1000 * (0.5 * skew + arm)
-            cost = cost + self.turn_cost * yaw_distance(yaw, self.yaw_now) + clearance
+            cost = cost + TURN_COST * yaw_distance(yaw, self.yaw_now) + clearance
             for failed in self.avoid:
                 shifted = np.linalg.norm(failed.position - position) / 0.01
                 cost += 30 * np.exp(-np.hypot(shifted, yaw_distance(failed.yaw, yaw) / 0.25))
