@@ -23,7 +23,6 @@ class PrivilegedState:
 
     Attributes:
         objects: polyhedra in the world by color.
-        names: names of the objects' shapes, red, green, blue.
         poses: poses (7,) x, y, z [m], qx, qy, qz, qw by color.
         tcp: position of the TCP (3,) [m].
         yaw: closing direction in the world [rad].
@@ -35,7 +34,6 @@ class PrivilegedState:
     """
 
     objects: dict[str, ConvexPolyhedron]
-    names: tuple[str, ...]
     poses: dict[str, np.ndarray]
     tcp: np.ndarray
     yaw: float
@@ -56,7 +54,6 @@ class PrivilegedState:
         finger_units = float(history(state, "gripper/joints/angle")[0, 0])
         return cls(
             objects={color: object_polyhedron(name).transformed(poses[color]) for color, name in shapes.items()},
-            names=tuple(info["triplet"]),
             poses=poses,
             tcp=tcp_pose[:3],
             yaw=float(np.arctan2(closing[1], closing[0])),

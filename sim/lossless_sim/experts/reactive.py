@@ -29,7 +29,7 @@ BETWEEN_PADS = 0.022  # distance within which red is still between the closing p
 HELD = 0.035  # distance within which what the pads touch is red [m]
 CLOSING = 0.1  # finger angle above which the fingers are closing [rad]
 OVERLAP = 0.014  # of the pads and red beyond which they cannot be on both sides of it [m]
-RELEASED = 0.25  # finger angle below which red is released [rad]
+RELEASED = 0.002  # gap between the pads and red beyond which it is released [m]
 ALIGNED = 0.02  # distance of red from its goal at which to release it [m]
 RELEASE_GAP = 0.008  # gap under red at which to release it [m]
 RELEASED_ALIGNED = 0.04  # the same once red is released; the success criterion is 0.05 [m]
@@ -73,7 +73,7 @@ def _is_in_place(state: PrivilegedState) -> bool:
     red, blue = state.objects["red"], state.objects["blue"]
     distance = float(np.linalg.norm(red.center[:2] - _goal(blue)))
     gap = abs(red.bottom - blue.top)
-    if state.finger_angle < RELEASED and distance < RELEASED_ALIGNED and gap < RELEASED_GAP:
+    if state.pad_clearance("red") > RELEASED and distance < RELEASED_ALIGNED and gap < RELEASED_GAP:
         return True
     return distance < ALIGNED and gap < RELEASE_GAP
 
