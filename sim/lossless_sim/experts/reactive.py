@@ -73,9 +73,9 @@ def _is_in_place(state: PrivilegedState) -> bool:
     red, blue = state.objects["red"], state.objects["blue"]
     distance = float(np.linalg.norm(red.center[:2] - _goal(blue)))
     gap = abs(red.bottom - blue.top)
-    if state.pad_clearance("red") > RELEASED and distance < RELEASED_ALIGNED and gap < RELEASED_GAP:
+    if distance < ALIGNED and gap < RELEASE_GAP:
         return True
-    return distance < ALIGNED and gap < RELEASE_GAP
+    return distance < RELEASED_ALIGNED and gap < RELEASED_GAP and state.pad_clearance("red") > RELEASED
 
 
 def _goal(blue: ConvexPolyhedron) -> np.ndarray:
