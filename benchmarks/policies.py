@@ -89,6 +89,7 @@ class Workspace:
             task=task,
             bundle=self.bundle(name),
             episodes=self.episodes,
+            seed=0,
             domain=domain,
             workers=self.workers,
             runtime=self.runtime,

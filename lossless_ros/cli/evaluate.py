@@ -20,7 +20,10 @@ def evaluate(
     expert: Annotated[str | None, typer.Option(help=f"{EXPERTS_HELP}.")] = None,
     task: Annotated[str | None, typer.Option(help="suite/name; default: the bundle's own task.")] = None,
     episodes: Annotated[int, typer.Option(help="Number of episodes.")] = 50,
-    seed: Seed = 0,
+    seed: Seed = defaults.EVAL_SEED,
+    allow_training_seeds: Annotated[
+        bool, typer.Option("--allow-training-seeds", help="Evaluate episodes that the bundle was trained on, too.")
+    ] = False,
     domain: Domain = defaults.DOMAIN,
     workers: Annotated[int, typer.Option(help="Worker processes; not used with --over-ros.")] = 2,
     expert_noise: ExpertNoise = 0.0,
@@ -57,6 +60,7 @@ def evaluate(
         expert=expert,
         episodes=episodes,
         seed=seed,
+        allow_training_seeds=allow_training_seeds,
         domain=domain,
         workers=workers,
         runtime=runtime,
@@ -68,8 +72,11 @@ def evaluate(
         videos=video_paths(video, video_seed or [seed]),
     )
     config = _check_over_ros(config) if over_ros else check(config)
-    if trained := describe_policy(config)["trained_seeds"]:
-        echo(f"{trained} of {episodes} episodes were trained on: the same seeds in {domain}; choose others with --seed")
+    trained = describe_policy(config)["trained_seeds"]
+    if trained:
+        echo(f"{trained} of {episodes} episodes were trained on, so the success rate is no measure of other episodes")
+    elif bundle is not None and trained is None:
+        echo(f"{bundle} does not say which episodes it was trained on; some of these may be among them")
     baseline = None
     if against is not None:
         with Progress(f"evaluating {against}", episodes) as progress:

@@ -36,6 +36,8 @@ def replay(
     )
     with Progress("replaying", None) as progress:
         result = run(config, on_progress=lambda _: progress.advance())
+    if result["trained_episodes"]:
+        echo(f"{result['trained_episodes']} of {result['n']} episodes were trained on, so the errors are too small")
     for axis, error in result["action_error"].items():
         unit, zero = error["unit"], error["mae_of_zero"]
         echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit})")

@@ -23,13 +23,14 @@ def evaluate_baseline(
         on_progress: called with the result of every episode.
 
     Raises:
-        LosslessError: none of these, or the document is of another task or domain or lacks some of the seeds.
+        LosslessError: none of these; episodes that the baseline was trained on; or the document is of another task or
+            domain or lacks some of the seeds.
     """
     if baseline.endswith(".json"):
         return _earlier(Path(baseline), config)
     is_bundle = baseline.endswith(BUNDLE_SUFFIX) or baseline in shipped_bundles()
     bundle, expert = (Path(baseline), None) if is_bundle else (None, baseline)
-    names = ("task", "domain", "episodes", "seed", "workers", "runtime", "weights", "allow_hub")
+    names = ("task", "domain", "episodes", "seed", "allow_training_seeds", "workers", "runtime", "weights", "allow_hub")
     same = {name: getattr(config, name) for name in names}
     return evaluate(EvalConfig(**same, bundle=bundle, expert=expert), on_progress)
 
@@ -118,4 +119,9 @@ def _earlier(path: Path, config: EvalConfig) -> dict[str, Any]:
     missing = [seed for seed in config.seeds if seed not in found]
     if missing:
         raise LosslessError(f"{path} has no episode with seed {missing[0]}; evaluate seeds that both have")
+    if (trained := document.get("trained_seeds")) and not config.allow_training_seeds:
+        raise LosslessError(
+            f"{path} counts {trained} episodes that its policy was trained on; evaluate it on others, or give "
+            "--allow-training-seeds"
+        )
     return dict(document)

@@ -9,7 +9,7 @@ from typing import Any
 
 from lossless_ros import __version__
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, summarize
+from lossless_ros.evaluation.rollout import EvalConfig, check_training_seeds, describe_policy, summarize
 from lossless_ros.models.bundle import copy_bundle, read_bundle
 from lossless_ros.paths import find_bundle
 from lossless_ros.simulation.env import check_world
@@ -38,7 +38,8 @@ def evaluate_over_ros(
         to the arrival of the command that answers it, measured at the robot; latencies_ms: all of them.
 
     Raises:
-        LosslessError: wrong argument, or one of the processes failed; the message has its last line of output.
+        LosslessError: wrong argument, episodes that were trained on, or one of the processes failed; the message has
+            its last line of output.
     """
     if config.bundle is None:
         raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
@@ -47,6 +48,7 @@ def evaluate_over_ros(
     task = config.task or metadata.task
     check_world(task, config.domain)
     check_numbers(config.episodes, config.seed, config.max_steps)
+    check_training_seeds(config)
     with tempfile.TemporaryDirectory(prefix="lossless_over_ros_") as folder:
         if config.execution is not None:  # the node executes what its bundle says
             copy_bundle(bundle, Path(folder, bundle.name), config.execution)

@@ -13,6 +13,8 @@ from lossless_ros.contract.contract import Axis
 from lossless_ros.episodes.reader import Episode, find_episodes, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
+from lossless_ros.evaluation.training_seeds import trained_seeds
+from lossless_ros.models.bundle import Bundle
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def replay(
     Returns:
         n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action),
         gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
-        commands over time (t_s, recorded and predicted (T, dim)).
+        commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the simulated episodes that
+        the policy was trained on; None if its bundle does not say.
 
     Raises:
         LosslessError: bundle or bag missing or damaged, or a bag without the contract's topics.
@@ -95,9 +98,12 @@ def replay(
     axes = policy.contract.action.axes
     runs: list[_Replayed] = []
     summaries: list[dict[str, Any]] = []
+    trained: list[bool | None] = []
     example: dict[str, Any] = {}
     for path in paths:
-        run = _replay_episode(policy, read_episode(path, policy.contract, robot))
+        episode = read_episode(path, policy.contract, robot)
+        run = _replay_episode(policy, episode)
+        trained.append(_was_trained_on(policy.bundle, episode.info))
         example = example or run.commands()
         runs.append(run)
         summaries.append(run.summary(axes))
@@ -108,6 +114,7 @@ def replay(
         "bundle": str(config.bundle),
         "task": policy.task,
         "n": len(runs),
+        "trained_episodes": None if None in trained else sum(map(bool, trained)),
         "frames": len(error),
         "action_error": {
             axis.axis: {
@@ -127,6 +134,14 @@ def replay(
         "episodes": summaries,
         "example": example,
     }
+
+
+def _was_trained_on(bundle: Bundle, info: dict[str, Any]) -> bool | None:
+    """Return whether a bundle was trained on an episode; False for one that is not simulated, None if it is unknown."""
+    if not {"task", "domain", "seed"} <= info.keys():
+        return False
+    trained = trained_seeds(bundle, info["task"], str(info["domain"]), [int(info["seed"])])
+    return None if trained is None else bool(trained)
 
 
 def _replay_episode(policy: Any, episode: Episode) -> _Replayed:

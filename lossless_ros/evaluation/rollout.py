@@ -19,6 +19,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
+from lossless_ros.evaluation.training_seeds import refuse_trained, trained_seeds
 from lossless_ros.evaluation.video import EpisodeVideo
 from lossless_ros.models.bundle import read_bundle, with_execution
 from lossless_ros.simulation.env import (
@@ -43,6 +44,7 @@ class EvalConfig:
         bundle, expert: who acts; give one of them. A bundle is a file or the name of a shipped one; experts:
             scripted, reactive, random, specialist:PATH.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
+        allow_training_seeds: whether episodes that the bundle was trained on may be among them.
         domain: a name of config/domains or a YAML file.
         workers: processes; the result does not depend on their number.
         runtime: inference runtime of the policy, one of `models.runtimes.registry.RUNTIMES`.
@@ -59,7 +61,8 @@ class EvalConfig:
     bundle: Path | str | None = None
     expert: str | None = None
     episodes: int = 50
-    seed: int = 0
+    seed: int = defaults.EVAL_SEED
+    allow_training_seeds: bool = False
     domain: str = defaults.DOMAIN
     workers: int = 1
     runtime: str = "torch"
@@ -99,7 +102,7 @@ def evaluate(
         seeds, episodes (by seed: see `EpisodeResult.document`), and who acted how.
 
     Raises:
-        LosslessError: neither or both of bundle and expert, or a wrong name or number.
+        LosslessError: neither or both of bundle and expert, a wrong name or number, or episodes that were trained on.
     """
     config = check(config)
     results = []
@@ -122,7 +125,7 @@ def describe_policy(config: EvalConfig) -> dict[str, Any]:
 
     Returns:
         execution: the one that is evaluated; bundle_execution: the bundle's own; trained_seeds: how many of the
-        episodes were among the training data.
+        episodes were among the training data, None if the bundle does not say; allow_training_seeds: as in `config`.
 
     Raises:
         LosslessError: there is no such execution, or it does not fit the bundle's chunks.
@@ -130,15 +133,15 @@ def describe_policy(config: EvalConfig) -> dict[str, Any]:
     if config.bundle is None:
         if config.execution is not None:
             raise LosslessError("--execution is of a policy: give it with --bundle, not with --expert")
-        return {"execution": None, "bundle_execution": None, "trained_seeds": None}
+        return {"execution": None, "bundle_execution": None, "trained_seeds": None, "allow_training_seeds": None}
     bundle = read_bundle(config.bundle)
     used = bundle if config.execution is None else with_execution(bundle, config.execution)
-    ranges = bundle.provenance.get("data", {}).get("seeds", {}).get(config.domain, [])
-    trained = sum(any(first <= seed <= last for first, last in ranges) for seed in config.seeds)
+    trained = trained_seeds(bundle, config.task_name, config.domain, config.seeds)
     return {
         "execution": str(used.execution),
         "bundle_execution": str(bundle.execution),
-        "trained_seeds": trained if config.task_name == bundle.task else 0,
+        "trained_seeds": None if trained is None else len(trained),
+        "allow_training_seeds": config.allow_training_seeds,
     }
 
 
@@ -164,7 +167,7 @@ def check(config: EvalConfig) -> EvalConfig:
     """Check `config` before anything starts and return it with its task filled in.
 
     Raises:
-        LosslessError: neither or both of bundle and expert, or a wrong name or number.
+        LosslessError: neither or both of bundle and expert, a wrong name or number, or episodes that were trained on.
     """
     if (config.bundle is None) == (config.expert is None):
         raise LosslessError(f"give either --bundle FILE or --expert NAME ({EXPERTS_HELP})")
@@ -177,11 +180,24 @@ def check(config: EvalConfig) -> EvalConfig:
     _check_videos(config)
     check_world(config.task_name, config.domain, config.expert, config.expert_noise)
     describe_policy(config)
+    check_training_seeds(config)
     if config.bundle is not None and config.expert_noise:
         raise LosslessError("--expert-noise disturbs an expert: give it with --expert, not with --bundle")
     if config.bundle is not None and config.runtime != "torch":
         _check_runtime(config.runtime)
     return config
+
+
+def check_training_seeds(config: EvalConfig) -> None:
+    """Refuse episodes that the bundle was trained on, unless `config` allows them.
+
+    Raises:
+        LosslessError: there are such episodes.
+    """
+    if config.bundle is None or config.allow_training_seeds:
+        return
+    trained = trained_seeds(read_bundle(config.bundle), config.task_name, config.domain, config.seeds)
+    refuse_trained(trained or (), config.episodes, str(config.bundle), config.domain)
 
 
 def _check_runtime(runtime: str) -> None:

@@ -36,7 +36,12 @@ PARAMETERS = (
         "",
         f"Contract: a name from config/contracts or a path; empty: the bundle's, or {defaults.CONTRACT} without one.",
     ),
-    NodeParameter("seed", 0, "Seed of the first episode; it increases by one with every episode.", range=(0, math.inf)),
+    NodeParameter(
+        "seed",
+        defaults.EVAL_SEED,
+        "Seed of the first episode; it increases by one with every episode.",
+        range=(0, math.inf),
+    ),
     NodeParameter("episodes", 0, "Number of episodes; 0: until the node is stopped.", range=(0, math.inf)),
     NodeParameter(
         "steps",

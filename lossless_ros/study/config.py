@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lossless_ros import defaults
@@ -31,6 +32,7 @@ class Evaluation:
     domains: tuple[str, ...]
     episodes: int = 100
     seed: int = 0  # of the first episode
+    allow_training_seeds: bool = False  # whether demonstrations may be among the episodes
     runtime: str = "torch"
     max_steps: int = defaults.MAX_STEPS  # longest episode [control periods]
 
@@ -80,6 +82,21 @@ class Study:
             raise ValueError(f"reference is '{self.reference}', expected one of {', '.join(self.runs)}")
         if not self.runs or not self.tasks or not self.seeds:
             raise ValueError("expected at least one run, task and seed")
+        self._check_seeds()
+
+    def _check_seeds(self) -> None:
+        """Refuse an evaluation of demonstrations, before any of them is collected."""
+        trained, evaluated = self.demonstrations, self.evaluation
+        common = range(
+            max(trained.seed, evaluated.seed),
+            min(trained.seed + trained.episodes, evaluated.seed + evaluated.episodes),
+        )
+        same_domain = Path(trained.domain).stem in [Path(domain).stem for domain in evaluated.domains]
+        if common and same_domain and not evaluated.allow_training_seeds:
+            raise ValueError(
+                f"evaluation has the seeds {common[0]} to {common[-1]} of the demonstrations in {trained.domain}; "
+                "choose another evaluation.seed, or set evaluation.allow_training_seeds"
+            )
 
     def trainings(self, only: tuple[str, ...] = ()) -> list["Training"]:
         """Return the policies to train, those of the runs `only`, or of all.

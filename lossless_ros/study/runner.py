@@ -118,6 +118,7 @@ class StudyFolder:
             bundle=self.bundle(training),
             episodes=wanted.episodes,
             seed=wanted.seed,
+            allow_training_seeds=wanted.allow_training_seeds,
             domain=domain,
             workers=self.workers,
             runtime=wanted.runtime,

@@ -147,7 +147,7 @@ def _train(
     if not group.is_main:
         return {}
     metrics = {name: last[name] for name in _METRICS}
-    sources = _describe_data(data, len(episodes))
+    sources = _describe_data(data, len(episodes), job.init.bundle if job.init else None)
     provenance = {
         "data": sources,
         "steps": trainer.step,
@@ -321,7 +321,7 @@ def _choose_threads(config: Hyperparameters, device: torch.device, backbone: Bac
         return faster_thread_count(lambda: backbone.features(images))
 
 
-def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
+def _describe_data(data: TrainingData, num_episodes: int, before: Bundle | None) -> dict[str, Any]:
     training, held_out = data.training, data.held_out
     return {
         "episodes": len(training.episodes),
@@ -331,7 +331,7 @@ def _describe_data(data: TrainingData, num_episodes: int) -> dict[str, Any]:
         "left_out_episodes": num_episodes - len(training.episodes) - len(held_out.episodes),
         "episodes_with_object_poses": sum(e.object_positions is not None for e in training.episodes),
         "key": training.key,
-        **describe_seeds(data),
+        **describe_seeds(data, before),
     }
 
 

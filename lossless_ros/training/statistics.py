@@ -7,6 +7,7 @@ import torch
 
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import Bundle
 from lossless_ros.models.network import Network
 from lossless_ros.models.preprocess import to_batch
 from lossless_ros.models.training_statistics import DISTANCE_QUANTILES, TrainingStatistics, feature_distance
@@ -71,6 +72,28 @@ def _ranges(numbers: list[int]) -> list[list[int]]:
     return ranges
 
 
-def describe_seeds(data: TrainingData) -> dict[str, Any]:
-    """Return the seeds of training and held-out episodes for a bundle's provenance."""
-    return {"seeds": seeds_by_domain(data.training), "held_out_seeds": seeds_by_domain(data.held_out)}
+def describe_seeds(data: TrainingData, before: Bundle | None = None) -> dict[str, Any]:
+    """Return the seeds of training and held-out episodes for a bundle's provenance.
+
+    Args:
+        data: of this training.
+        before: the bundle that training started from; its seeds were trained on, too. If it does not say which, the
+            returned seeds are those of the held-out episodes only.
+    """
+    held_out = {"held_out_seeds": seeds_by_domain(data.held_out)}
+    trained = seeds_by_domain(data.training)
+    if before is None:
+        return {"seeds": trained, **held_out}
+    earlier = before.provenance.get("data", {})
+    if not isinstance(earlier, dict) or "seeds" not in earlier:
+        return held_out
+    return {"seeds": _union(trained, earlier["seeds"]), **held_out}
+
+
+def _union(first: dict[str, list[list[int]]], second: dict[str, list[list[int]]]) -> dict[str, list[list[int]]]:
+    """Return the seeds per domain that are in either."""
+    union: dict[str, set[int]] = {}
+    for ranges in (first, second):
+        for domain, pairs in ranges.items():
+            union.setdefault(domain, set()).update(seed for low, high in pairs for seed in range(low, high + 1))
+    return {domain: _ranges(sorted(union[domain])) for domain in sorted(union)}

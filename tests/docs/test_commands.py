@@ -127,7 +127,7 @@ def reader(small_jobs: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
 def test_first_tutorial_runs(reader: Path) -> None:
     left = {path.name for path in reader.iterdir()}
     assert {"expert.mp4", "data", "stacking.safetensors", "lab.json", "videos", "driven", "replay.html"} <= left
-    assert {path.name for path in (reader / "videos").iterdir()} == {"episode_000000.mp4", "episode_000002.mp4"}
+    assert {path.name for path in (reader / "videos").iterdir()} == {"episode_500000.mp4", "episode_500002.mp4"}
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)

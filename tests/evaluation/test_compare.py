@@ -52,13 +52,13 @@ def test_interval_is_mirrored_by_the_order_and_stays_within_one():
 def test_baseline_is_loaded_from_an_earlier_document(tmp_path):
     path = tmp_path / "earlier.json"
     path.write_text(json.dumps(document([1, 0, 1])))
-    assert evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", episodes=3)) == document([1, 0, 1])
+    assert evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", seed=0, episodes=3)) == document([1, 0, 1])
     with pytest.raises(LosslessError, match="no episode with seed 3"):
-        evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", episodes=4))
+        evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", seed=0, episodes=4))
     with pytest.raises(LosslessError, match="in lab, not of .* in nominal; nothing to compare"):
-        evaluate_baseline(str(path), EvalConfig(TASK, domain="nominal", episodes=3))
+        evaluate_baseline(str(path), EvalConfig(TASK, domain="nominal", seed=0, episodes=3))
     path.write_text("[]")
     with pytest.raises(LosslessError, match="is no evaluation"):
-        evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", episodes=3))
+        evaluate_baseline(str(path), EvalConfig(TASK, domain="lab", seed=0, episodes=3))
     with pytest.raises(LosslessError, match="cannot read"):
-        evaluate_baseline(str(tmp_path / "none.json"), EvalConfig(TASK, domain="lab", episodes=3))
+        evaluate_baseline(str(tmp_path / "none.json"), EvalConfig(TASK, domain="lab", seed=0, episodes=3))

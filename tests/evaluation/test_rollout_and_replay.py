@@ -1,6 +1,8 @@
 """A bundle in closed loop and against a recording, with the real simulator and the real backbone."""
 
 import dataclasses
+import inspect
+import json
 import shutil
 from pathlib import Path
 
@@ -9,10 +11,13 @@ import pytest
 import torch
 
 from lossless_ros.cli import evaluate as command
+from lossless_ros.cli.collect import collect as collect_command
 from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
+from lossless_ros.evaluation.compare import evaluate_baseline
 from lossless_ros.evaluation.episode_result import STAGES
+from lossless_ros.evaluation.over_ros import evaluate_over_ros
 from lossless_ros.evaluation.replay import ReplayConfig, replay
 from lossless_ros.evaluation.report import write_replay_report
 from lossless_ros.evaluation.rollout import EvalConfig, describe_policy, evaluate
@@ -69,7 +74,8 @@ def test_evaluation_has_the_documented_fields_and_repeats_itself(bundle):
 
 def test_videos_of_chosen_episodes_show_cameras_action_and_stage(tmp_path):
     videos = video_paths(tmp_path, [1, 2])
-    evaluate(EvalConfig(TASK, domain="nominal", episodes=3, expert="random", videos=videos, max_steps=STEPS))
+    seeds = {"seed": 0, "episodes": 3}
+    evaluate(EvalConfig(TASK, domain="nominal", expert="random", videos=videos, max_steps=STEPS, **seeds))
     import cv2
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["episode_000001.mp4", "episode_000002.mp4"]
@@ -91,7 +97,10 @@ def test_video_draws_the_action_on_its_side():
 
 @pytest.mark.parametrize(
     ("videos", "line"),
-    [({9: "a.mp4"}, "no episode with seed 9 to film; seeds are 0 to 0"), ({0: "a.avi"}, "ends in .mp4")],
+    [
+        ({9: "a.mp4"}, "no episode with seed 9 to film; seeds are 500000 to 500000"),
+        ({500_000: "a.avi"}, "ends in .mp4"),
+    ],
 )
 def test_video_that_cannot_be_written_is_refused_before_any_episode(tmp_path, videos, line):
     with pytest.raises(LosslessError, match=line):
@@ -141,11 +150,49 @@ def test_seeds_that_were_trained_on_are_counted_and_reported(bundle, tmp_path, c
     assert describe_policy(config)["trained_seeds"] == 3
     assert describe_policy(dataclasses.replace(config, domain="lab"))["trained_seeds"] == 0
     assert describe_policy(dataclasses.replace(config, task="rgb_stacking/triplet2"))["trained_seeds"] == 0
-    assert describe_policy(dataclasses.replace(config, bundle=bundle))["trained_seeds"] == 0
+    assert describe_policy(dataclasses.replace(config, bundle=bundle))["trained_seeds"] is None
+    assert describe_policy(dataclasses.replace(config, domain="cells/nominal.yaml"))["trained_seeds"] == 3
+    expert = EvalConfig(TASK, domain="nominal", expert="random", episodes=6, seed=4)
+    for refused in (
+        lambda: evaluate(config),
+        lambda: evaluate_over_ros(config),
+        lambda: evaluate_baseline(str(trained), expert),
+    ):
+        with pytest.raises(LosslessError, match=r"trained on 3 of these 6 episodes \(seeds 4, 8, 9 in nominal\)"):
+            refused()
+    allowed = dataclasses.replace(config, episodes=1, max_steps=1, allow_training_seeds=True)
+    document = evaluate(allowed)
+    assert document["trained_seeds"] == 1 and document["allow_training_seeds"]
+    (tmp_path / "earlier.json").write_text(json.dumps(document))
+    assert evaluate_baseline(str(tmp_path / "earlier.json"), allowed) == document
+    with pytest.raises(LosslessError, match="counts 1 episodes that its policy was trained on"):
+        evaluate_baseline(str(tmp_path / "earlier.json"), dataclasses.replace(expert, episodes=1))
     with pytest.raises(LosslessError, match="cannot read .*none.json"):
-        command.evaluate(trained, domain="nominal", episodes=6, seed=4, against=str(tmp_path / "none.json"))
-    line = "3 of 6 episodes were trained on: the same seeds in nominal; choose others with --seed"
-    assert capsys.readouterr().err.count(line) == 1
+        command.evaluate(
+            trained,
+            domain="nominal",
+            episodes=6,
+            seed=4,
+            allow_training_seeds=True,
+            against=str(tmp_path / "none.json"),
+        )
+    assert capsys.readouterr().err.count("3 of 6 episodes were trained on") == 1
+
+
+def test_default_episodes_of_an_evaluation_are_none_that_collection_records_by_default(bundle, tmp_path):
+    demonstrations = CollectConfig(TASK, tmp_path, episodes=10_000)
+    assert demonstrations.seed + demonstrations.episodes < EvalConfig(bundle=bundle).seed
+    for job, options in ((command.evaluate, EvalConfig), (collect_command, CollectConfig)):
+        assert inspect.signature(job).parameters["seed"].default == options.__dataclass_fields__["seed"].default
+
+
+def test_replay_counts_episodes_that_were_trained_on(bundle, recording, tmp_path):
+    description, tensors = load_bundle(bundle)
+    trained = tmp_path / "trained.safetensors"
+    provenance = {"data": {"seeds": {"nominal": [[1, 1]]}}}
+    save_bundle(trained, dataclasses.replace(description, provenance=provenance), tensors)
+    assert replay(ReplayConfig(trained, (recording,), device="cpu"))["trained_episodes"] == 1
+    assert replay(ReplayConfig(bundle, (recording,), device="cpu"))["trained_episodes"] is None
 
 
 def test_unstable_episode_counts_as_failed_and_is_not_recorded(tmp_path, monkeypatch):

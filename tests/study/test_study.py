@@ -91,6 +91,10 @@ def test_summary_pools_training_seeds_and_pairs_with_the_reference():
         ({"reference": "fulll"}, "reference is 'fulll', expected one of frozen, top"),
         ({"runs": {"a": {"mode": "half"}}}, "runs.a: mode is 'half', expected one of frozen"),
         ({"runs": {"frozen": {"mode": "frozen", "settings": {"step": 1}}}}, "run frozen: settings: unknown key 'step'"),
+        (
+            {"evaluation": {"domains": ["config/domains/nominal.yaml"], "episodes": 12}},
+            "evaluation has the seeds 10 to 11 of the demonstrations in nominal; choose another evaluation.seed",
+        ),
         ({"tasks": []}, "expected at least one run, task and seed"),
         ({"demonstrations": {"episodes": 3}}, "demonstrations: missing key 'seed'"),
     ],
