@@ -1,6 +1,7 @@
 """Frozen dataclasses from mappings (YAML, JSON): unknown keys and wrong types are errors."""
 
 import dataclasses
+import reprlib
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from lossless_ros.errors import LosslessError
 
 T = TypeVar("T")
+_REPR = reprlib.Repr()
+_REPR.maxlevel = 3
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 100
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
@@ -21,7 +25,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
     try:
         data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:  # bad dates, deep nesting
         raise LosslessError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise LosslessError(f"{path}: expected a mapping at the top, got {type(data).__name__}")
@@ -40,11 +44,11 @@ def from_mapping(cls: type[T], data: Any, where: str) -> T:
         LosslessError: a key is unknown, missing or of the wrong type.
     """
     if not isinstance(data, Mapping):
-        raise LosslessError(f"{where}: expected a mapping, got {data!r}")
+        raise LosslessError(f"{where}: expected a mapping, got {_short(data)}")
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in data:
         if key not in fields:
-            raise LosslessError(f"{where}: unknown key '{key}'; known: {', '.join(fields)}")
+            raise LosslessError(f"{where}: unknown key '{str(key)[:100]}'; known: {', '.join(fields)}")
     required = (n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING)
     missing = [name for name in required if name not in data]
     if missing:
@@ -83,10 +87,22 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is dict and isinstance(value, Mapping):
         return {str(k): _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise LosslessError(f"{where}: {_short(value)} is too large for a number") from None
     if hint is Any:
         return value
     if isinstance(hint, type) and isinstance(value, hint) and isinstance(value, bool) == (hint is bool):
         return value
     name = getattr(hint, "__name__", str(hint))
-    raise LosslessError(f"{where}: expected {name}, got {value!r}")
+    raise LosslessError(f"{where}: expected {name}, got {_short(value)}")
+
+
+def _short(value: Any) -> str:
+    """Return a value for an error message; files may hold values of any size."""
+    try:
+        text = _REPR.repr(value)
+        return text if len(text) <= 200 else f"{text[:200]}..."
+    except ValueError:  # more digits than Python writes
+        return "a number with thousands of digits"

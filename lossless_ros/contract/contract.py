@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from lossless_ros.contract.config import from_mapping, load_yaml
+from lossless_ros.contract.names import check_text, check_topic_name
+from lossless_ros.contract.size_limits import MAX_CAMERA_SIZE, MAX_CAMERAS, MAX_PROPRIOCEPTION
 from lossless_ros.paths import find_config
 
 TWIST_AXES = ("linear.x", "linear.y", "linear.z", "angular.x", "angular.y", "angular.z")
@@ -34,8 +37,12 @@ class Camera:
     slop_s: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ValueError(f"camera '{self.name}' is {self.width}x{self.height}, expected at least 1x1")
+        check_topic_name("camera name", self.name)
+        size = f"camera '{self.name}' is {self.width}x{self.height}, expected at "
+        if min(self.width, self.height) < 1:
+            raise ValueError(f"{size}least 1x1")
+        if max(self.width, self.height) > MAX_CAMERA_SIZE:
+            raise ValueError(f"{size}most {MAX_CAMERA_SIZE}x{MAX_CAMERA_SIZE}")
 
     @property
     def topic(self) -> str:
@@ -60,6 +67,8 @@ class Proprioception:
             raise ValueError(f"stream is '{self.stream}', expected {JOINT_STATES} or {TCP_POSE}")
         if bool(self.names) != (self.stream == JOINT_STATES):
             raise ValueError(f"{JOINT_STATES} needs joint names and {TCP_POSE} has none")
+        for name in self.names:
+            check_text("joint name", name)
         for age in self.history_s:
             if not 0 < age <= MAX_HISTORY_S:
                 raise ValueError(f"history_s of {self.stream} has {age}, expected more than 0, at most {MAX_HISTORY_S}")
@@ -97,6 +106,8 @@ class Gripper:
     closed: float
 
     def __post_init__(self) -> None:
+        if not (math.isfinite(self.open) and math.isfinite(self.closed)):
+            raise ValueError(f"gripper is open at {self.open} and closed at {self.closed}, expected finite numbers")
         if self.open == self.closed:
             raise ValueError(f"gripper open and closed are both {self.open}")
 
@@ -120,6 +131,12 @@ class Action:
     frame_id: str
     axes: tuple[Axis, ...]
     gripper: Gripper
+
+    def __post_init__(self) -> None:
+        check_text("frame_id", self.frame_id)
+        names = [axis.axis for axis in self.axes]
+        if len(set(names)) != len(names):
+            raise ValueError(f"axes are {names[:7]}, expected each once")
 
     @property
     def dim(self) -> int:
@@ -159,14 +176,24 @@ class Contract:
     max_age_s: float = 0.2
 
     def __post_init__(self) -> None:
+        check_text("name", self.name)
         names = [c.name for c in self.cameras]
         if not names or len(set(names)) != len(names):
-            raise ValueError(f"cameras are {names}, expected at least one and each once")
+            raise ValueError(f"cameras are {names[:MAX_CAMERAS]}, expected at least one and each once")
+        if len(names) > MAX_CAMERAS:
+            raise ValueError(f"{len(names)} cameras, expected at most {MAX_CAMERAS}")
+        if self.proprioception_dim > MAX_PROPRIOCEPTION:
+            raise ValueError(
+                f"proprioception has {self.proprioception_dim} values, expected at most {MAX_PROPRIOCEPTION}"
+            )
         if not 0 < self.rate_hz <= 1000:
             raise ValueError(f"rate_hz is {self.rate_hz}, expected more than 0 and at most 1000")
         for slop_s in (*(c.slop_s for c in self.cameras), *(p.slop_s for p in self.proprioception)):
             if not 0 <= slop_s <= self.max_skew_s:
                 raise ValueError(f"slop_s is {slop_s}, expected 0 to max_skew_s ({self.max_skew_s})")
+        for name, value in (("max_skew_s", self.max_skew_s), ("max_age_s", self.max_age_s)):
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value}, expected seconds")
         if self.max_age_s < 1 / self.rate_hz:
             raise ValueError(f"max_age_s is {self.max_age_s}, expected at least one period ({1 / self.rate_hz})")
 

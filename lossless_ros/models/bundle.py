@@ -1,20 +1,26 @@
 """A bundle: one task's adapters, head, statistics, contract and provenance in one safetensors file."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lossless_ros.contract import Contract
 from lossless_ros.contract.config import from_mapping, rename_keys
+from lossless_ros.contract.names import check_text
+from lossless_ros.contract.size_limits import BUNDLE_LIMITS
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models import legacy
 from lossless_ros.models.execution import Execution
 from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.models.safetensors_file import FormatError, SafetensorsFile
 from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics, statistics_from_arrays
 from lossless_ros.paths import find_bundle
 
@@ -90,9 +96,45 @@ def read_bundle(path: Path | str) -> Bundle:
     Raises:
         LosslessError: the name is unknown, or the file is missing, damaged, not a bundle, or of a newer format.
     """
-    with _open(path, "numpy") as file:
-        metadata = _check_metadata(path, file.metadata() or {})
-        arrays = {name: file.get_tensor(name) for name in file.keys() if name.startswith(PREFIX)}  # noqa: SIM118
+    with _open(path) as file:
+        return _describe(path, file)
+
+
+def load_bundle(path: Path | str) -> "tuple[Bundle, dict[str, Tensor]]":
+    """Read a bundle and the tensors of its network as float32, checked against the hash in the file.
+
+    Tensors of format 1 get today's names.
+
+    Raises:
+        LosslessError: as `read_bundle`, or the content does not match the hash.
+    """
+    with _open(path) as file:
+        bundle = _describe(path, file)
+        tensors = file.load()
+    if _content_hash(file.metadata, {n: t.numpy() for n, t in tensors.items()}) != bundle.hash:
+        raise LosslessError(f"{path}: content was changed after writing (hash differs); copy it again or train again")
+    if file.metadata["format_version"] == "1":
+        tensors = legacy.rename_tensors(tensors)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
+    return bundle, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def tensor_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the tensors of a bundle's network by name, without reading them.
+
+    Raises:
+        LosslessError: as `read_bundle`.
+    """
+    with _open(path) as file:
+        _check_metadata(path, file.metadata)
+        shapes = {name: stored.shape for name, stored in file.tensors.items() if not name.startswith(PREFIX)}
+    return legacy.rename_tensors(shapes) if file.metadata["format_version"] == "1" else shapes
+
+
+def _describe(path: Path | str, file: SafetensorsFile) -> Bundle:
+    """Return the metadata and statistics of an open bundle."""
+    metadata = _check_metadata(path, file.metadata)
+    arrays = file.arrays(name for name in file.tensors if name.startswith(PREFIX))
     parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
@@ -109,30 +151,12 @@ def read_bundle(path: Path | str) -> Bundle:
         hash=metadata["content"],
     )
     try:
-        bundle = dataclasses.replace(bundle, statistics=statistics_from_arrays(arrays))
+        for name in ("task", "mode", "backbone"):
+            check_text(name, getattr(bundle, name))
+        bundle = dataclasses.replace(bundle, statistics=statistics_from_arrays(arrays, bundle.contract))
         return with_execution(bundle, metadata["execution"]) if "execution" in metadata else bundle
     except (LosslessError, ValueError) as error:
         raise LosslessError(f"{path}: {error}") from None
-
-
-def load_bundle(path: Path | str) -> "tuple[Bundle, dict[str, Tensor]]":
-    """Read a bundle and the tensors of its network as float32, checked against the hash in the file.
-
-    Tensors of format 1 get today's names.
-
-    Raises:
-        LosslessError: as `read_bundle`, or the content does not match the hash.
-    """
-    bundle = read_bundle(path)
-    with _open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        metadata = file.metadata()
-    if _content_hash(metadata, {n: t.numpy() for n, t in tensors.items()}) != bundle.hash:
-        raise LosslessError(f"{path}: content was changed after writing (hash differs); copy it again or train again")
-    if metadata["format_version"] == "1":
-        tensors = legacy.rename_tensors(tensors)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
-    return bundle, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
 def with_execution(bundle: Bundle, execution: str) -> Bundle:
@@ -204,20 +228,19 @@ def _is_statistic(name: str) -> bool:
     return name in ("mean", "std") or name.rpartition(".")[2] in ("running_mean", "running_var")
 
 
-def _open(path: Path | str, framework: str) -> Any:
-    """Open a safetensors file; `framework` (numpy or pt) is the type of the tensors read from it."""
-    from safetensors import SafetensorError, safe_open
-
+@contextlib.contextmanager
+def _open(path: Path | str) -> Iterator[SafetensorsFile]:
+    """Open a bundle file; its faults become a LosslessError."""
     path = find_bundle(path)
     if path.is_dir():
         raise LosslessError(f"{path} is a folder, expected a bundle file written by lossless train")
     if not path.is_file():
         raise LosslessError(f"no such file: {path} (expected a bundle written by lossless train)")
     try:
-        return safe_open(path, framework)
-    except (SafetensorError, OSError) as error:
-        why = " ".join(str(error).split())
-        raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({why})") from None
+        with SafetensorsFile(path, BUNDLE_LIMITS) as file:
+            yield file
+    except (FormatError, OSError) as error:
+        raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({error})") from None
 
 
 def _check_metadata(path: Path | str, metadata: dict[str, str]) -> dict[str, str]:
@@ -225,9 +248,9 @@ def _check_metadata(path: Path | str, metadata: dict[str, str]) -> dict[str, str
     if metadata.get("format") != FORMAT:
         raise LosslessError(f"{path} is not a bundle: a safetensors file, but not written by lossless train")
     version = metadata.get("format_version", "")
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if version not in map(str, range(1, FORMAT_VERSION + 1)):
         raise LosslessError(
-            f"{path} has bundle format {version}, this version reads up to {FORMAT_VERSION}; update lossless_ros"
+            f"{path} has bundle format {version[:20]}, this version reads up to {FORMAT_VERSION}; update lossless_ros"
         )
     missing = [k for k in _REQUIRED_KEYS if k not in metadata]
     if missing:
@@ -237,9 +260,13 @@ def _check_metadata(path: Path | str, metadata: dict[str, str]) -> dict[str, str
 
 def _json(path: Path | str, key: str, text: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(text))
-    except (ValueError, TypeError):
-        raise LosslessError(f"{path}: metadata key {key} is not a JSON object") from None
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # single surrogates
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise LosslessError(f"{path}: metadata key {key} is not a JSON object")
+    return value
 
 
 def _content_hash(metadata: Mapping[str, str], arrays: Mapping[str, Any]) -> str:
@@ -249,5 +276,5 @@ def _content_hash(metadata: Mapping[str, str], arrays: Mapping[str, Any]) -> str
         digest.update(f"{key}={metadata[key]}\n".encode())
     for name in sorted(arrays):
         digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}\n".encode())
-        digest.update(arrays[name].tobytes())
+        digest.update(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data)  # without a copy
     return digest.hexdigest()

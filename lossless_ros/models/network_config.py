@@ -2,23 +2,14 @@
 
 from dataclasses import dataclass
 
+from lossless_ros.contract.size_limits import MAX_HIDDEN_LAYERS, MAX_NETWORK_SIZES
+
 PLACEMENTS = ("bottom", "middle", "top")
 GRID, KEYPOINTS = "grid", "keypoints"  # what the top adapter passes on: a grid of features, or where things are
 TOPS = (GRID, KEYPOINTS)
 MEAN, SPATIAL_SOFTMAX = "mean", "spatial_softmax"  # what is passed on without a top adapter
 POOLINGS = (MEAN, SPATIAL_SOFTMAX)
 PRETRAINED, RANDOM = "pretrained", "random"  # how a trainable backbone is initialized
-
-_INTEGERS_FROM_1 = (
-    "bottleneck_dim",
-    "kernel_size",
-    "image_size",
-    "top_size",
-    "top_grid",
-    "chunk_size",
-    "num_keypoints",
-    "keypoint_channels",
-)
 
 
 @dataclass(frozen=True)
@@ -52,12 +43,15 @@ class NetworkConfig:
             raise ValueError(
                 f"trainable_backbone is '{self.trainable_backbone}', expected {PRETRAINED}, {RANDOM} or nothing"
             )
-        for name in _INTEGERS_FROM_1:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, expected at least 1")
+        for name, largest in MAX_NETWORK_SIZES.items():
+            value = getattr(self, name)
+            least = 0 if name == "num_modes" else 1
+            for size in value if isinstance(value, tuple) else (value,):
+                if size < least:
+                    raise ValueError(f"{name} is {size}, expected at least {least}")
+                if size > largest:
+                    raise ValueError(f"{name} is {size}, expected at most {largest}")
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size is {self.kernel_size}, expected an odd number")
-        if self.hidden_dims and min(self.hidden_dims) < 1:
-            raise ValueError(f"hidden_dims is {list(self.hidden_dims)}, expected at least 1 each")
-        if self.num_modes < 0:
-            raise ValueError(f"num_modes is {self.num_modes}, expected at least 0")
+        if len(self.hidden_dims) > MAX_HIDDEN_LAYERS:
+            raise ValueError(f"hidden_dims has {len(self.hidden_dims)} widths, expected at most {MAX_HIDDEN_LAYERS}")

@@ -1,5 +1,6 @@
 """A trained policy: task adapters and head on a shared frozen backbone; maps frames to actions."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import torch
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.action_chunking import make_chunk_executor
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, with_execution
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, read_bundle, tensor_shapes, with_execution
 from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.out_of_memory import explain_out_of_memory
@@ -141,11 +142,15 @@ def load_policy(
         torch.backends.cudnn.allow_tf32 = False  # float32 is meant to be exact; float16 is the fast choice
     runtime = find_runtime(runtime, torch_device)
     requested, precision = precision, find_precision(precision, runtime)
+    described = read_bundle(bundle)
+    backbone = backbone or load_backbone(described.backbone, weights, allow_hub, described.source)
+    check_backbone(bundle, described, backbone.name, backbone.fingerprint)
+    _check_sizes(bundle, described, backbone)
     description, tensors = load_bundle(bundle)
+    if description != described:
+        raise LosslessError(f"{bundle} changed while it was read; load it again")
     if execution is not None:
         description = with_execution(description, execution)
-    backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
-    check_backbone(bundle, description, backbone.name, backbone.fingerprint)
     network = Network(description.network, backbone, description.contract)
     _check_tensors(bundle, tensors, network.state_dict())
     network.load(tensors)
@@ -164,13 +169,31 @@ def load_policy(
     return policy
 
 
+def _check_sizes(path: Path, bundle: Bundle, backbone: Backbone) -> None:
+    """Check a file's tensors against the network that its metadata describe, before memory is used for either.
+
+    Raises:
+        LosslessError: names the first tensor that does not fit.
+    """
+    own = "trainable_backbone"  # as large as the backbone, which is loaded already
+    with torch.device("meta"):
+        network = Network(dataclasses.replace(bundle.network, trainable_backbone=""), backbone, bundle.contract)
+    shapes = {name: shape for name, shape in tensor_shapes(path).items() if not name.startswith(own)}
+    _check_shapes(path, shapes, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+
+
 def _check_tensors(path: Path, tensors: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
     """Check that a bundle's tensors have the names and shapes of the network's.
 
     Raises:
         LosslessError: names the first tensor that does not.
     """
-    for name in sorted(expected.keys() | tensors.keys()):
-        found, wanted = (tuple(t[name].shape) if name in t else "none" for t in (tensors, expected))
+    found, wanted = ({name: tuple(tensor.shape) for name, tensor in t.items()} for t in (tensors, expected))
+    _check_shapes(path, found, wanted)
+
+
+def _check_shapes(path: Path, shapes: Mapping[str, tuple], expected: Mapping[str, tuple]) -> None:
+    for name in sorted(expected.keys() | shapes.keys()):
+        found, wanted = (values.get(name, "none") for values in (shapes, expected))
         if found != wanted:
             raise LosslessError(f"{path}: tensor {name} is {found}, expected {wanted}")

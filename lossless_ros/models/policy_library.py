@@ -101,7 +101,9 @@ def load_new_policies(
             if bundle.task not in known or known[bundle.task].bundle_hash != bundle.hash:
                 policies[bundle.task] = _load(file, [*known.values(), *policies.values()], config)
         except LosslessError as error:
-            errors.append(str(error))
+            errors.append(" ".join(str(error).split()))
+        except Exception as error:  # whatever a file does, the others are loaded
+            errors.append(f"{file} cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())[:200]}")
     return policies, errors
 
 
@@ -118,6 +120,8 @@ def _load(file: Path, others: Sequence["Policy"], config: RuntimeConfig) -> "Pol
         raise LosslessError(f"the contract of {file} differs from that of {others[0].task}; use separate folders")
     backbone = next((p.backbone for p in others if p.bundle.fingerprint == bundle.fingerprint), None)
     policy = load_policy(file, config.device, backbone, runtime=config.runtime, precision=config.precision)
+    if policy.bundle_hash != bundle.hash:
+        raise LosslessError(f"{file} changed while it was read; load it again")
     policy.warm_up(1)  # the comparison with torch ran it once already, and the inference thread warms up once more
     return policy
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lossless_ros.contract import Contract
+
 PREFIX = "statistics."  # of their tensors in a bundle
 DISTANCE_QUANTILES = (0.5, 0.9, 0.95, 0.99, 1.0)
 
@@ -40,11 +42,11 @@ class TrainingStatistics:
         return {f"{PREFIX}{field.name}": getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-def statistics_from_arrays(arrays: Mapping[str, np.ndarray]) -> TrainingStatistics | None:
+def statistics_from_arrays(arrays: Mapping[str, np.ndarray], contract: Contract) -> TrainingStatistics | None:
     """Return the statistics among a bundle's arrays; None if it has none.
 
     Raises:
-        ValueError: some of them are missing.
+        ValueError: some of them are missing, or do not fit the contract.
     """
     names = [field.name for field in dataclasses.fields(TrainingStatistics)]
     found = {name: arrays[f"{PREFIX}{name}"] for name in names if f"{PREFIX}{name}" in arrays}
@@ -53,6 +55,18 @@ def statistics_from_arrays(arrays: Mapping[str, np.ndarray]) -> TrainingStatisti
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"tensor {PREFIX}{missing[0]} is missing")
+    sizes = {
+        "action": contract.action.dim,
+        "proprioception": contract.proprioception_dim,
+        "feature": found["feature_mean"].size,
+        "held": len(DISTANCE_QUANTILES),
+    }
+    for name, array in found.items():
+        shape = (sizes[name.partition("_")[0]],)
+        if array.shape != shape or array.dtype != np.float32:
+            raise ValueError(
+                f"tensor {PREFIX}{name} is {array.dtype} {array.shape}, expected float32 {shape} as in the contract"
+            )
     return TrainingStatistics(**found)
 
 

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -70,7 +71,7 @@ class InferenceNode(LifecycleNode):
             if self._latch_reason:
                 self._runner.latch_stop(self._latch_reason)
             return TransitionCallbackReturn.SUCCESS
-        except LosslessError as error:
+        except (LosslessError, NameValidationException) as error:
             self._failure = error
             if not self.get_parameter("autostart").value:  # else `start` ends the process with this line
                 self.get_logger().error(f"cannot configure: {error}")

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
-from lossless_ros.errors import unknown
+from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import DTYPES
@@ -193,11 +193,11 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
     """Return the network configuration of a training mode on a backbone.
 
     Raises:
-        LosslessError: unknown mode, or an image size that the backbone does not take.
+        LosslessError: unknown mode, an image size that the backbone does not take, or sizes beyond `size_limits`.
     """
     if mode not in MODES:
         raise unknown("mode", mode, MODES)
-    return NetworkConfig(
+    sizes: dict[str, Any] = dict(
         placements=MODES[mode],
         bottleneck_dim=config.bottleneck_dim
         or default_bottleneck_dim(backbone.sites, config.kernel_size, backbone.num_parameters),
@@ -214,3 +214,7 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
         num_modes=config.num_modes,
         trainable_backbone=BACKBONE_INIT.get(mode, ""),
     )
+    try:
+        return NetworkConfig(**sizes)
+    except ValueError as error:
+        raise LosslessError(str(error)) from None

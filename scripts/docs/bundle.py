@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lossless_ros.contract import load_contract
+from lossless_ros.contract.size_limits import BUNDLE_LIMITS
 from lossless_ros.models import legacy
 from lossless_ros.models.bundle import FORMAT, FORMAT_VERSION, Bundle, save_bundle
 from lossless_ros.models.network_config import NetworkConfig
@@ -45,10 +46,12 @@ TENSORS_INTRO = f"""Those of mode `{MODE}` with the default settings and the con
 float32. With the setting `bundle_dtype: float16` all but `mean`, `std` and the statistics of BatchNorm are stored as
 float16, and computed with as float32. Modes `full` and `scratch` have `trainable_backbone` tensors in place of
 `adapters`."""
-INTRO = """# Bundle file
+INTRO = f"""# Bundle file
 
 `lossless train` writes a bundle: one task's policy without the backbone, as a
 safetensors file. The backbone is named by its fingerprint.
+A bundle has at most {BUNDLE_LIMITS.file >> 30} GB, with a header of at most {BUNDLE_LIMITS.header >> 20} MB. A file
+that is larger, damaged, or changed while it is read is refused in one line.
 `lossless info FILE` shows the metadata. In Python: `read_bundle` (metadata only) and `load_bundle` of
 `lossless_ros.models.bundle`, and `load_policy` of `lossless_ros.models.policy`.
 

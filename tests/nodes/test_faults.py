@@ -1,6 +1,7 @@
 """Fault injection on a running node: the robot stops in time and within its limits, and the reason is reported."""
 
 import copy
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -271,10 +272,14 @@ def test_rescan_loads_new_bundles_and_reports_damaged_ones(running: Any, make_bu
     world, robot, folder = running.world, running.robot, running.folder
     make_bundle(folder / "6.safetensors", f"{TASK}6", 5)
     (folder / "half.safetensors").write_bytes((folder / "1.safetensors").read_bytes()[:5000])
+    (folder / "header.safetensors").write_bytes((90 << 20).to_bytes(8, "little"))
+    os.truncate(folder / "header.safetensors", 100 << 20)  # 90 MB of metadata
+    (folder / "nested.safetensors").write_bytes((9999).to_bytes(8, "little") + b"[" * 9999)
     first = len(robot.commands)
     answer = robot.call("inference_node/rescan", Trigger, Trigger.Request())
     assert answer.success and answer.message.startswith(f"new: {TASK}6; ")
-    assert "half.safetensors is not a bundle" in answer.message
+    for name in ("half", "header", "nested"):
+        assert f"{name}.safetensors is not a bundle" in answer.message
     assert robot.set_parameter("task", f"{TASK}6").successful and robot.set_parameter("task", f"{TASK}1").successful
     world.wait_until(lambda: len(robot.commands) > first + 10 and robot.moving)
 

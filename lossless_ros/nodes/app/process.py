@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Protocol
 
 import rclpy
-from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.exceptions import InvalidParameterTypeException, NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -67,7 +67,7 @@ def run(make: Callable[[], NodeApp], args: list[str] | None = None) -> int:
     try:
         _init(args)
         return _run(make(), done)
-    except (LosslessError, InvalidParameterTypeException) as error:
+    except (LosslessError, InvalidParameterTypeException, NameValidationException) as error:
         with suppress(OSError):  # nothing reads standard error
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return USAGE_ERROR
