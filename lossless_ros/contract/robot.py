@@ -33,14 +33,20 @@ class Robot:
 
     topics: dict[str, str] = field(default_factory=dict)  # contract's topic -> robot's topic
     joints: dict[str, str] = field(default_factory=dict)  # contract's joint -> robot's joint
-    frame_id: str | None = None  # frame of the twist, if it differs from the contract's
+    frames: dict[str, str] = field(default_factory=dict)  # contract's frame -> robot's frame
+    frame_id: str | None = None  # the robot's frame in which its arm takes commands; without it the contract's
     gripper: Gripper | None = None  # open and closed position, if they differ from the contract's
     arm: Arm | None = None  # needed for the commands joint_velocity and joint_trajectory
     joint_limits: dict[str, tuple[float, ...]] = field(default_factory=dict)  # joint -> (lowest, highest) [rad]
+    simulated: bool = False  # nothing can be damaged: it may move although its file does not state every limit
 
     def topic(self, name: str) -> str:
         """Return the robot's topic for a topic of the contract."""
         return self.topics.get(name, name)
+
+    def frame(self, name: str) -> str:
+        """Return the robot's frame for a frame of the contract."""
+        return self.frames.get(name, name)
 
     def contract_joint(self, name: str) -> str:
         """Return the contract's name of a robot's joint."""

@@ -14,8 +14,9 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
-from lossless_ros.nodes.app.parameters import ANY_TIME, declare, declare_robot, read
+from lossless_ros.nodes.app.parameters import ANY_TIME, read
 from lossless_ros.nodes.app.process import run, unblock_stderr, wait_for
+from lossless_ros.nodes.app.robot_parameters import RobotParameters
 from lossless_ros.nodes.inference.parameters import PARAMETERS, ROBOT, check
 from lossless_ros.nodes.inference.policy_runner import PolicyRunner
 
@@ -28,7 +29,7 @@ class InferenceNode(LifecycleNode):
         self._runner: PolicyRunner | None = None
         self._failure: Exception | None = None
         self._latch_reason = ""  # why nothing moves before ~/resume, also after a new configuration; empty: it may
-        declare(self, PARAMETERS, declare_robot(self, ROBOT))
+        self._robot_parameters = RobotParameters(self, ROBOT, PARAMETERS)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/resume", self._on_resume)
@@ -67,6 +68,7 @@ class InferenceNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = None
         try:
+            self._robot_parameters.follow()
             self._runner = PolicyRunner(self, read(self, PARAMETERS))
             if self._latch_reason:
                 self._runner.latch_stop(self._latch_reason)
@@ -106,6 +108,7 @@ class InferenceNode(LifecycleNode):
         changes = {row.name: row.changes for row in PARAMETERS}
         new = {parameter.name: parameter.value for parameter in parameters if parameter.name in changes}
         if self._runner is None or not new:
+            self._robot_parameters.keep(new)
             return SetParametersResult(successful=True)
         fixed = ", ".join(sorted(name for name in new if changes[name] != ANY_TIME))
         if fixed:

@@ -79,17 +79,27 @@ def declare(node: Node, table: tuple[NodeParameter, ...], defaults: Mapping[str,
         LosslessError: a default or an override is not a parameter of this node, a default has the wrong type, or a
             value is out of range.
     """
+    values = typed_values(table, defaults)
+    for parameter in table:
+        if not node.has_parameter(parameter.name):
+            _declare(node, parameter, values[parameter.name])
+    declared = set(node.get_parameters_by_prefix(""))
+    for name in node._parameter_overrides:
+        if name not in declared and name.split(".")[0] not in (HARDWARE, "qos_overrides"):
+            raise LosslessError(f"unknown parameter '{name}'; known: {', '.join(sorted(values))}")
+
+
+def typed_values(table: tuple[NodeParameter, ...], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value for every parameter of a table, with its type: that of `defaults`, else the table's own.
+
+    Raises:
+        LosslessError: a default is not in the table, or has the wrong type.
+    """
     known = {parameter.name for parameter in table}
     for name in defaults:
         if name not in known:
             raise LosslessError(f"unknown parameter '{name}' in the robot's file; known: {', '.join(sorted(known))}")
-    for parameter in table:
-        if not node.has_parameter(parameter.name):
-            _declare(node, parameter, _typed(parameter, defaults.get(parameter.name, parameter.default)))
-    declared = set(node.get_parameters_by_prefix(""))
-    for name in node._parameter_overrides:
-        if name not in declared and name.split(".")[0] not in (HARDWARE, "qos_overrides"):
-            raise LosslessError(f"unknown parameter '{name}'; known: {', '.join(sorted(known))}")
+    return {p.name: _typed(p, defaults.get(p.name, p.default)) for p in table}
 
 
 def read(node: Node, table: tuple[NodeParameter, ...]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class StatusSources:
     worker: InferenceWorker
     deadline: Deadline
     latencies: Latencies
+    limits: str  # in force
 
 
 class StatusReporter:
@@ -133,6 +134,7 @@ class StatusReporter:
             "runtime": policy.runtime,
             "precision": policy.precision,
             "dry_run": self._dry_run,
+            "limits": sources.limits,
             "frames per second": frames,
             "frames skipped": sources.worker.skipped,
             "commands": sources.commands.sent,

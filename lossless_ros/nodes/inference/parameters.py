@@ -3,9 +3,12 @@
 import math
 from typing import Any
 
-from lossless_ros.contract import COMMAND_TOPICS, Contract, load_contract, load_robot
+import numpy as np
+
+from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot, load_contract, load_robot
 from lossless_ros.control.guard import RESUME_MODES
 from lossless_ros.control.limits import UNBOUNDED_WORKSPACE, Limits, LimitSettings
+from lossless_ros.control.robot_limits import ANY_GRIPPER, ANY_RATE, RobotLimits, frame_fault
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import check_contract, choose_task, find_bundles
@@ -82,6 +85,22 @@ PARAMETERS = (
         unit="s",
         constraint="at least 0, finite",
     ),
+    _safety("linear_velocity", "Largest velocity along each axis; a contract with a larger one is refused.", "m/s"),
+    _safety("angular_velocity", "Largest velocity about each axis; a contract with a larger one is refused.", "rad/s"),
+    _safety("max_age", "Largest max_age_s of a contract; one with a larger value is refused.", "s"),
+    _configured(
+        "safety.rate_range",
+        list(ANY_RATE),
+        "Lowest and highest rate_hz of a contract; others are refused.",
+        unit="Hz",
+        constraint="two numbers, the first one lower; .inf: no limit",
+    ),
+    _configured(
+        "safety.gripper_range",
+        list(ANY_GRIPPER),
+        "Lowest and highest gripper command, in the units of the gripper's controller; a contract beyond is refused.",
+        constraint="two numbers, the first one lower; .inf: no limit",
+    ),
     _safety("linear_jerk", "Largest change of the linear acceleration.", "m/s^3"),
     _safety("angular_jerk", "Largest change of the angular acceleration.", "rad/s^3"),
     _safety("gripper_rate", "Largest speed of the gripper.", "full strokes per second"),
@@ -103,10 +122,12 @@ def check(parameters: dict[str, Any]) -> None:
     Raises:
         LosslessError: a parameter is wrong.
     """
-    load_robot(parameters["robot"])
+    robot = load_robot(parameters["robot"])
     found = find_bundles(parameters["bundles"])
     bundle = read_bundle(found[choose_task(parameters["task"], found)])
-    motion_limits(resolve_contract(parameters, bundle.contract), parameters)
+    contract = resolve_contract(parameters, bundle.contract)
+    motion_limits(contract, parameters)
+    check_robot_limits(contract, robot, parameters)
 
 
 def resolve_contract(parameters: dict[str, Any], own: Contract) -> Contract:
@@ -143,3 +164,51 @@ def motion_limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
     except ValueError as error:
         raise LosslessError(f"safety: {error}") from None
     return Limits.for_action(contract.action, settings)
+
+
+def check_robot_limits(contract: Contract, robot: Robot, parameters: dict[str, Any]) -> str:
+    """Check that the robot allows what the contract wants; return what it leaves open, empty for nothing.
+
+    Raises:
+        LosslessError: the contract goes beyond a limit, or a real arm is to move and a limit is not given.
+    """
+    names = ("linear_velocity", "angular_velocity", "max_age", "rate_range", "gripper_range")
+    try:
+        limits = RobotLimits(**{name: parameters[f"safety.{name}"] for name in names})
+    except ValueError as error:
+        raise LosslessError(f"safety: {error}") from None
+    where = f"robot {parameters['robot']}"
+    if fault := limits.contract_fault(contract, robot):
+        raise LosslessError(f"{where}: {fault}")
+    missing, frames = limits.missing(robot), frame_fault(contract, robot)
+    if frames and not (missing and parameters["dry_run"]):  # files from before these keys renamed any frame
+        raise LosslessError(f"{where}: {frames}")
+    if not missing or robot.simulated:
+        return ""
+    line = f"{where} does not state {', '.join(missing)}, which dry_run:=false needs"
+    if not parameters["dry_run"]:
+        raise LosslessError(f"{line}; add them to the robot's file")
+    return f"{line}; {frames}" if frames else line
+
+
+def describe_limits(contract: Contract, robot: Robot, limits: Limits) -> str:
+    """Return the limits in force, in one line."""
+    units = [axis.unit for axis in contract.action.axes]
+
+    def per_axis(values: np.ndarray, suffix: str) -> str:
+        texts = [f"{value:g} {unit}{suffix}" for value, unit in zip(values, units, strict=True)]
+        return ", ".join(dict.fromkeys(texts))
+
+    gripper = robot.gripper or contract.action.gripper
+    corners = ", ".join(f"{value:g}" for value in limits.workspace.ravel())
+    return "; ".join(
+        [
+            f"velocity {per_axis(limits.velocity, '')}",
+            f"acceleration {per_axis(limits.acceleration, '^2')}",
+            f"jerk {per_axis(limits.jerk, '^3')}",
+            f"gripper {gripper.open:g} (open) to {gripper.closed:g} (closed) at {limits.gripper_rate:g} strokes/s",
+            f"workspace [{corners}] m",
+            f"data at most {contract.max_age_s:g} s old",
+            f"commands at {contract.rate_hz:g} Hz in frame {robot.frame_id or robot.frame(contract.action.frame_id)}",
+        ]
+    )

@@ -17,7 +17,12 @@ from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.debug_image import DebugImage
 from lossless_ros.nodes.inference.diagnostics import Latencies, StatusReporter, StatusSources
 from lossless_ros.nodes.inference.observations import ObservationSubscriber
-from lossless_ros.nodes.inference.parameters import motion_limits, resolve_contract
+from lossless_ros.nodes.inference.parameters import (
+    check_robot_limits,
+    describe_limits,
+    motion_limits,
+    resolve_contract,
+)
 from lossless_ros.observation.frames import Frame
 
 
@@ -38,6 +43,17 @@ class PolicyRunner:
         self._contract = resolve_contract(parameters, self._policies.active.contract)
         number = len(self._policies.tasks)
         node.get_logger().info(f"loaded and warmed up {number} bundle(s) in {time.monotonic() - begin:.1f} s")
+        open_limits = check_robot_limits(self._contract, robot, parameters)
+        if open_limits:
+            node.get_logger().warning(open_limits)
+        if robot.simulated and not parameters["dry_run"] and not node.get_parameter("use_sim_time").value:
+            node.get_logger().warning(
+                f"robot {parameters['robot']} is a simulated one, but the clock is not that of a simulation: "
+                "for a real arm give its own file, robot:=FILE; for a simulated one use_sim_time:=true"
+            )
+        limits = motion_limits(self._contract, parameters)
+        in_force = describe_limits(self._contract, robot, limits)
+        node.get_logger().info(f"limits of robot {parameters['robot']}: {in_force}")
         period = 1 / self._contract.rate_hz
         self._active = False
         self._latencies = Latencies()
@@ -46,7 +62,7 @@ class PolicyRunner:
             node,
             self._contract,
             robot,
-            guard=Guard(motion_limits(self._contract, parameters), period, parameters["resume"]),
+            guard=Guard(limits, period, parameters["resume"]),
             command=parameters["command"],
             dry_run=parameters["dry_run"],
             exclusive=parameters["safety.alone"],
@@ -65,6 +81,7 @@ class PolicyRunner:
             worker=self._worker,
             deadline=self._deadline,
             latencies=self._latencies,
+            limits=in_force,
         )
         self._reporter = StatusReporter(node, parameters["robot"], parameters["dry_run"], sources)
         self._watchdog = Watchdog(self._check, self._on_watchdog_failure, interval=0.5 / self._contract.rate_hz)

@@ -1,0 +1,74 @@
+"""What a robot allows, whatever a bundle's contract says. No ROS, no torch."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossless_ros.contract import Contract, Robot
+
+ANY_RATE = (0.0, np.inf)
+ANY_GRIPPER = (-np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class RobotLimits:
+    """Limits that a robot's file states for every contract; infinite values state nothing.
+
+    Raises:
+        ValueError: a limit is not above 0, or a range is not a lower and an upper bound.
+    """
+
+    linear_velocity: float = np.inf  # along each axis [m/s]
+    angular_velocity: float = np.inf  # about each axis [rad/s]
+    max_age: float = np.inf  # of data that a command may answer [s]
+    rate_range: Sequence[float] = ANY_RATE  # lowest and highest control rate [Hz]
+    gripper_range: Sequence[float] = ANY_GRIPPER  # lowest and highest command, in the units of its controller
+
+    def __post_init__(self) -> None:
+        for name in ("linear_velocity", "angular_velocity", "max_age"):
+            value = getattr(self, name)
+            if not value > 0:
+                raise ValueError(f"{name} is {value}, expected more than 0")
+        for name in ("rate_range", "gripper_range"):
+            value = list(getattr(self, name))
+            if len(value) != 2 or not value[0] < value[1]:
+                raise ValueError(f"{name} is {value}, expected a lower and an upper bound")
+
+    def missing(self, robot: Robot) -> tuple[str, ...]:
+        """Return the keys of a robot's file that have to be given before a real arm may move."""
+        limits = dataclasses.asdict(self)
+        keys = [f"safety.{name}" for name, limit in limits.items() if not np.isfinite(np.array(limit)).all()]
+        return (*keys, *(() if robot.frame_id else ("hardware.frame_id",)))
+
+    def contract_fault(self, contract: Contract, robot: Robot) -> str | None:
+        """Return in what a contract goes beyond the limits, None if it does not. Both numbers are named."""
+        faults = []
+        for axis in contract.action.axes:
+            name = "linear_velocity" if axis.unit == "m/s" else "angular_velocity"
+            limit = getattr(self, name)
+            if axis.limit > limit:
+                faults.append(f"{axis.axis} of {axis.limit:g} {axis.unit}, safety.{name} allows {limit:g}")
+        if not contract.max_age_s <= self.max_age:  # also true for NaN
+            faults.append(f"max_age_s of {contract.max_age_s:g} s, safety.max_age allows {self.max_age:g}")
+        low, high = self.rate_range
+        if not low <= contract.rate_hz <= high:
+            faults.append(f"rate_hz of {contract.rate_hz:g} Hz, safety.rate_range allows {low:g} to {high:g}")
+        gripper = robot.gripper or contract.action.gripper
+        low, high = self.gripper_range
+        if not all(low <= command <= high for command in (gripper.open, gripper.closed)):
+            ends = f"{gripper.open:g} (open) and {gripper.closed:g} (closed)"
+            faults.append(f"gripper commands {ends}, safety.gripper_range allows {low:g} to {high:g}")
+        return f"contract '{contract.name}' has {'; '.join(faults)}" if faults else None
+
+
+def frame_fault(contract: Contract, robot: Robot) -> str | None:
+    """Return which frame the contract's commands are in if the arm does not take commands in it, else None."""
+    frame = contract.action.frame_id
+    if robot.frame_id in (None, robot.frame(frame)):
+        return None
+    return (
+        f"contract '{contract.name}' commands in frame '{frame}', the robot takes commands in '{robot.frame_id}'; "
+        f"if both are the same frame, add hardware: frames: {{{frame}: {robot.frame_id}}} to the robot's file"
+    )
