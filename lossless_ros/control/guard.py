@@ -1,19 +1,24 @@
 """The guard: decides whether the robot may move, and turns actions into commands within the limits. No ROS."""
 
-from collections import Counter
+from collections import Counter, deque
 
 import numpy as np
 
 from lossless_ros.control.faults import action_fault
 from lossless_ros.control.limits import (
     Limits,
+    Room,
+    Timing,
     can_stop_in_workspace,
     clamp_to_workspace,
     limit_acceleration,
     limit_to_stopping_distance,
+    room_to_walls,
 )
 
 RESUME_MODES = ("automatic", "service")  # what ends a stop for a fault: the next good action, or only `release`
+_HOLD_PERIODS = 5  # that a command may stay in force if nothing else is given
+_MAX_RECENT = 256  # past commands that are remembered
 _SPEED_FRACTIONS = np.array([[1.0], [0.75], [0.5], [0.25], [0.0]])  # of the target; the first stoppable one is taken
 
 
@@ -22,30 +27,43 @@ class Guard:
 
     States: `idle` (nothing sent yet), `moving`, `stopped` (the next good action moves again), `latched` (only
     `release` ends it). With `resume` "service" every stop for a fault latches.
+
+    Args:
+        period: of the control loop [s].
+        hold: longest time that a command may stay in force until the next one or the watchdog's stop [s]; 0: five
+            periods. From every command the robot can brake before the walls of the workspace, even if this one and
+            all those that follow stay in force for so long.
     """
 
-    def __init__(self, limits: Limits, period: float, resume: str = "automatic") -> None:
+    def __init__(self, limits: Limits, period: float, resume: str = "automatic", hold: float = 0.0) -> None:
         self.limits = limits
         self.state = "idle"
         self.kind = self.reason = ""  # of the last stop
         self.stops: Counter[str] = Counter()  # by kind
         self.interruptions = 0  # how often the moving robot was stopped, pauses included
-        self._period, self._resume = period, resume
+        self._timing, self._resume = Timing(period, hold or _HOLD_PERIODS * period), resume
         self._allowed = np.append(limits.velocity, 1.0)
         self._gripper: float | None = None  # last command, -1 open to 1 closed
         self._velocity = np.zeros_like(limits.velocity)  # last command
         self._acceleration = np.zeros_like(limits.velocity)
+        # Velocities of past commands and how long each was in force [s]; infinite where that is not known.
+        self._recent: deque[tuple[np.ndarray, float]] = deque(maxlen=_MAX_RECENT)
 
     def filter(
-        self, action: np.ndarray, position: np.ndarray | None = None, elapsed: float = np.inf
+        self,
+        action: np.ndarray,
+        position: np.ndarray | None = None,
+        elapsed: float = np.inf,
+        pose_age: float = 0.0,
     ) -> np.ndarray | None:
         """Return the command (A + 1,) for an action (A + 1,), or None while latched.
 
         Args:
             action: velocities along the axes, then the gripper: > 0 closes, else opens.
             position: tool center (3,) [m]; without it the workspace is not enforced.
-            elapsed: time since the last command [s]. Commands closer together than one control period get
-                proportionally smaller increments.
+            elapsed: time since the last command [s], infinite after a stop. Commands closer together than one control
+                period get proportionally smaller increments.
+            pose_age: time since the position was measured [s].
 
         Raises:
             ValueError: the action cannot be sent at all; the caller has to stop the robot.
@@ -56,9 +74,17 @@ class Guard:
         if self.state == "latched":
             return None
         target = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
-        period = min(self._period, elapsed)
-        velocity = self._next_velocity(target, period, position)
-        inside = velocity if position is None else clamp_to_workspace(velocity, position, self.limits, self._period)
+        if np.isfinite(elapsed):
+            self._recent.append((self._velocity, elapsed))
+        period = min(self._timing.period, elapsed)
+        if position is None:
+            velocity = limit_acceleration(target, self._velocity, self._acceleration, self.limits, period)
+            inside = velocity
+        else:
+            # A robot that follows its commands late has not moved yet when the position is measured.
+            moved = self._motion_within(pose_age + self._timing.period)
+            velocity = self._stoppable_velocity(target, period, room_to_walls(position, *moved, self.limits))
+            inside = clamp_to_workspace(velocity, position, self.limits, self._timing.period)
         # What a wall cut off does not count as acceleration: the jerk limit would carry it far to the other side.
         self._acceleration = np.where(inside == velocity, (velocity - self._velocity) / period, 0.0)
         velocity = np.clip(inside, -self.limits.velocity, self.limits.velocity)
@@ -87,24 +113,35 @@ class Guard:
             self.stops[kind] += 1
         self.interruptions += moving
         self.state, self.kind, self.reason = "latched" if latch else "stopped", kind, reason
+        if moving:
+            self._recent.append((self._velocity, np.inf))
         self._velocity, self._acceleration = np.zeros_like(self._velocity), np.zeros_like(self._velocity)
         return moving
 
-    def _next_velocity(self, target: np.ndarray, period: float, position: np.ndarray | None) -> np.ndarray:
-        """Return the next velocity (A,) towards the target from which the robot can still stop before the walls.
+    def _stoppable_velocity(self, target: np.ndarray, period: float, room: Room) -> np.ndarray:
+        """Return the next velocity (A,) towards the target from which the robot can still stop in its room.
 
         Brakes at once if no velocity on the way to the target allows that.
         """
-        if position is None:
-            return limit_acceleration(target, self._velocity, self._acceleration, self.limits, period)
-        target = limit_to_stopping_distance(target, position, self.limits, self._period)
+        target = limit_to_stopping_distance(target, room, self.limits, self._timing)
         candidates = limit_acceleration(
             _SPEED_FRACTIONS * target, self._velocity, self._acceleration, self.limits, period
         )
         acceleration = (candidates - self._velocity) / period
-        stoppable = can_stop_in_workspace(candidates, self._velocity, acceleration, position, self.limits, self._period)
+        stoppable = can_stop_in_workspace(candidates, acceleration, room, self.limits, self._timing)
         stoppable[-1] = True  # braking is always allowed
         return candidates[stoppable.argmax(0), np.arange(len(target))]
+
+    def _motion_within(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return how far the axes moved down (A,) and up (A,) by the commands of the last `seconds`."""
+        down, up = np.zeros_like(self._velocity), np.zeros_like(self._velocity)
+        for velocity, duration in reversed(self._recent):
+            time = min(duration, seconds)
+            down, up = down + np.minimum(velocity, 0.0) * time, up + np.maximum(velocity, 0.0) * time
+            seconds -= time
+            if seconds <= 0:
+                break
+        return down, up
 
     def _limit_gripper(self, target: float, period: float) -> float:
         """Return the gripper command next towards `target`; the first one is not limited: its position is unknown."""

@@ -7,8 +7,11 @@ import numpy as np
 
 from lossless_ros.contract import Action
 
+Room = tuple[np.ndarray, np.ndarray]  # (A,) each: how far every axis may move down and up [m]; infinite without a wall
 UNBOUNDED_WORKSPACE = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
 _ROUNDING = 1e-9  # tolerance of a position [m]
+_NEGLIGIBLE = 1e-12  # difference of velocities [m/s, rad/s]
+_MARGIN = 0.002  # left before a wall [m]: errors of a pose up to half of it do not make the guard brake too hard
 _MAX_BRAKING_PERIODS = 200  # a velocity that takes longer to brake is treated as unstoppable
 
 
@@ -69,17 +72,38 @@ class Limits:
         )
 
 
+@dataclass(frozen=True)
+class Timing:
+    """When commands come.
+
+    Attributes:
+        period: time between two commands as a rule [s].
+        hold: longest time that a command may stay in force until the next one or the watchdog's stop [s].
+    """
+
+    period: float
+    hold: float
+
+
 def max_stoppable_speed(distance: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Return the largest speed a from which the series a, a - step, a - 2 step, ... > 0 sums to at most `distance`.
 
-    This is the discrete stopping distance when the speed falls by `step` per period. Applied to accelerations it gives
-    the largest one that can fade out before a speed is exceeded. Elementwise, for distances of at least 0; `step` may
-    be infinite.
+    This is the discrete stopping distance when the speed falls by `step` per period. Elementwise, for distances of at
+    least 0; `step` may be infinite.
     """
     finite = np.where(np.isfinite(step), step, 1.0)
     k = np.floor((np.sqrt(1 + 8 * np.minimum(distance, 1e12) / finite) - 1) / 2)
     first = (distance + finite * k * (k + 1) / 2) / (k + 1)
     return np.where(np.isfinite(step), first, distance)
+
+
+def max_fading_acceleration(change: np.ndarray, jerk: np.ndarray, period: float) -> np.ndarray:
+    """Return the largest acceleration for one period [s] that can fade out before the velocity changed by `change`.
+
+    The later periods may be shorter, down to 0: after this one the acceleration r fades within r^2 / (2 jerk).
+    Elementwise, for changes of at least 0; `jerk` may be infinite.
+    """
+    return 2 * change / (period + np.sqrt(period**2 + 2 * change / jerk))
 
 
 def limit_acceleration(
@@ -88,13 +112,14 @@ def limit_acceleration(
     """Return the next velocity (A,) towards `target` (A,) within the acceleration and jerk limits.
 
     `velocity` and `acceleration` are those of the previous period [s]. Starting from rest, the speed never overshoots
-    the target.
+    the target, however long the periods are.
     """
     change = target - velocity
-    rise = np.sign(change) * max_stoppable_speed(np.abs(change) / period, limits.jerk * period)
+    rise = np.sign(change) * max_fading_acceleration(np.abs(change), limits.jerk, period)
     rise = np.clip(rise, -limits.acceleration, limits.acceleration)
     rise = np.clip(rise, acceleration - limits.jerk * period, acceleration + limits.jerk * period)
-    return np.where(rise == change / period, target, velocity + rise * period)  # exactly the target if not limited
+    reached = np.abs(change - rise * period) <= _NEGLIGIBLE
+    return np.where(reached, target, velocity + rise * period)
 
 
 def clamp_to_workspace(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
@@ -112,54 +137,46 @@ def clamp_to_workspace(velocity: np.ndarray, position: np.ndarray, limits: Limit
     return velocity
 
 
-def limit_to_stopping_distance(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
-    """Return the velocity (A,) from which the tool center (3,) [m] can stop before the walls of the workspace.
+def room_to_walls(position: np.ndarray, down: np.ndarray, up: np.ndarray, limits: Limits) -> Room:
+    """Return how far each axis may still move before the margin in front of a wall, at least 0.
+
+    `position` is the tool center (3,) [m] as measured. `down` (A,), at most 0, and `up` (A,), at least 0, are how far
+    the axes may have moved since: none of it counts in favor of either wall.
+    """
+    below, above = np.full(len(down), np.inf), np.full(len(up), np.inf)
+    low, high = limits.workspace
+    for coordinate, axis in enumerate(limits.translation):
+        if axis >= 0:
+            below[axis] = max(position[coordinate] + down[axis] - low[coordinate] - _MARGIN, 0.0)
+            above[axis] = max(high[coordinate] - position[coordinate] - up[axis] - _MARGIN, 0.0)
+    return below, above
+
+
+def limit_to_stopping_distance(velocity: np.ndarray, room: Room, limits: Limits, timing: Timing) -> np.ndarray:
+    """Return the velocity (A,) from which every axis can stop within its `room` (see `room_to_walls`).
 
     Only the acceleration limit is considered here; `can_stop_in_workspace` considers jerk as well.
     """
-    velocity = velocity.copy()
-    for axis, below, above in _clearances(position, limits):
-        down, up = max_stoppable_speed(
-            np.array([below, above]) / period, limits.acceleration[axis] * period * np.ones(2)
-        )
-        velocity[axis] = np.clip(velocity[axis], -down, up)
-    return velocity
+    step = limits.acceleration * timing.period
+    down, up = (max_stoppable_speed(distance / timing.hold, step) for distance in room)
+    return np.clip(velocity, -down, up)
 
 
 def can_stop_in_workspace(
-    velocity: np.ndarray,
-    previous: np.ndarray,
-    acceleration: np.ndarray,
-    position: np.ndarray,
-    limits: Limits,
-    period: float,
+    velocity: np.ndarray, acceleration: np.ndarray, room: Room, limits: Limits, timing: Timing
 ) -> np.ndarray:
-    """Return for each candidate next velocity (..., A) whether its axis can still stop before a wall, (..., A) bool.
+    """Return for each candidate next velocity (..., A) whether its axis can still stop in its room, (..., A) bool.
 
-    The velocity `previous` (A,) changes to the candidates with an `acceleration` (..., A). `position` is the tool
-    center (3,) [m], measured before or after the period of the previous velocity: both cases are covered.
+    The velocity changes to the candidates with an `acceleration` (..., A). While the axis brakes, every command may
+    stay in force for `timing.hold`, and the next one may change the velocity by no more than in one period.
     """
-    low, high = np.full(len(previous), -np.inf), np.full(len(previous), np.inf)
-    for axis, below, above in _clearances(position, limits):
-        low[axis], high[axis] = -below, above
-    low = low - np.minimum(previous * period, 0) - _ROUNDING
-    high = high - np.maximum(previous * period, 0) + _ROUNDING
-    traveled, inside = velocity * period, np.ones(velocity.shape, bool)
+    low, high = -room[0] - _ROUNDING, room[1] + _ROUNDING
+    traveled, inside = velocity * timing.hold, np.ones(velocity.shape, bool)
     for _ in range(_MAX_BRAKING_PERIODS):
         inside &= (low <= traveled) & (traveled <= high)
         if not velocity.any():
             break
-        slower = limit_acceleration(np.zeros_like(velocity), velocity, acceleration, limits, period)
-        acceleration, velocity = (slower - velocity) / period, slower
-        traveled = traveled + velocity * period
+        slower = limit_acceleration(np.zeros_like(velocity), velocity, acceleration, limits, timing.period)
+        acceleration, velocity = (slower - velocity) / timing.period, slower
+        traveled = traveled + velocity * timing.hold
     return inside & (velocity == 0)
-
-
-def _clearances(position: np.ndarray, limits: Limits) -> list[tuple[int, float, float]]:
-    """Return each translation axis with its distance [m] to the lower and to the upper wall; 0 beyond a wall."""
-    low, high = limits.workspace
-    return [
-        (axis, max(position[c] - low[c], 0.0), max(high[c] - position[c], 0.0))
-        for c, axis in enumerate(limits.translation)
-        if axis >= 0
-    ]

@@ -116,7 +116,7 @@ def test_no_sequence_of_actions_leaves_the_workspace_or_exceeds_a_limit_at_its_w
         room = np.minimum(positions[-1] - BOX[:3], np.array(BOX[3:]) - positions[-1]).min()
         assert room > -1e-8
         nearest = min(nearest, room)
-    assert nearest < 0.02  # the walls were approached
+    assert nearest < 0.03  # the walls were approached
 
 
 @pytest.mark.parametrize("x", [0.699, 0.72])
@@ -160,7 +160,8 @@ def test_gripper_moves_within_its_rate_limit() -> None:
     ("x", "target", "allowed"),
     [
         (0.6, 0.07, 0.07),  # inside
-        (0.699, 0.07, 0.02),  # up to the wall in one period
+        (0.69, 0.07, 0.032),  # 8 mm in five periods, if no other command comes
+        (0.699, 0.07, 0.0),  # in the margin
         (0.7, 0.07, 0.0),  # at the wall
         (0.8, 0.07, 0.0),  # outside: no further
         (0.8, -0.07, -0.07),  # but back in

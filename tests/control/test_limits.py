@@ -7,11 +7,14 @@ from lossless_ros.contract import load_contract
 from lossless_ros.control.limits import (
     Limits,
     LimitSettings,
+    Timing,
     can_stop_in_workspace,
     clamp_to_workspace,
     limit_acceleration,
     limit_to_stopping_distance,
+    max_fading_acceleration,
     max_stoppable_speed,
+    room_to_walls,
 )
 
 ACTION = load_contract("rgb_stacking").action
@@ -33,18 +36,43 @@ def test_max_stoppable_speed_is_the_discrete_stopping_distance() -> None:
     np.testing.assert_allclose(found, [3.0, 2.5, 0.5, 0.0, 7.0])
 
 
+def test_acceleration_can_fade_out_in_periods_of_any_length() -> None:
+    change, jerk = np.array([1.0, 1.0, 0.0]), np.array([2.0, np.inf, 2.0])
+    found = max_fading_acceleration(change, jerk, 0.5)
+    np.testing.assert_allclose(found, [np.sqrt(5) - 1, 2.0, 0.0])
+    np.testing.assert_allclose(found[0] * 0.5 + found[0] ** 2 / (2 * 2.0), 1.0)
+
+
 def test_velocity_that_takes_too_long_to_brake_is_unstoppable() -> None:
     limits = Limits.for_action(ACTION, LimitSettings(linear_acceleration=0.001, workspace=BOX))
-    fast, still, middle = np.array([0.07, 0.0, 0.0, 0.0]), np.zeros(4), np.array([0.6, 0.0, 0.2])
-    assert can_stop_in_workspace(fast, still, still, middle, limits, PERIOD).tolist() == [False, True, True, True]
+    fast, still = np.array([0.07, 0.0, 0.0, 0.0]), np.zeros(4)
+    room = room_to_walls(np.array([0.6, 0.0, 0.2]), still, still, limits)
+    stoppable = can_stop_in_workspace(fast, still, room, limits, Timing(PERIOD, PERIOD))
+    assert stoppable.tolist() == [False, True, True, True]
+
+
+def test_motion_since_the_pose_takes_room_from_the_wall_ahead_only() -> None:
+    limits = Limits.for_action(ACTION, LimitSettings(workspace=BOX))
+    down, up = np.array([0.0, -0.02, -0.3, 0.0]), np.array([0.03, 0.0, 0.0, 0.0])
+    below, above = room_to_walls(np.array([0.6, 0.0, 0.2]), down, up, limits)
+    np.testing.assert_allclose(below, [0.098, 0.078, 0.0, np.inf])  # 2 mm are left before a wall
+    np.testing.assert_allclose(above, [0.068, 0.098, 0.098, np.inf])
+
+
+@pytest.mark.parametrize(("hold", "speed"), [(0.1, 0.8 / 3), (0.2, 0.35 / 2)])
+def test_stopping_distance_counts_the_whole_time_that_a_command_may_stay_in_force(hold: float, speed: float) -> None:
+    """0.8/3, 0.5/3 and 0.2/3 m/s, 0.1 m/s less each time, for 0.1 s each; 0.175 and 0.075 m/s for 0.2 s each."""
+    limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
+    room = (np.array([0.95]), np.array([0.05]))
+    np.testing.assert_allclose(limit_to_stopping_distance(np.array([1.0]), room, limits, Timing(0.1, hold)), [speed])
 
 
 def test_workspace_ignores_axes_that_the_action_does_not_have() -> None:
     limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
     position = np.array([9.0, 0.95, 9.0])
     np.testing.assert_allclose(clamp_to_workspace(np.array([1.0]), position, limits, 0.1), [0.5])
-    # 0.8/3, 0.5/3 and 0.2/3 m/s, 0.1 m/s less each period, cover the remaining 0.05 m
-    np.testing.assert_allclose(limit_to_stopping_distance(np.array([1.0]), position, limits, 0.1), [0.8 / 3])
+    below, above = room_to_walls(position, np.zeros(1), np.zeros(1), limits)
+    np.testing.assert_allclose([below, above], [[0.948], [0.048]])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.inference.command_publishers import RELIABLE_NEWEST, TwistPublisher, make_command_publisher
 from lossless_ros.observation.frames import Frame
 
+_SHORTEST_PERIOD_S = 1e-3  # between commands: those of one reading of a clock are no closer together
 _STOP_ATTEMPTS, _STOP_RETRY_S = 25, 0.02  # of a last stop that cannot be published
 
 
@@ -35,6 +36,7 @@ class Commands:
         self.sent = 0  # commands so far
         self._frame_stamp = 0  # of the frame that the last command answers [ns]
         self._sent_at = 0  # when the last command was sent, by the node's clock [ns]
+        self._stamp = 0  # of the last command [ns]: the later of both
         self._node = node
         self._lock = threading.Lock()
         self._open, self._exclusive = False, exclusive
@@ -79,15 +81,16 @@ class Commands:
                 self._stop(kind, fault, False)
                 return False
             try:
-                since = 1e-9 * (frame.stamp - self._frame_stamp)
-                elapsed = since if self.guard.state == "moving" and since > 0 else np.inf
-                command = self.guard.filter(action, self._tool_center(frame), elapsed)
+                stamp = max(now, frame.stamp)
+                since = max(1e-9 * (stamp - self._stamp), _SHORTEST_PERIOD_S)
+                elapsed = since if self.guard.state == "moving" else np.inf
+                pose_age = 1e-9 * (stamp - frame.stamps[TCP_POSE]) if self._position is not None else 0.0
+                command = self.guard.filter(action, self._tool_center(frame), elapsed, max(pose_age, 0.0))
                 if command is None:
                     return False
                 if not np.isfinite(command).all():
                     raise ValueError(f"command is not finite: {np.array2string(command, precision=3)}")
                 prepared = self._arm.prepare(frame, command[:-1])
-                stamp = max(now, frame.stamp)
                 self._gripper_publisher.publish(Float64MultiArray(data=[self._gripper.command_at(float(command[-1]))]))
                 self._arm.send(stamp, prepared)
                 if self._twist_echo:
@@ -97,7 +100,7 @@ class Commands:
                 return False
             self._pending_stop = False
             self.sent += 1
-            self._frame_stamp, self._sent_at = frame.stamp, now
+            self._frame_stamp, self._sent_at, self._stamp = frame.stamp, now, stamp
             return True
 
     def pause(self, kind: str, reason: str) -> None:

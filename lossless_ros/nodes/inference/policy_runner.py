@@ -62,7 +62,7 @@ class PolicyRunner:
             node,
             self._contract,
             robot,
-            guard=Guard(limits, period, parameters["resume"]),
+            guard=Guard(limits, period, parameters["resume"], hold=self._contract.max_age_s + period),
             command=parameters["command"],
             dry_run=parameters["dry_run"],
             exclusive=parameters["safety.alone"],
