@@ -130,6 +130,7 @@ def test_robot_gets_a_command_for_every_frame(running: Any) -> None:
     assert set(robot.grippers) <= {0.0, 0.8}
     report = world.wait_until(lambda: robot.diagnostics and robot.diagnostics[-1])
     assert report["precision"] == ("float16" if report["device"] == "cuda" else "float32")
+    assert report["limits"].startswith("velocity 0.07 m/s, 1 rad/s; acceleration inf m/s^2")
     assert report["task"] == "rgb_stacking/triplet1" and report["device"] == world.inference_device()["device"]
 
 
