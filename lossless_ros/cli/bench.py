@@ -1,15 +1,18 @@
 """`lossless bench`: one command per benchmark, and `all` of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Device, Json, Runtime
 from lossless_ros.errors import unknown
-from lossless_ros.progress import echo, write_json
+from lossless_ros.progress import Progress, echo, write_json
 
 
 class Benchmarks(TyperGroup):
@@ -26,7 +29,7 @@ class Benchmarks(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-bench = typer.Typer(cls=Benchmarks, help="Measure speed and memory on this machine.", no_args_is_help=True)
+bench = typer.Typer(cls=Benchmarks, help="Measure speed and memory on this machine.")
 Steps = Annotated[int, typer.Option(help="Control steps per measurement.")]
 Backbones = Annotated[list[str], typer.Option(help="Name of a backbone; may be given several times.")]
 Rounds = Annotated[int, typer.Option(help="Interleaved repetitions of each measurement.")]
@@ -39,6 +42,12 @@ _RATIOS = (
     "switch_ms",
     "memory_100_tasks_over_bare",
 )
+
+
+@bench.callback(invoke_without_command=True)
+def _root(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 @bench.command()
@@ -95,10 +104,19 @@ def everything(json: Json = None) -> None:
     write_json(json, {name: measure() for name, measure in benchmarks.items()})
 
 
+@contextmanager
+def _measuring(what: str, figures: int) -> Iterator[Callable[[str], None]]:
+    """Show the progress of a benchmark; yield what takes the name of each figure that is measured."""
+    kept = "no figure is kept; run the same command again"
+    with Progress(f"measuring {what}", figures) as progress, keeping(lambda: kept):
+        yield progress.advance
+
+
 def _training(backbone: str, rounds: int, batch: int, threads: int, device: str) -> dict[str, Any]:
     from lossless_ros.bench.training import bench_training
 
-    result = bench_training(backbone, rounds, batch, threads, device, on_progress=echo)
+    with _measuring("training", rounds + 1) as measured:
+        result = bench_training(backbone, rounds, batch, threads, device, on_progress=measured)
     echo(
         f"adapters over full: step time {result['adapters_over_full']:.2f}, gradients and optimizer "
         f"{result['memory_adapters_over_full']:.2f}; epochs on cached features are "
@@ -108,9 +126,10 @@ def _training(backbone: str, rounds: int, batch: int, threads: int, device: str)
 
 
 def _sim(steps: int) -> dict[str, Any]:
-    from lossless_ros.bench.sim import bench_sim
+    from lossless_ros.bench.sim import REFERENCE, bench_sim
 
-    result = bench_sim(steps, on_progress=lambda figure: echo(f"measured {figure}"))
+    with _measuring("the simulator", 2 if find_spec(REFERENCE) is None else 4) as measured:
+        result = bench_sim(steps, on_progress=measured)
     for who, figures in (("lossless_sim", result), ("reference", result["reference"])):
         if figures is None:
             echo("reference: not measured, the module rgb_stacking is not installed")
@@ -123,9 +142,12 @@ def _sim(steps: int) -> dict[str, Any]:
 
 
 def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]:
+    from torch import cuda
+
     from lossless_ros.bench.adapters import bench_adapters
 
-    result = bench_adapters(backbones, rounds, threads, on_progress=lambda figure: echo(f"measured {figure}"))
+    with _measuring("adapters", len(backbones) * (2 if cuda.is_available() else 1)) as measured:
+        result = bench_adapters(backbones, rounds, threads, on_progress=measured)
     for row in result["rows"]:
         ratios = ", ".join(f"{name} {row[name]:.3g}" for name in _RATIOS)
         echo(f"{row['backbone']} on {row['device']}, batch {row['batch']}: bare {row['bare_ms']:.1f} ms; {ratios}")
@@ -135,7 +157,8 @@ def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]
 def _latency(backbones: list[str], periods: int, device: str, runtime: str) -> dict[str, Any]:
     from lossless_ros.bench.latency import bench_latency
 
-    result = bench_latency(backbones, periods, device, runtime, on_progress=lambda figure: echo(f"measured {figure}"))
+    with _measuring("latency", 3 * len(backbones)) as measured:
+        result = bench_latency(backbones, periods, device, runtime, on_progress=measured)
     for row in result["rows"]:
         for what, figures in (("adapted", row), ("bare", row["bare"])):
             ends, inference = (

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, GripperNoise, Json, Seed, Task
 from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS, JPEG_QUALITY
-from lossless_ros.progress import Progress, echo, write_json
+from lossless_ros.progress import EpisodeProgress, Progress, echo, write_json
 
 
 def collect(
@@ -56,12 +57,14 @@ def collect(
     lost: list[str] = []
 
     def on_progress(info: dict[str, Any]) -> None:
-        progress.advance()
+        shown.on_episode(info)
         if "unstable" in info:
             lost.append(f"seed {info['seed']} not recorded: {info['unstable']}")
 
-    with Progress("collecting", episodes) as progress:
-        infos = run(config, on_progress)
+    kept = f"finished episodes are kept in {out}; run the same command to go on"
+    with Progress("collecting", None) as progress, keeping(lambda: kept):
+        shown = EpisodeProgress(progress.update, episodes, max_steps)
+        infos = run(config, on_progress, shown.on_steps)
     for line in lost:
         echo(line)
     successes = sum(info["success"] for info in infos)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Domain, Json, Workers
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -51,7 +52,8 @@ def dagger(
         workers=workers,
         runtime=runtime,
     )
-    with Progress("dagger", None) as progress:
+    kept = f"finished rounds and episodes are kept in {folder}; run the same command to go on"
+    with Progress("dagger", None) as progress, keeping(lambda: kept):
         result = run(job, progress.update)
     for one in result["rounds"]:
         loss = one["training"]["held_out_loss"]

@@ -1,15 +1,17 @@
 """`lossless evaluate`."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
 from lossless_ros.defaults import BUNDLE_HELP, EXPERTS_HELP
 from lossless_ros.errors import LosslessError
-from lossless_ros.progress import Progress, echo, write_json
+from lossless_ros.progress import EpisodeProgress, Progress, echo, write_json
 
 if TYPE_CHECKING:
     from lossless_ros.evaluation.rollout import EvalConfig
@@ -79,10 +81,10 @@ def evaluate(
         echo(f"{bundle} does not say which episodes it was trained on; some of these may be among them")
     baseline = None
     if against is not None:
-        with Progress(f"evaluating {against}", episodes) as progress:
-            baseline = evaluate_baseline(against, config, lambda _: progress.advance())
-    with Progress("evaluating", episodes) as progress:
-        result = _run(config, over_ros, progress)
+        with _Tally(f"evaluating {against}", config) as tally:
+            baseline = evaluate_baseline(against, config, tally.on_episode, tally.on_steps)
+    with _Tally("evaluating", config) as tally:
+        result = _run(config, over_ros, tally)
     low, high = result["interval_95"]
     rate = result["success_rate"]
     echo(
@@ -109,11 +111,35 @@ def _check_over_ros(config: "EvalConfig") -> "EvalConfig":
     return dataclasses.replace(check(dataclasses.replace(config, runtime="torch")), runtime=config.runtime)
 
 
-def _run(config: "EvalConfig", over_ros: bool, progress: Progress) -> dict[str, Any]:
+class _Tally(contextlib.ExitStack):
+    """Shows the progress of an evaluation; an interruption says how many episodes succeeded until then."""
+
+    def __init__(self, title: str, config: "EvalConfig") -> None:
+        super().__init__()
+        self._config = config
+        self._successes: list[bool] = []
+        self.enter_context(keeping(self._kept))
+        self._progress = EpisodeProgress(
+            self.enter_context(Progress(title, None)).update, config.episodes, config.max_steps
+        )
+        self.on_steps = self._progress.on_steps
+
+    def on_episode(self, episode: dict[str, Any]) -> None:
+        self._successes.append(bool(episode["success"]))
+        self._progress.on_episode(episode)
+
+    def _kept(self) -> str:
+        done = f"{sum(self._successes)} of {len(self._successes)} finished episodes were successful"
+        bags = f", their recordings are in {self._config.record}" if self._config.record and self._successes else ""
+        again = " with another --record" if bags else ""
+        return f"{done}{bags}; the result is not kept, run the same command{again} to evaluate again"
+
+
+def _run(config: "EvalConfig", over_ros: bool, tally: _Tally) -> dict[str, Any]:
     if over_ros:
         from lossless_ros.evaluation.over_ros import evaluate_over_ros
 
-        return evaluate_over_ros(config, on_progress=lambda _: progress.advance())
+        return evaluate_over_ros(config, on_progress=tally.on_episode, on_steps=tally.on_steps)
     from lossless_ros.evaluation.rollout import evaluate as run
 
-    return run(config, lambda _: progress.advance())
+    return run(config, tally.on_episode, tally.on_steps)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Device, Hub, Json, Robot, Runtime, Weights
 from lossless_ros.defaults import BUNDLE_HELP
 from lossless_ros.progress import Progress, echo, write_json
@@ -34,8 +35,8 @@ def replay(
         weights=weights,
         allow_hub=allow_hub,
     )
-    with Progress("replaying", None) as progress:
-        result = run(config, on_progress=lambda _: progress.advance())
+    with Progress("replaying", None) as progress, keeping(lambda: "nothing is kept; run the same command again"):
+        result = run(config, on_frames=progress.update)
     if result["trained_episodes"]:
         echo(f"{result['trained_episodes']} of {result['n']} episodes were trained on, so the errors are too small")
     for axis, error in result["action_error"].items():

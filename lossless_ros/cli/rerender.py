@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Contract, Json, Workers
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -29,7 +30,8 @@ def rerender(
     from lossless_ros.simulation.rerender import rerender as run
 
     config = RerenderConfig(data=data, out=out, looks=looks, domain=domain, contract=contract, workers=workers)
-    with Progress("rendering", None) as progress:
+    kept = f"finished episodes are kept in {out}; run the same command to go on"
+    with Progress("rendering", None) as progress, keeping(lambda: kept):
         infos = run(config, progress.update)
     frames = sum(info["steps"] for info in infos)
     echo(f"{len(infos)} episodes in {out}, {frames} frames")

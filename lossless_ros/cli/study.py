@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Json, Workers
 from lossless_ros.progress import echo, write_json
 
@@ -23,7 +24,9 @@ def study(
     from lossless_ros.study.runner import StudyFolder
     from lossless_ros.study.summary import table
 
-    summary = StudyFolder(load_study(study), folder, workers, echo).run(tuple(only or ()))
+    kept = f"finished parts are kept in {folder}; run the same command to go on"
+    with keeping(lambda: kept):
+        summary = StudyFolder(load_study(study), folder, workers, echo).run(tuple(only or ()))
     for line in table(summary):
         echo(line)
     write_json(json, summary)

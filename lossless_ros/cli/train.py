@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -43,6 +44,7 @@ def train(
     """Train by behavior cloning: adapters and head for a frozen backbone, written as one bundle."""
     from lossless_ros.training.behavior_cloning import TrainConfig
     from lossless_ros.training.behavior_cloning import train as run
+    from lossless_ros.training.checkpoint import checkpoint_path
 
     job = TrainConfig(
         data=tuple(data),
@@ -58,7 +60,13 @@ def train(
         init_from=init_from,
         log_dir=logs,
     )
-    with Progress("training", None) as progress:
+
+    def kept() -> str:
+        if checkpoint_path(out).exists():
+            return f"{checkpoint_path(out)} is kept; run the same command with --resume to go on from it"
+        return "there is no checkpoint yet; decoded episodes are kept in the cache, run the same command again"
+
+    with Progress("training", None) as progress, keeping(kept):
         result = run(job, progress.update)
     if not result:  # one of several processes, and not the first
         return

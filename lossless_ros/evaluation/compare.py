@@ -13,7 +13,10 @@ from lossless_ros.paths import BUNDLE_SUFFIX, shipped_bundles
 
 
 def evaluate_baseline(
-    baseline: str, config: EvalConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
+    baseline: str,
+    config: EvalConfig,
+    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    on_steps: Callable[[int], object] = lambda count: None,
 ) -> dict[str, Any]:
     """Return the evaluation document to compare with.
 
@@ -21,6 +24,7 @@ def evaluate_baseline(
         baseline: a bundle (a file or the name of a shipped one), an expert, or the path of an earlier document (.json).
         config: the job of the policy that is compared; task, domain, seeds, workers and runtime are taken from it.
         on_progress: called with the result of every episode.
+        on_steps: as of `evaluate`.
 
     Raises:
         LosslessError: none of these; episodes that the baseline was trained on; or the document is of another task or
@@ -32,7 +36,7 @@ def evaluate_baseline(
     bundle, expert = (Path(baseline), None) if is_bundle else (None, baseline)
     names = ("task", "domain", "episodes", "seed", "allow_training_seeds", "workers", "runtime", "weights", "allow_hub")
     same = {name: getattr(config, name) for name in names}
-    return evaluate(EvalConfig(**same, bundle=bundle, expert=expert), on_progress)
+    return evaluate(EvalConfig(**same, bundle=bundle, expert=expert), on_progress, on_steps)
 
 
 def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:

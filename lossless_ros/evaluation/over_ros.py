@@ -23,6 +23,7 @@ def evaluate_over_ros(
     mode: str = "lock_step",
     timeout: float = 120.0,
     on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    on_steps: Callable[[int], object] = lambda count: None,
 ) -> dict[str, Any]:
     """Evaluate a bundle's policy with every step over real topics.
 
@@ -32,6 +33,7 @@ def evaluate_over_ros(
         mode: lock_step: the simulated robot waits for the command of every step; real_time: it does not.
         timeout: how long the simulated robot waits for the inference node, or for one of its commands [s].
         on_progress: called with the result of every episode.
+        on_steps: called before it with the episode's number of control periods.
 
     Returns:
         The document of `rollout.evaluate`, and latency_ms {p50, p99, max}: from the start of publishing an observation
@@ -49,6 +51,11 @@ def evaluate_over_ros(
     check_world(task, config.domain)
     check_numbers(config.episodes, config.seed, config.max_steps)
     check_training_seeds(config)
+
+    def report(episode: dict[str, Any]) -> None:
+        on_steps(episode["steps"])
+        on_progress(episode)
+
     with tempfile.TemporaryDirectory(prefix="lossless_over_ros_") as folder:
         if config.execution is not None:  # the node executes what its bundle says
             copy_bundle(bundle, Path(folder, bundle.name), config.execution)
@@ -69,7 +76,7 @@ def evaluate_over_ros(
         with NodeProcesses(Path(folder), _weights_environment(config)) as nodes:
             nodes.start("inference_node", policy)
             nodes.start("sim_robot_node", robot)
-            document = _follow(nodes, result, on_progress)
+            document = _follow(nodes, result, report)
     return summarize(task, config.domain, document["episodes"]) | {
         "latency_ms": document["latency_ms"],
         "latencies_ms": document["latencies_ms"],

@@ -74,9 +74,16 @@ class _Replayed:
 
 
 def replay(
-    config: ReplayConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
+    config: ReplayConfig,
+    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    on_frames: Callable[[int, int, str], object] = lambda done, total, note: None,
 ) -> dict[str, Any]:
     """Measure the open-loop error of a policy on recorded runs.
+
+    Args:
+        config: the job.
+        on_progress: called with the summary of every episode.
+        on_frames: called after every frame with the number of frames so far, an estimate of all, and a note.
 
     Returns:
         n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action),
@@ -102,7 +109,8 @@ def replay(
     example: dict[str, Any] = {}
     for path in paths:
         episode = read_episode(path, policy.contract, robot)
-        run = _replay_episode(policy, episode)
+        counter = _FrameCounter(on_frames, sum(map(len, (run.recorded for run in runs))), len(runs), len(paths))
+        run = _replay_episode(policy, episode, counter)
         trained.append(_was_trained_on(policy.bundle, episode.info))
         example = example or run.commands()
         runs.append(run)
@@ -144,13 +152,28 @@ def _was_trained_on(bundle: Bundle, info: dict[str, Any]) -> bool | None:
     return None if trained is None else bool(trained)
 
 
-def _replay_episode(policy: Any, episode: Episode) -> _Replayed:
+@dataclass(frozen=True)
+class _FrameCounter:
+    """Reports the frames of an episode; episodes that are not read yet are taken to be as long as the others."""
+
+    report: Callable[[int, int, str], object]
+    before: int  # frames of earlier episodes
+    episodes: int  # number of these
+    total: int  # number of all episodes
+
+    def __call__(self, done: int, frames: int) -> None:
+        expected = round((self.before + frames) / (self.episodes + 1) * self.total)
+        self.report(self.before + done, expected, f"frames, {self.episodes} of {self.total} episodes")
+
+
+def _replay_episode(policy: Any, episode: Episode, on_frame: _FrameCounter) -> _Replayed:
     if not episode.frames:
         raise LosslessError(f"{episode.path}: no frame of contract '{policy.contract.name}' with an action")
     predictions, times = [], []
-    for frame in episode.frames:
+    for number, frame in enumerate(episode.frames, 1):
         started = time.perf_counter()
         predictions.append(policy.act(frame))
         times.append(1e3 * (time.perf_counter() - started))
+        on_frame(number, len(episode.frames))
     stamps = np.array([frame.stamp for frame in episode.frames])
     return _Replayed(episode.path, stamps, episode.actions, np.array(predictions), times)

@@ -93,9 +93,16 @@ class EvalConfig:
 
 
 def evaluate(
-    config: EvalConfig, on_progress: Callable[[dict[str, Any]], None] = lambda episode: None
+    config: EvalConfig,
+    on_progress: Callable[[dict[str, Any]], None] = lambda episode: None,
+    on_steps: Callable[[int], object] = lambda count: None,
 ) -> dict[str, Any]:
     """Evaluate success at the end of each episode.
+
+    Args:
+        config: the job.
+        on_progress: called with the result of every episode.
+        on_steps: called about twice a second with the number of new control periods.
 
     Returns:
         task, domain, n, successes, success_rate, interval_95 (Wilson), phases (how many episodes reached each stage),
@@ -106,7 +113,7 @@ def evaluate(
     """
     config = check(config)
     results = []
-    for result in run_parallel(partial(EvalWorker, config), config.seeds, config.workers):
+    for result in run_parallel(partial(EvalWorker, config), config.seeds, config.workers, on_steps):
         results.append(result)
         on_progress(result)
     return summarize(config.task_name, config.domain, results) | {

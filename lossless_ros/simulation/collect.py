@@ -77,13 +77,16 @@ class CollectConfig:
 
 
 def collect(
-    config: CollectConfig, on_progress: Callable[[dict[str, Any]], None] = lambda info: None
+    config: CollectConfig,
+    on_progress: Callable[[dict[str, Any]], None] = lambda info: None,
+    on_steps: Callable[[int], object] = lambda count: None,
 ) -> list[dict[str, Any]]:
     """Collect the episodes of `config`.
 
     Returns:
         The stored information of each episode, by seed; `on_progress` gets each as it is finished. An episode whose
         physics diverged is neither recorded nor returned; `on_progress` gets it with the reason as `unstable`.
+        `on_steps` gets the number of new control periods about twice a second, on a cluster after every episode.
 
     Raises:
         LosslessError: wrong argument, folder not writable or full, or episodes of another job in it.
@@ -101,7 +104,7 @@ def collect(
             done[seed] = recorder.existing(seed)
             on_progress(done[seed])
     todo = [seed for seed in seeds if seed not in done]
-    for info in _collected(recorder, todo, workers) if todo else ():
+    for info in _collected(recorder, todo, workers, on_steps) if todo else ():
         if "unstable" not in info:
             done[info["seed"]] = info
         on_progress(info)
@@ -187,14 +190,17 @@ class RemoteCollectWorker(CollectWorker):
         return info, files
 
 
-def _collected(recorder: DemonstrationRecorder, seeds: list[int], workers: int | str) -> Iterator[dict[str, Any]]:
+def _collected(
+    recorder: DemonstrationRecorder, seeds: list[int], workers: int | str, on_steps: Callable[[int], object]
+) -> Iterator[dict[str, Any]]:
     """Yield the information of each episode as soon as it is in its place."""
     if isinstance(workers, int):
-        yield from run_parallel(partial(CollectWorker, recorder), seeds, workers)
+        yield from run_parallel(partial(CollectWorker, recorder), seeds, workers, on_steps)
         return
     for info, files in run_on_ray(partial(RemoteCollectWorker, recorder), seeds, workers):
         if "unstable" not in info:
             _store(recorder.folder(info["seed"]), files)
+        on_steps(info["steps"])
         yield info
 
 

@@ -145,6 +145,35 @@ def check_world(
         load_domain(domain)
 
 
+def task_names() -> list[str]:
+    """Return the names of the tasks.
+
+    Raises:
+        LosslessError: the simulator is not installed.
+    """
+    with simulator_errors():
+        from lossless_sim.tasks import TASKS
+
+        return list(TASKS)
+
+
+def domain_ranges(name: str) -> dict[str, tuple[float, float, str]]:
+    """Return lowest and highest value, and the unit, of each parameter that a domain randomizes.
+
+    Raises:
+        LosslessError: unknown domain, or an invalid file.
+    """
+    with simulator_errors():
+        from lossless_sim.domains import load_domain
+        from lossless_sim.domains.parameters import PARAMETERS
+
+        return {
+            f"{section}.{key}": (entry.low, entry.high, PARAMETERS[section][key].unit)
+            for section, entries in load_domain(name).ranges.items()
+            for key, entry in entries.items()
+        }
+
+
 def stages(observation: Observation, info: Info) -> list[str]:
     """Return the stages of stacking that hold at this instant, from the true state."""
     from lossless_sim.stages import stages as of_instant

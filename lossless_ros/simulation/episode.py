@@ -11,6 +11,7 @@ from lossless_ros.defaults import MAX_STEPS
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.env import Info, Observation, simulator_errors
+from lossless_ros.simulation.process_pool import report_step
 
 START_NS = 1_000_000_000  # stamp of an episode's first observation; 0 would mean "no time" in ROS
 STEPS_AFTER_SUCCESS = 20  # demonstrations end when the episode has been a success for this long [control steps]
@@ -90,6 +91,7 @@ def run_episode(
                     recorder.observe_privileged(stamp, info["objects"], info["qpos"])
             observation, _, _, truncated, info = env.step(executed)
             on_step(observation, info)
+            report_step()
             steps += 1
             successes = successes + 1 if info["success"] else 0
             over = truncated or steps >= end.max_steps or successes == end.after_success

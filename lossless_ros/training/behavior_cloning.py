@@ -238,7 +238,7 @@ def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: Proce
 
 def _decode(job: _Job, group: ProcessGroup, on_progress: OnProgress) -> list[DecodedEpisode]:
     def report(done: int, total: int) -> None:
-        on_progress(0, 100, f"decoding {done} of {total}")
+        on_progress(done, total, "episodes decoded")
 
     paths = find_episodes(as_paths(job.config.data))
     with group.main_first():

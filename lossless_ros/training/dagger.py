@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models.bundle import Bundle, read_bundle
+from lossless_ros.progress import EpisodeProgress
 from lossless_ros.simulation.env import check_world
 from lossless_ros.training.behavior_cloning import Paths, TrainConfig, as_paths, check_out, train
 from lossless_ros.training.checkpoint import checkpoint_path
@@ -104,7 +104,8 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
         report = _prefixed(on_progress, f"round {number} of {config.rounds}: ")
         rollouts = _rollouts(config, number, student)
         seeds = config.seeds_of(number)
-        infos = collect_rollouts(rollouts, seeds, config.workers, _episode_reporter(report))
+        shown = EpisodeProgress(report, len(seeds), rollouts.max_steps)
+        infos = collect_rollouts(rollouts, seeds, config.workers, shown.on_episode, shown.on_steps)
         data = find_episodes([config.episodes_of(number)]) + data
         training = _train_round(config, number, data, report)
         rounds.append(
@@ -126,10 +127,6 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
 
 def _prefixed(on_progress: OnProgress, prefix: str) -> OnProgress:
     return lambda done, total, note: on_progress(done, total, f"{prefix}{note}")
-
-
-def _episode_reporter(on_progress: OnProgress) -> Callable[[dict[str, Any]], object]:
-    return lambda info: on_progress(0, 100, f"episode {info['seed']}")
 
 
 def _rollouts(config: DaggerConfig, number: int, first_student: Bundle) -> RolloutConfig:

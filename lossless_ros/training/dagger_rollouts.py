@@ -64,7 +64,11 @@ class RolloutConfig:
 
 
 def collect_rollouts(
-    config: RolloutConfig, seeds: list[int], workers: int, on_progress: Callable[[dict[str, Any]], object]
+    config: RolloutConfig,
+    seeds: list[int],
+    workers: int,
+    on_progress: Callable[[dict[str, Any]], object],
+    on_steps: Callable[[int], object] = lambda count: None,
 ) -> list[dict[str, Any]]:
     """Collect the episodes with these seeds; those that exist are kept.
 
@@ -84,7 +88,7 @@ def collect_rollouts(
                 raise LosslessError(f"{path} was collected with different {differing[0]}; give another folder")
             on_progress(info)
     todo = [seed for seed in seeds if seed not in done]
-    for info in run_parallel(partial(RolloutWorker, config), todo, workers) if todo else ():
+    for info in run_parallel(partial(RolloutWorker, config), todo, workers, on_steps) if todo else ():
         if "unstable" not in info:
             done[info["seed"]] = info
         on_progress(info)

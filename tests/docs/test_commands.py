@@ -45,7 +45,9 @@ def small(text: str) -> str:
     return text
 
 
-def in_this_process(make_worker: Callable[[], Any], items: Iterable[Any], workers: int) -> Iterator[Any]:
+def in_this_process(
+    make_worker: Callable[[], Any], items: Iterable[Any], workers: int, on_steps: object = None
+) -> Iterator[Any]:
     """Do what `run_parallel` does, without the start of processes."""
     assert workers >= 1
     return map(make_worker(), items)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lossless_ros.cli.info import describe
+from lossless_ros.cli.descriptions import describe
 from lossless_ros.contract import Robot
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError

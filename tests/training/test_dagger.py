@@ -74,7 +74,7 @@ def short_episodes(monkeypatch):
     monkeypatch.setattr(dagger_rollouts, "run_parallel", run_short_in_this_process)
 
 
-def run_short_in_this_process(make_worker, items, workers):
+def run_short_in_this_process(make_worker, items, workers, on_steps):
     (config,) = make_worker.args
     worker = make_worker.func(replace(config, max_steps=STEPS))
     return map(worker, items)

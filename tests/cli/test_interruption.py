@@ -1,0 +1,68 @@
+"""Ctrl-C ends a command within three seconds, and the last line says what is kept and how to go on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+LIMIT_S = 3.0
+COMMAND = "from lossless_ros.cli.app import main; main()"
+STUCK = """
+import hashlib
+from lossless_ros.cli import interruption
+interruption.watch()
+with interruption.keeping(lambda: "all is kept"):
+    print("begins", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)  # a call into C that takes no signals
+"""
+
+
+def interrupt(command, begin, number=signal.SIGINT):
+    """Run a command until it prints a line with `begin`, send a signal to its group; return its end and its output."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    output = ""
+    while begin not in output:
+        line = process.stdout.readline()
+        assert line, output
+        output += line
+    sent = time.monotonic()
+    os.killpg(process.pid, number)
+    rest, _ = process.communicate(timeout=30)
+    assert time.monotonic() - sent < LIMIT_S + 1.0, "of which one for a busy machine"
+    return process.returncode, (output + rest).strip().splitlines()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_evaluation_ends_at_once_and_counts_what_was_finished(number):
+    evaluate = ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1", "--episodes", "50"]
+    code, lines = interrupt([COMMAND, *evaluate], "steps, 0 of 50 episodes", number)
+    assert code == 130
+    assert lines[-1].startswith(
+        "lossless: interrupted; 0 of 0 finished episodes were successful; the result is not kept"
+    )
+    assert not [line for line in lines if "Traceback" in line or "KeyboardInterrupt" in line]
+
+
+def test_collection_says_where_its_episodes_are_and_leaves_no_part_of_one(tmp_path):
+    collect = ["collect", "--task", "rgb_stacking/triplet1", "--episodes", "50", "--out", str(tmp_path)]
+    code, lines = interrupt([COMMAND, *collect], "steps, 0 of 50 episodes")
+    assert code == 130
+    assert (
+        lines[-1] == f"lossless: interrupted; finished episodes are kept in {tmp_path}; run the same command to go on"
+    )
+    assert not [path for path in tmp_path.rglob("*.mcap") if ".part" in str(path)]
+
+
+def test_a_call_that_takes_no_signals_ends_too():
+    code, lines = interrupt([STUCK], "begins")
+    assert (code, lines[-1]) == (130, "lossless: interrupted; all is kept")
