@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+
+
+def remove_stale_parts(path: Path) -> None:
+    """Remove what killed processes left of `atomic_folder(path)`."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        process = re.fullmatch(rf"\.{re.escape(path.name)}\.(\d+)\.part", part.name)
+        if process and not Path("/proc", process[1]).exists():
+            shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager

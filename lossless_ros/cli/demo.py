@@ -1,18 +1,19 @@
 """`lossless demo`: drive a shipped bundle over ROS 2, then collect, train and evaluate one's own; small."""
 
-import shutil
-import time
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lossless_ros import defaults
+from lossless_ros import __version__, defaults
+from lossless_ros.cli.demo_folder import DemoFolder, DemoPaths
+from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Workers
-from lossless_ros.progress import Progress, echo, write_json
+from lossless_ros.progress import EpisodeProgress, Progress, echo, write_json
 
 if TYPE_CHECKING:
     from lossless_ros.evaluation.rollout import EvalConfig
@@ -22,6 +23,16 @@ REPLAY_SEED = 1000  # of the demonstration that is replayed and never trained on
 EVAL_SEED = 2000  # of the first episode of both policies
 EXPERT, EXPERT_NOISE = "reactive", 0.3  # who demonstrates, see `CollectConfig`
 MODE = "top"  # of the demo's own training: the quickest that stacks
+
+
+_TITLES = {  # of finished steps, in tables of times
+    "shipped": "driving over ROS 2",
+    "collection": "collecting",
+    "training": "training",
+    "own": "evaluating",
+    "replay": "replaying and verifying",
+    "verify": "replaying and verifying",
+}
 
 
 @dataclass(frozen=True)
@@ -34,61 +45,6 @@ class Scale:
     training: str = "demo"  # name in config/training, or a path
 
 
-@dataclass(frozen=True)
-class DemoPaths:
-    """What the demo writes below its folder."""
-
-    out: Path
-
-    @property
-    def episodes(self) -> Path:
-        return self.out / "episodes"
-
-    @property
-    def held_out(self) -> Path:
-        return self.out / "held_out"
-
-    @property
-    def shipped(self) -> Path:
-        """Return the folder for the episodes of the shipped policy."""
-        return self.out / "shipped"
-
-    @property
-    def own(self) -> Path:
-        """Return the folder for the episodes of the demo's own policy."""
-        return self.out / "own"
-
-    @property
-    def bundle(self) -> Path:
-        return self.out / "policy.safetensors"
-
-    @property
-    def report(self) -> Path:
-        return self.out / "report.html"
-
-    def clear(self) -> None:
-        """Remove what an earlier demo left."""
-        for folder in (self.episodes, self.held_out, self.shipped, self.own):
-            shutil.rmtree(folder, ignore_errors=True)
-        self.bundle.unlink(missing_ok=True)
-
-
-@dataclass
-class DemoResults:
-    """Documents of the steps by name, and their times [s]."""
-
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    times: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def step(self, name: str, title: str, total: int | None) -> Iterator[Progress]:
-        """Time a step and show its progress."""
-        started = time.monotonic()
-        with Progress(title, total) as progress:
-            yield progress
-        self.times[name] = time.monotonic() - started
-
-
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for everything the demo makes.")] = Path("demo_output"),
     workers: Workers = 2,
@@ -98,70 +54,148 @@ def demo(
 
 
 def run_demo(out: Path, workers: int, scale: Scale = Scale()) -> Path:  # noqa: B008  frozen
-    """Run everything into `out`, replacing an earlier demo's files, and return the report's path."""
-    from lossless_ros.episodes.reader import read_episode
-    from lossless_ros.evaluation.compare import compare
-    from lossless_ros.evaluation.over_ros import evaluate_over_ros
-    from lossless_ros.evaluation.replay import ReplayConfig, replay
-    from lossless_ros.evaluation.report import DemoEpisodes, write_demo_report
-    from lossless_ros.evaluation.rollout import evaluate
-    from lossless_ros.evaluation.verify import verify_on_recording
-    from lossless_ros.models.bundle import read_bundle
-    from lossless_ros.simulation.episode import episode_name
-    from lossless_ros.training.behavior_cloning import TrainConfig, train
+    """Run what is missing of the demo in `out`, and return the report's path.
 
-    started = time.monotonic()
+    Raises:
+        LosslessError: something is in `out` that this demo did not make, or a step failed.
+    """
+    from lossless_ros.models.bundle import read_bundle
+
     shipped = read_bundle(defaults.BUNDLE)
-    paths, results = DemoPaths(out), DemoResults()
-    documents = results.documents
-    paths.clear()
-    with results.step("driving over ROS 2", f"1/6 driving {defaults.BUNDLE} over ROS 2", scale.trials) as progress:
-        job = _evaluation(scale, Path(defaults.BUNDLE), paths.shipped)
-        documents["shipped"] = evaluate_over_ros(job, on_progress=lambda _: progress.advance())
-    _echo_success("shipped policy", documents["shipped"])
-    with results.step("collecting", "2/6 collecting", scale.episodes + 1) as progress:
-        infos = _collect(shipped.task, paths, workers, scale, progress)
-    documents["collection"] = {
-        "expert": EXPERT,
-        "expert_noise": EXPERT_NOISE,
-        "domain": defaults.DOMAIN,
-        "n": len(infos),
-        "successes": sum(info["success"] for info in infos),
-        "frames": sum(info["steps"] for info in infos),
-        "first_seed": infos[0]["seed"],
-        "last_seed": infos[-1]["seed"],
-    }
-    with results.step("training", "3/6 training", None) as progress:
-        training = TrainConfig(
+    plan = {"version": __version__, "shipped bundle": shipped.hash, "scale": dataclasses.asdict(scale)}
+    folder = DemoFolder(DemoPaths(out), plan)
+    if folder.claim():
+        done = ", ".join(folder.documents) or "nothing"
+        echo(f"going on in {out}; finished: {done}. Give another --out for a new demo")
+    steps = _Steps(folder, shipped, workers, scale)
+    with keeping(lambda: f"what is finished is kept in {out}; run the same command to go on"):
+        steps.drive()
+        steps.collect()
+        steps.train()
+        steps.evaluate()
+        steps.replay_and_verify()
+        steps.report()
+    times = _times(folder)
+    write_json(folder.paths.results, {**folder.documents, "seconds": times})
+    _echo_results(folder.documents, times)
+    print(folder.paths.report.resolve())
+    return folder.paths.report
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps of the demo; each is done once in a folder."""
+
+    folder: DemoFolder
+    shipped: "Bundle"
+    workers: int
+    scale: Scale
+
+    def drive(self) -> None:
+        from lossless_ros.evaluation.over_ros import evaluate_over_ros
+
+        def work(record: Path) -> dict[str, Any]:
+            job = _evaluation(self.scale, Path(defaults.BUNDLE), record)
+            with _episodes(f"1/6 driving {defaults.BUNDLE} over ROS 2", job.episodes, job.max_steps) as shown:
+                return evaluate_over_ros(job, on_progress=shown.on_episode, on_steps=shown.on_steps)
+
+        document = self.folder.evaluate("shipped", self.folder.paths.shipped, work)
+        _echo_success("shipped policy", document)
+
+    def collect(self) -> None:
+        """Collect the demonstrations, and one more for the replay."""
+
+        def work() -> dict[str, Any]:
+            with _episodes("2/6 collecting", self.scale.episodes + 1, self.scale.max_steps) as shown:
+                infos = _collect(self.shipped.task, self.folder.paths, self.workers, self.scale, shown)
+            return {
+                "expert": EXPERT,
+                "expert_noise": EXPERT_NOISE,
+                "domain": defaults.DOMAIN,
+                "n": len(infos),
+                "successes": sum(info["success"] for info in infos),
+                "frames": sum(info["steps"] for info in infos),
+                "first_seed": infos[0]["seed"],
+                "last_seed": infos[-1]["seed"],
+                "shown_seed": next((info["seed"] for info in infos if info["success"]), infos[0]["seed"]),
+            }
+
+        self.folder.run("collection", work)
+
+    def train(self) -> None:
+        from lossless_ros.training.behavior_cloning import TrainConfig, train
+        from lossless_ros.training.checkpoint import checkpoint_path
+
+        paths = self.folder.paths
+        self.folder.check_bundle()
+        job = TrainConfig(
             data=(paths.episodes,),
             out=paths.bundle,
             mode=MODE,
-            hyperparameters=scale.training,
-            contract=shipped.contract,
+            hyperparameters=self.scale.training,
+            contract=self.shipped.contract,
+            resume=checkpoint_path(paths.bundle).exists(),
         )
-        documents["training"] = train(training, progress.update)
-    with results.step("evaluating", "4/6 evaluating", scale.trials) as progress:
-        job = _evaluation(scale, paths.bundle, paths.own, workers)
-        documents["own"] = evaluate(job, lambda _: progress.advance())
-    documents["comparison"] = compare(documents["shipped"], documents["own"])
-    with results.step("replaying and verifying", "5/6 replaying and verifying", 2) as progress:
-        documents["replay"] = replay(ReplayConfig(paths.bundle, (paths.held_out,)), lambda _: progress.advance())
-        documents["verify"] = verify_on_recording(paths.bundle, paths.held_out)
-        progress.advance()
-    with results.step("reporting", "6/6 reporting", 1) as progress:
-        shown = next((info["seed"] for info in infos if info["success"]), infos[0]["seed"])
-        episodes = DemoEpisodes(
-            demonstration=read_episode(paths.episodes / episode_name(shown), shipped.contract),
-            shipped=_driven(paths.shipped, shipped, documents["shipped"]),
-            own=_driven(paths.own, shipped, documents["own"]),
-        )
-        results.times["everything"] = time.monotonic() - started
-        write_demo_report(paths.report, shipped, documents, episodes, results.times)
-        progress.advance()
-    write_json(out / "results.json", {**documents, "seconds": results.times})
-    _echo_results(documents, results.times)
-    print(paths.report.resolve())
-    return paths.report
+
+        def work() -> dict[str, Any]:
+            with Progress("3/6 training", None) as progress:
+                return train(job, progress.update)
+
+        self.folder.run("training", work)
+
+    def evaluate(self) -> None:
+        from lossless_ros.evaluation.compare import compare
+        from lossless_ros.evaluation.rollout import evaluate
+
+        def work(record: Path) -> dict[str, Any]:
+            job = _evaluation(self.scale, self.folder.paths.bundle, record, self.workers)
+            with _episodes("4/6 evaluating", job.episodes, job.max_steps) as shown:
+                return evaluate(job, shown.on_episode, shown.on_steps)
+
+        own = self.folder.evaluate("own", self.folder.paths.own, work)
+        self.folder.run("comparison", lambda: compare(self.folder.documents["shipped"], own))
+
+    def replay_and_verify(self) -> None:
+        from lossless_ros.evaluation.replay import ReplayConfig, replay
+        from lossless_ros.evaluation.verify import verify_on_recording
+
+        paths = self.folder.paths
+        with Progress("5/6 replaying and verifying", 2) as progress:
+            self.folder.run("replay", lambda: replay(ReplayConfig(paths.bundle, (paths.held_out,))))
+            progress.advance()
+            self.folder.run("verify", lambda: verify_on_recording(paths.bundle, paths.held_out))
+            progress.advance()
+
+    def report(self) -> None:
+        from lossless_ros.episodes.reader import read_episode
+        from lossless_ros.evaluation.report import DemoEpisodes, write_demo_report
+        from lossless_ros.simulation.episode import episode_name
+
+        paths, documents = self.folder.paths, self.folder.documents
+        with Progress("6/6 reporting", 1) as progress:
+            shown = paths.episodes / episode_name(documents["collection"]["shown_seed"])
+            episodes = DemoEpisodes(
+                demonstration=read_episode(shown, self.shipped.contract),
+                shipped=_driven(paths.shipped, self.shipped, documents["shipped"]),
+                own=_driven(paths.own, self.shipped, documents["own"]),
+            )
+            write_demo_report(paths.report, self.shipped, documents, episodes, _times(self.folder))
+            progress.advance()
+
+
+@contextmanager
+def _episodes(title: str, episodes: int, max_steps: int) -> Iterator[EpisodeProgress]:
+    """Show the progress of simulated episodes."""
+    with Progress(title, None) as progress:
+        yield EpisodeProgress(progress.update, episodes, max_steps)
+
+
+def _times(folder: DemoFolder) -> dict[str, float]:
+    """Return how long the parts of the demo took [s], each in the run that finished it, and all together."""
+    times: dict[str, float] = {}
+    for name, title in _TITLES.items():
+        times[title] = times.get(title, 0.0) + folder.seconds[name]
+    return {**times, "everything": sum(times.values())}
 
 
 def _evaluation(scale: Scale, bundle: Path, record: Path, workers: int = 1) -> "EvalConfig":
@@ -180,7 +214,7 @@ def _evaluation(scale: Scale, bundle: Path, record: Path, workers: int = 1) -> "
     )
 
 
-def _collect(task: str, paths: DemoPaths, workers: int, scale: Scale, progress: Progress) -> list[dict[str, Any]]:
+def _collect(task: str, paths: DemoPaths, workers: int, scale: Scale, shown: EpisodeProgress) -> list[dict[str, Any]]:
     """Collect the demonstrations, and one more for the replay."""
     from lossless_ros.simulation.collect import CollectConfig, collect
 
@@ -194,8 +228,8 @@ def _collect(task: str, paths: DemoPaths, workers: int, scale: Scale, progress: 
         max_steps=scale.max_steps,
     )
     held_out = CollectConfig(task=task, out=paths.held_out, seed=REPLAY_SEED, expert=EXPERT, max_steps=scale.max_steps)
-    infos = collect(training, lambda _: progress.advance())
-    collect(held_out, lambda _: progress.advance())
+    infos = collect(training, shown.on_episode, shown.on_steps)
+    collect(held_out, shown.on_episode, shown.on_steps)
     return infos
 
 
