@@ -81,7 +81,7 @@ setup(
     entry_points={
         "console_scripts": [
             "lossless = lossless_ros.cli:main",
-            *(f"{node} = lossless_ros.nodes.{node}:main" for node in NODES),
+            *(f"{node} = lossless_ros.nodes.executables:{node}" for node in NODES),
         ],
     },
     zip_safe=True,

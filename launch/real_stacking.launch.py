@@ -1,4 +1,4 @@
-"""Run a policy on a real robot: start the inference node with the robot's parameter file, configure and activate it.
+"""Run a policy on a real robot: start the inference node with the robot's parameter file, configured and activated.
 
     ros2 launch lossless_ros real_stacking.launch.py
     ros2 launch lossless_ros real_stacking.launch.py robot:=ur5e bundle:=stacking.safetensors
@@ -9,23 +9,12 @@ robot's drivers and MoveIt Servo are started separately.
 """
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    OpaqueFunction,
-    RegisterEventHandler,
-    SetEnvironmentVariable,
-    Shutdown,
-)
-from launch.events import matches_action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import LifecycleNode
-from launch_ros.event_handlers import OnStateTransition
-from launch_ros.events.lifecycle import ChangeState
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-from lifecycle_msgs.msg import Transition
 
 from lossless_ros import defaults
 from lossless_ros.nodes.app.parameters import optional_launch_arguments
@@ -58,10 +47,10 @@ def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
 
 
 def inference(context: LaunchContext) -> list:
-    """Return the node, and the events that configure and then activate it."""
+    """Return the node, which configures and activates itself: events of launch_ros fail in an interrupted launch."""
     arguments = context.launch_configurations
     find_config("robots", arguments["robot"])  # report an unknown robot before anything starts
-    node = LifecycleNode(
+    node = Node(
         package="lossless_ros",
         executable="inference_node",
         name="inference_node",
@@ -70,7 +59,7 @@ def inference(context: LaunchContext) -> list:
             *filter(None, [arguments["params_file"]]),
             {
                 "bundles": typed("bundle", str),
-                "autostart": False,
+                "autostart": True,
                 "dry_run": typed("dry_run", bool),
                 "use_sim_time": typed("use_sim_time", bool),
                 "robot": typed("robot", str),
@@ -80,23 +69,9 @@ def inference(context: LaunchContext) -> list:
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="both",
         on_exit=end,
+        sigterm_timeout="1",
     )
-
-    def change(transition: int) -> EmitEvent:
-        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node), transition_id=transition))
-
-    def after_configuring(state: str, action: EmitEvent | Shutdown) -> RegisterEventHandler:
-        handler = OnStateTransition(
-            target_lifecycle_node=node, start_state="configuring", goal_state=state, entities=[action]
-        )
-        return RegisterEventHandler(handler)
-
-    return [
-        after_configuring("inactive", change(Transition.TRANSITION_ACTIVATE)),
-        after_configuring("unconfigured", Shutdown(reason="the inference node could not be configured")),
-        node,
-        change(Transition.TRANSITION_CONFIGURE),
-    ]
+    return [node]
 
 
 def generate_launch_description() -> LaunchDescription:

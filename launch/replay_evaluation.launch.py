@@ -3,8 +3,9 @@
 ros2 launch lossless_ros replay_evaluation.launch.py bundle:=stacking.safetensors bag:=runs/episodes result:=replay.json
 """
 
-from launch import LaunchDescription
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
@@ -13,6 +14,11 @@ from lossless_ros.nodes.app.parameters import launch_arguments
 from lossless_ros.nodes.replay_node import PARAMETERS
 
 ARGUMENTS = launch_arguments(PARAMETERS)
+
+
+def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
+    """End the launch with the node, unless it is already shutting down: a second shutdown is an error."""
+    return None if context.is_shutdown else Shutdown(reason="the replay has ended")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -28,7 +34,9 @@ def generate_launch_description() -> LaunchDescription:
                 parameters=[parameters],
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
                 output="both",
-                on_exit=Shutdown(reason="the replay has ended"),
+                on_exit=end,
+                sigterm_timeout="1",
+                sigkill_timeout="2",
             ),
         ]
     )

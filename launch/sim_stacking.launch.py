@@ -8,7 +8,7 @@ but the speed; with mode:=real_time it does not wait. The launch ends after the 
 """
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Shutdown
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -29,7 +29,7 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking declares th
     "robot": ("sim", ROBOT.summary),
     "dry_run": (
         "false",
-        "true: publish commands on ~/would_send only; needs mode:=real_time, and the simulated arm does not move",
+        "true: publish commands on ~/would_send only, in real time; the simulated arm stands still in the first scene",
     ),
 }
 
@@ -37,6 +37,20 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking declares th
 def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
     """End the launch with the simulator, unless it is already shutting down: a second shutdown is an error."""
     return None if context.is_shutdown else Shutdown(reason="the simulated robot has ended")
+
+
+def explain_dry_run(context: LaunchContext) -> list:
+    """Run in real time in a dry run, in which no command would end a step, and say what it shows."""
+    arguments = context.launch_configurations
+    if arguments["dry_run"].lower() not in ("true", "1"):
+        return []
+    arguments["mode"] = "real_time"
+    return [
+        LogInfo(
+            msg="dry run: the policy sees the first scene. Its commands are on /inference_node/would_send, its state "
+            "on /diagnostics; the arm stands still and nothing is scored. dry_run:=false lets it move"
+        )
+    ]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -52,12 +66,15 @@ def generate_launch_description() -> LaunchDescription:
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="both",
         on_exit=end,
+        sigterm_timeout="1",
+        sigkill_timeout="2",
     )
     given = [("bundle", LaunchConfiguration("bundle")), ("use_sim_time", "true")]
     policy = PathJoinSubstitution([FindPackageShare("lossless_ros"), "launch", "real_stacking.launch.py"])
     return LaunchDescription(
         [
             *(DeclareLaunchArgument(name, default_value=d, description=text) for name, (d, text) in ARGUMENTS.items()),
+            OpaqueFunction(function=explain_dry_run),
             IncludeLaunchDescription(policy, launch_arguments=given),
             simulator,
         ]

@@ -10,9 +10,9 @@ from rclpy.node import Node
 from lossless_ros import defaults
 from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS
-from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
-from lossless_ros.nodes.app.process import run
+from lossless_ros.nodes.app.process import end_if, run
+from lossless_ros.signals import Interrupted
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
 
@@ -68,7 +68,11 @@ class CollectionNode(Node):
     def main_loop(self, done: threading.Event) -> int:
         parameters = read(self, PARAMETERS)
         config = CollectConfig(**{**parameters, "out": Path(parameters["out"])})
-        episodes = collect(config, on_progress=lambda info: self._log(info, done))
+        try:
+            episodes = collect(config, on_progress=self._log, on_steps=lambda _: end_if(done))
+        except Interrupted:
+            self.get_logger().info(f"interrupted; finished episodes are kept in {config.out}, start again to go on")
+            return 0
         successes = sum(info["success"] for info in episodes)
         self.get_logger().info(f"{len(episodes)} episodes in {config.out}, {successes} successful")
         return 0
@@ -76,13 +80,11 @@ class CollectionNode(Node):
     def stop(self) -> None:
         """Do nothing: complete episodes stay, incomplete ones never reach their final folder."""
 
-    def _log(self, info: dict, done: threading.Event) -> None:
+    def _log(self, info: dict) -> None:
         result = f"{'success' if info['success'] else 'no success'} after {info['steps']} steps"
         if "unstable" in info:
             result = f"not recorded: {info['unstable']}"
         self.get_logger().info(f"seed {info['seed']}: {result}")
-        if done.is_set():
-            raise LosslessError("interrupted; start the node again to continue with the next episode")
 
 
 def main(args: list[str] | None = None) -> int:

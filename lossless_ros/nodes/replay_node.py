@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rclpy.node import Node
 
-from lossless_ros.errors import LosslessError
 from lossless_ros.models.runtimes.registry import RUNTIMES
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
-from lossless_ros.nodes.app.process import run
+from lossless_ros.nodes.app.process import end_if, run
+from lossless_ros.signals import Interrupted
 
 PARAMETERS = (
     NodeParameter("bundle", "", "Bundle file.", required=True),
@@ -48,7 +48,11 @@ class ReplayNode(Node):
             device=parameters["device"],
             runtime=parameters["runtime"],
         )
-        result = replay(config, on_progress=lambda episode: self._log(episode, done))
+        try:
+            result = replay(config, on_progress=self._log, on_frames=lambda *_: end_if(done))
+        except Interrupted:
+            self.get_logger().info("interrupted; no result was written")
+            return 0
         for axis, error in result["action_error"].items():
             self.get_logger().info(f"{axis}: mean absolute error {error['mae']:.4f} {error['unit']}")
         self.get_logger().info(f"gripper agreement {100 * result['gripper_agreement']:.1f} %")
@@ -59,10 +63,8 @@ class ReplayNode(Node):
     def stop(self) -> None:
         """Do nothing: a replay does not move a robot."""
 
-    def _log(self, episode: dict, done: threading.Event) -> None:
+    def _log(self, episode: dict) -> None:
         self.get_logger().info(json.dumps(episode))
-        if done.is_set():
-            raise LosslessError("interrupted")
 
 
 def main(args: list[str] | None = None) -> int:

@@ -70,6 +70,9 @@ PARAMETERS = (
 )
 
 
+_COMMAND_PATIENCE_S = 2.0  # without commands, before the log says so
+
+
 class SimRobotNode(Node):
     """Runs episodes: publishes observations, obeys commands, and scores each episode at its end."""
 
@@ -97,23 +100,59 @@ class SimRobotNode(Node):
         env = make_simulator(self._parameters["task"], self._parameters["domain"], self._contract)
         try:
             runner = EpisodeRunner(env, self._interface, self._contract, self._parameters)
-            self._wait_for_inference_node(runner.stamp, done)
+            if self._parameters["mode"] == "lock_step":
+                self._wait_for_inference_node(runner.stamp, done)
             seed = first
             while not done.is_set() and (not number or seed < first + number):
+                if self._parameters["mode"] == "real_time":
+                    self._wait_for_command(runner, seed, done)
                 self._announce_episode(done)
                 episode = runner.run(seed, done)
-                if episode:
+                if episode and not self._interface.commander_is_connected:
+                    self.get_logger().warning(f"seed {seed}: not scored, its commands have ended; it begins again")
+                elif episode:
                     self._episodes.append(episode)
                     self._write_result(runner.latencies, finished=len(self._episodes) == number)
                     outcome = episode.get("unstable") or ("success" if episode["success"] else "no success")
                     self.get_logger().info(f"seed {seed}: {outcome} after {episode['steps']} steps")
-                seed += 1
+                    seed += 1
+            self._log_end(done)
         finally:
             env.close()
         return 0
 
     def stop(self) -> None:
         """Do nothing: a simulated robot needs no stop."""
+
+    def _log_end(self, done: threading.Event) -> None:
+        successes = sum(episode["success"] for episode in self._episodes)
+        why = "interrupted" if done.is_set() else "finished"
+        self.get_logger().info(f"{why}: {successes} of {len(self._episodes)} scored episodes successful")
+
+    def _wait_for_command(self, runner: EpisodeRunner, seed: int, done: threading.Event) -> None:
+        """Show the scene until somebody commands the arm: an episode without commands would count as a failure."""
+        waiting = time.monotonic() + _COMMAND_PATIENCE_S
+
+        def hint() -> None:
+            if time.monotonic() < waiting:
+                return
+            topic = self._interface.command_topic
+            if self._interface.commander_is_connected:
+                why = f"a node publishes {topic}, but sends nothing: is it active?"
+            else:
+                why = (
+                    f"no node publishes {topic}. Start inference_node with -p bundles:=... -p robot:=sim "
+                    "-p autostart:=true -p dry_run:=false -p use_sim_time:=true; in a dry run its commands are on "
+                    "/inference_node/would_send only"
+                )
+            self.get_logger().warning(
+                f"nobody commands the arm, which stands still in the scene of seed {seed}: {why}",
+                throttle_duration_sec=10.0,
+            )
+
+        runner.hold(seed, done, hint)
+        if not done.is_set():
+            self.get_logger().info(f"seed {seed}: commands arrive, the episode begins")
 
     def _wait_for_inference_node(self, stamp: int, done: threading.Event) -> None:
         """Wait until every topic is connected; the clock stands still at `stamp` [ns] meanwhile."""

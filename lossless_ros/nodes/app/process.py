@@ -5,6 +5,7 @@ import signal
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -17,7 +18,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.ros_environment import use_profile
+from lossless_ros.signals import Interrupted, watch_signals
 
+END_S = 1.5  # after a signal: then a process ends, wherever it is, as soon as its node has stopped what moves
 SIGNAL_LATENCY_S = 0.1  # longest time until a signal takes effect
 USAGE_ERROR = 2  # exit code for a mistake of the user
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: the terminal was closed
@@ -49,10 +52,21 @@ def wait_for(done: threading.Event) -> None:
         pass
 
 
+def end_if(done: threading.Event) -> None:
+    """End the work of a main loop that asks this often.
+
+    Raises:
+        Interrupted: `done` is set.
+    """
+    if done.is_set():
+        raise Interrupted
+
+
 def run(make: Callable[[], NodeApp], args: list[str] | None = None) -> int:
     """Run a node until its main loop returns or a signal comes.
 
-    The process is expected to exit afterwards: signals stay ignored.
+    The process is expected to exit afterwards: signals stay ignored. After a signal it ends soon in any case, with exit
+    code 0, also if it is loading something or a callback does not return; only `stop` is waited for.
 
     Returns:
         The exit code: that of `main_loop` (0 also after a signal), or 2 after a mistake of the user, which is
@@ -60,13 +74,23 @@ def run(make: Callable[[], NodeApp], args: list[str] | None = None) -> int:
     """
     use_profile()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning torch threads were 20 times slower on busy cores
-    done = threading.Event()
+    done, stopping, stopped = threading.Event(), threading.Event(), threading.Event()
+
+    def end_soon() -> None:
+        done.set()
+        time.sleep(END_S)
+        if stopping.is_set():
+            stopped.wait()
+            time.sleep(SIGNAL_LATENCY_S)  # it may be about to end by itself
+        os._exit(0)
+
     for number in _SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # keep what nohup has set
             signal.signal(number, lambda *_: done.set())
+    watch_signals(_SIGNALS, end_soon)
     try:
         _init(args)
-        return _run(make(), done)
+        return _run(make(), done, stopping, stopped)
     except (LosslessError, InvalidParameterTypeException, NameValidationException) as error:
         with suppress(OSError):  # nothing reads standard error
             print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
@@ -99,10 +123,10 @@ def _init(args: list[str] | None) -> None:
         raise LosslessError(f"invalid ROS arguments: {error}") from None
 
 
-def _run(app: NodeApp, done: threading.Event) -> int:
+def _run(app: NodeApp, done: threading.Event, stopping: threading.Event, stopped: threading.Event) -> int:
+    """Run the node's parts; `stopping` and `stopped` are set around its `stop`."""
     executor = SingleThreadedExecutor()
     executor.add_node(app.node)
-    shutting_down, stopped = threading.Event(), threading.Event()
     failures: list[BaseException] = []
 
     def serve() -> None:
@@ -112,7 +136,7 @@ def _run(app: NodeApp, done: threading.Event) -> int:
         except ExternalShutdownException:
             pass
         except BaseException as error:
-            if not shutting_down.is_set():  # during shutdown a callback may use what is already destroyed
+            if not stopping.is_set():  # during shutdown a callback may use what is already destroyed
                 failures.append(error)
         finally:
             done.set()
@@ -126,7 +150,7 @@ def _run(app: NodeApp, done: threading.Event) -> int:
         # A second signal (launch and terminals send several) must not cut the shutdown short.
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-        shutting_down.set()
+        stopping.set()
         app.stop()
         stopped.set()
         executor.wake()

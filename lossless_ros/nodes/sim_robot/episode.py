@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,22 @@ class EpisodeRunner:
         self.latencies: list[float] = []  # from publishing an observation to the command that answers it [ms]
         self._env, self._interface, self._contract, self._parameters = env, interface, contract, parameters
         self._goal: np.ndarray | None = None  # joint angles of the last trajectory point [rad]
+
+    def hold(self, seed: int, done: threading.Event, on_wait: Callable[[], object]) -> None:
+        """Show the first observation of the episode with this seed until a command arrives or `done` is set.
+
+        The arm stands still, the clock runs. `on_wait` is called once per control period.
+        """
+        with simulator_errors():
+            observation, _ = self._env.reset(seed=seed)
+        before, period_s = self._interface.arm_commands, self._contract.period_ns / 1e9
+        next_step = time.monotonic()
+        while self._interface.arm_commands == before and not done.is_set():
+            self._interface.publish(self.stamp, observation)
+            self.stamp += self._contract.period_ns
+            next_step = max(next_step + period_s, time.monotonic())
+            done.wait(next_step - time.monotonic())
+            on_wait()
 
     def run(self, seed: int, done: threading.Event) -> dict[str, Any] | None:
         """Run the episode with this seed; return None if `done` was set before its end.

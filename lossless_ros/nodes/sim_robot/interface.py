@@ -52,6 +52,7 @@ class SimRobotInterface:
         self._velocity = np.zeros(len(contract.action.axes), np.float32)
         self._stamp = -1  # of the newest arm command [ns]
         self._arm_arrived = self._gripper_arrived = 0.0  # time.monotonic() [s]
+        self.arm_commands = 0  # that have arrived
         self._published = -1  # stamp of the newest observation [ns]
         self._gripper = -1.0  # open
         self._joints: np.ndarray | None = None
@@ -63,6 +64,16 @@ class SimRobotInterface:
         self._times_out = command == "twist"  # as in MoveIt Servo; controllers of ros2_control hold the last command
         self._arm = node.create_subscription(kind, COMMAND_TOPICS[command], callback, reliable)
         self._grippers = node.create_subscription(Float64MultiArray, GRIPPER_TOPIC, self._on_gripper, reliable)
+
+    @property
+    def command_topic(self) -> str:
+        """Return the topic of the arm's commands."""
+        return self._arm.topic_name
+
+    @property
+    def commander_is_connected(self) -> bool:
+        """Return whether some node publishes on the arm's command topic."""
+        return bool(self._arm.get_publisher_count())
 
     def unconnected_topics(self) -> list[str]:
         """Return the observation topics without a subscriber and the command topics without a publisher."""
@@ -120,6 +131,7 @@ class SimRobotInterface:
         velocity = np.array([getattr(getattr(msg.twist, part), name) for part, name in parts], np.float32)
         with self._arrival:
             self._velocity, self._stamp, self._arm_arrived = velocity, stamp_ns(msg), time.monotonic()
+            self.arm_commands += 1
             self._arrival.notify_all()
 
     def _on_velocities(self, msg: Float64MultiArray) -> None:
@@ -134,6 +146,7 @@ class SimRobotInterface:
     def _on_joints(self, joints: np.ndarray, stamp: int) -> None:
         with self._arrival:
             self._joints, self._stamp, self._arm_arrived = joints, stamp, time.monotonic()
+            self.arm_commands += 1
             self._arrival.notify_all()
 
     def _on_gripper(self, msg: Float64MultiArray) -> None:
