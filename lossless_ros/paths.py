@@ -45,6 +45,11 @@ def find_config(kind: str, name: str) -> Path:
     return path
 
 
+def config_names(kind: str) -> list[str]:
+    """Return the names of the configurations that come with the package, `config/<kind>/<name>.yaml`."""
+    return sorted(path.stem for path in (share_dir() / "config" / kind).glob("*.yaml"))
+
+
 def shipped_bundles() -> dict[str, Path]:
     """Return the bundles that come with the package, by name."""
     return {path.stem: path for path in sorted(SHIPPED_BUNDLES.glob(f"*{BUNDLE_SUFFIX}"))}

@@ -1,7 +1,7 @@
 """`lossless verify`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,8 +28,22 @@ def verify(
         result = run(bundle, weights=weights, allow_hub=allow_hub)
     else:
         result = verify_on_recording(bundle, bag, robot, weights, allow_hub)
-    for name, value in {"reason": result["reason"]}.items() if "reason" in result else result.items():
-        echo(f"{name}: {value}")
+    for line in summary_lines(result):
+        echo(line)
     write_json(json, result)
     if not result["ok"]:
         raise typer.Exit(1)
+
+
+def summary_lines(result: dict[str, Any]) -> list[str]:
+    """Return in three lines what was proved and how, or in one what is not so."""
+    if not result["ok"]:
+        return [f"not lossless: {', '.join(result['failures'])}"]
+    images = result["images"]
+    return [
+        f"lossless: every parameter and buffer of {result['backbone']} has the bits of {result['source']} after the "
+        f"policy has acted (fingerprint {result['fingerprint'][:12]})",
+        f"with the adapters off, its outputs on {images['count']} {images['kind']} images equal timm's, bit for bit",
+        f"{result['bundle']} holds nothing of the backbone and has {100 * result['bundle_share']:.2f} % of its size "
+        f"(bottom and middle adapters: {100 * result['adapter_share']:.2f} % of its parameters)",
+    ]

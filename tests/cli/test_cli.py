@@ -5,7 +5,18 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+from lossless_ros.cli.descriptions import describe
+from lossless_ros.cli.info import lines
+from lossless_ros.cli.list import Kind, list_shipped
+from lossless_ros.cli.verify import summary_lines
+from lossless_ros.contract import load_contract
+from lossless_ros.episodes.writer import EpisodeWriter
+from lossless_ros.errors import LosslessError
+from lossless_ros.paths import find_bundle
+from tests.support.doc_pages import ROOT
 
 
 def lossless(*arguments):
@@ -31,6 +42,108 @@ def test_help_imports_nothing_heavy():
 def test_info_writes_json():
     result = lossless("info", "rgb_stacking", "--json", "-")
     assert json.loads(result.stdout)["contract"] == "rgb_stacking"
+
+
+def test_alone_it_shows_its_help_and_its_version():
+    for command in ((), ("bench",)):
+        result = lossless(*command)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert result.stdout.startswith(
+            f"Usage: lossless {' '.join(command)}".rstrip() + " [OPTIONS] COMMAND [ARGS]...\n"
+        )
+    assert re.fullmatch(r"lossless_ros \d+\.\d+\.\d+\n", lossless("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("tasks", {"rgb_stacking/triplet1", "rgb_stacking/heldout"}),
+        ("domains", {"nominal", "randomized", "lab"}),
+        ("robots", {"sim", "sawyer", "ur5e"}),
+        ("contracts", {"rgb_stacking"}),
+        ("backbones", {"tf_efficientnet_lite0", "vit_base_patch16_224.mae"}),
+        ("configs", {"default", "stacking"}),
+        ("studies", {"rgb_stacking"}),
+        ("bundles", {"triplet5"}),
+    ],
+)
+def test_list_names_what_comes_with_the_package(tmp_path, kind, names):
+    list_shipped(Kind(kind), tmp_path / "list.json")
+    rows = json.loads((tmp_path / "list.json").read_text())[kind]
+    assert names <= {row["name"] for row in rows}
+    assert all(row["about"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("target", "key", "value"),
+    [
+        ("rgb_stacking", "rate_hz", 20.0),
+        ("sawyer", "safety", {"linear_acceleration": 0.5}),
+        ("config/robots/ur5e.yaml", "robot", "ur5e"),
+        ("stacking", "batch_size", 16),
+        ("config/training/demo.yaml", "max_minutes", 2.3),
+        ("randomized", "appearance.object_hue", {"lowest": -14.0, "highest": 14.0, "unit": "deg"}),
+        ("config/domains/nominal.yaml", "parameters", 0),
+        ("config/studies/rgb_stacking.yaml", "policies", 22),
+        ("triplet5", "bytes", find_bundle("triplet5").stat().st_size),
+    ],
+)
+def test_info_describes_every_kind_of_file_with_numbers(target, key, value):
+    path = ROOT / target
+    found = describe(str(path) if path.exists() else target)[key]
+    assert value.items() <= found.items() if isinstance(value, dict) else found == value
+    assert lines({key: found})
+
+
+def test_an_unknown_name_is_refused_without_loading_models(monkeypatch):
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(LosslessError, match="unknown name 'nothing'; known: .*rgb_stacking.*triplet5"):
+        describe("nothing")
+
+
+def test_a_file_of_no_known_kind_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_text("apples: 3")
+    with pytest.raises(LosslessError, match="a.yaml is no contract, robot, domain, training settings or study"):
+        describe(str(tmp_path / "a.yaml"))
+    (tmp_path / "a.mcap").write_text("apples")
+    with pytest.raises(LosslessError, match="a.mcap cannot be read as a recording"):
+        describe(str(tmp_path / "a.mcap"))
+
+
+def test_recordings_are_described_by_topic_rate_length_and_outcome(tmp_path):
+    contract = load_contract("rgb_stacking")
+    for seed, info in enumerate(({}, {}, {"success": True, "seed": 2, "task": "a/b"})):
+        with EpisodeWriter(tmp_path / f"episode_{seed}", contract) as writer:
+            for step in range(5):
+                writer.act(1_000_000_000 + step * contract.period_ns, np.zeros(contract.action.dim))
+            writer.close(info)
+    (file,) = (tmp_path / "episode_0").glob("*.mcap")
+    for target in (tmp_path / "episode_0", file):
+        found = describe(str(target))
+        twists = found["topics"]["/servo_node/delta_twist_cmds"]
+        assert (twists["messages"], twists["type"]) == (5, "geometry_msgs/msg/TwistStamped")
+        assert twists["rate_hz"] == pytest.approx(25) and found["duration_s"] == pytest.approx(0.2)
+    found = describe(str(tmp_path))
+    assert [found[key] for key in ("episodes", "successful", "failed", "without a word on success")] == [3, 1, 0, 2]
+    assert found["success share"] == 1 and found["seeds"] == [[2, 2]]
+    assert "without a word on success: 2" in lines(found) and "seeds: 2" in lines(found)
+
+
+def test_verification_says_in_three_lines_what_it_proved():
+    proof = {
+        **{
+            "ok": True,
+            "backbone": "lite0",
+            "source": "PyPI x",
+            "fingerprint": "0123456789abcdef",
+            "bundle": "a.safetensors",
+        },
+        **{"images": {"kind": "synthetic", "count": 4}, "bundle_share": 0.011, "adapter_share": 0.01},
+    }
+    assert len(summary_lines(proof)) == 3
+    assert summary_lines({"ok": False, "failures": ["frozen", "outputs_equal"]}) == [
+        "not lossless: frozen, outputs_equal"
+    ]
 
 
 def test_list_shows_the_shipped_bundles_and_info_describes_them():
