@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from lossless_ros import defaults
+from lossless_ros.cli.cost import announce_periods
 from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Device, Json, Runtime
 from lossless_ros.errors import unknown
@@ -156,7 +157,9 @@ def _adapters(backbones: list[str], rounds: int, threads: int) -> dict[str, Any]
 
 def _latency(backbones: list[str], periods: int, device: str, runtime: str) -> dict[str, Any]:
     from lossless_ros.bench.latency import bench_latency
+    from lossless_ros.contract import load_contract
 
+    announce_periods(periods, load_contract(defaults.CONTRACT).rate_hz, 4 * len(backbones))
     with _measuring("latency", 3 * len(backbones)) as measured:
         result = bench_latency(backbones, periods, device, runtime, on_progress=measured)
     for row in result["rows"]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.cost import announce_collection
 from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Contract, Domain, ExpertNoise, GripperNoise, Json, Seed, Task
 from lossless_ros.defaults import EXPERTS_HELP
@@ -22,9 +23,9 @@ def collect(
     workers: Annotated[
         str, typer.Option(help="Processes on this machine, or ray or ray://HOST:PORT for a Ray cluster.")
     ] = "2",
-    expert: Annotated[str, typer.Option(help=f"{EXPERTS_HELP}.")] = "scripted",
-    expert_noise: ExpertNoise = 0.0,
-    gripper_noise: GripperNoise = 0.0,
+    expert: Annotated[str, typer.Option(help=f"{EXPERTS_HELP}.")] = defaults.EXPERT,
+    expert_noise: ExpertNoise = defaults.EXPERT_NOISE,
+    gripper_noise: GripperNoise = defaults.GRIPPER_NOISE,
     contract: Contract = defaults.CONTRACT,
     max_steps: Annotated[int, typer.Option(help="Longest episode, in control periods.")] = defaults.MAX_STEPS,
     image_format: Annotated[
@@ -61,6 +62,7 @@ def collect(
         if "unstable" in info:
             lost.append(f"seed {info['seed']} not recorded: {info['unstable']}")
 
+    announce_collection(episodes, out, workers, image_format, max_steps)
     kept = f"finished episodes are kept in {out}; run the same command to go on"
     with Progress("collecting", None) as progress, keeping(lambda: kept):
         shown = EpisodeProgress(progress.update, episodes, max_steps)

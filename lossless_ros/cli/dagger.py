@@ -21,12 +21,16 @@ def dagger(
     beta: Annotated[
         float, typer.Option(help="Probability that the expert acts in round 1; its square in round 2, and so on.")
     ] = 0.5,
-    expert: Annotated[str, typer.Option(help="scripted, reactive or specialist:PATH.")] = "scripted",
+    expert: Annotated[str, typer.Option(help="scripted, reactive or specialist:PATH.")] = defaults.EXPERT,
     domain: Domain = defaults.DOMAIN,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 100_000,
     config: Annotated[
-        str, typer.Option(help="Settings of each round's training: a name of config/training or a YAML file.")
-    ] = "default",
+        str,
+        typer.Option(
+            help="Settings of each round's training: a name of config/training or a YAML file; "
+            "auto: stacking on a CPU, default on a GPU."
+        ),
+    ] = defaults.SETTINGS,
     from_scratch: Annotated[bool, typer.Option("--from-scratch", help="Train each round from scratch.")] = False,
     workers: Workers = 2,
     runtime: Annotated[str, typer.Option(help="Inference runtime of the student: torch, or openvino.")] = "torch",

@@ -233,9 +233,7 @@ def _backbone(name: str, weights: Path | None, allow_hub: bool) -> dict[str, Any
 
     if name not in REGISTRY and not _is_timm_model(name):
         known = {*shipped_bundles(), *(name for kind in _DESCRIBE for name in config_names(kind)), *REGISTRY}
-        raise LosslessError(
-            f"{unknown('name', name, known)}; or give a file, a recording or a timm model"
-        )
+        raise LosslessError(f"{unknown('name', name, known)}; or give a file, a recording or a timm model")
     backbone = load_backbone(name, weights, allow_hub)
     return {"backbone": backbone.name, **backbone.describe()}
 

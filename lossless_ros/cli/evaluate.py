@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.cost import announce_evaluation
 from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
 from lossless_ros.defaults import BUNDLE_HELP, EXPERTS_HELP
@@ -79,6 +80,8 @@ def evaluate(
         echo(f"{trained} of {episodes} episodes were trained on, so the success rate is no measure of other episodes")
     elif bundle is not None and trained is None:
         echo(f"{bundle} does not say which episodes it was trained on; some of these may be among them")
+    again = against is not None and not against.endswith(".json")
+    announce_evaluation(episodes, 1 if over_ros else workers, config.max_steps, 2 if again else 1)
     baseline = None
     if against is not None:
         with _Tally(f"evaluating {against}", config) as tally:

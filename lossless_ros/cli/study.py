@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lossless_ros.cli.cost import announce_collection, announce_evaluation
 from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Json, Workers
 from lossless_ros.progress import echo, write_json
@@ -24,9 +25,16 @@ def study(
     from lossless_ros.study.runner import StudyFolder
     from lossless_ros.study.summary import table
 
+    plan = load_study(study)
+    evaluation = plan.evaluation
+    count = len(plan.trainings(tuple(only or ()))) * len(evaluation.domains)
+    announce_collection(
+        plan.demonstrations.episodes * len(plan.tasks), folder, str(workers), "jpeg", plan.demonstrations.max_steps
+    )
+    announce_evaluation(evaluation.episodes, workers, evaluation.max_steps, count)
     kept = f"finished parts are kept in {folder}; run the same command to go on"
     with keeping(lambda: kept):
-        summary = StudyFolder(load_study(study), folder, workers, echo).run(tuple(only or ()))
+        summary = StudyFolder(plan, folder, workers, echo).run(tuple(only or ()))
     for line in table(summary):
         echo(line)
     write_json(json, summary)

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from lossless_ros import defaults
+from lossless_ros.cli.cost import announce_training
 from lossless_ros.cli.interruption import keeping
 from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights
+from lossless_ros.paths import cache_dir
 from lossless_ros.progress import Progress, echo, write_json
 
 
@@ -29,7 +31,10 @@ def train(
     out: Annotated[Path, typer.Option(help="The bundle to write (.safetensors).")],
     backbone: Annotated[str, typer.Option(help="Name of the pretrained backbone.")] = defaults.BACKBONE,
     mode: Annotated[Mode, typer.Option(help="What is trained.")] = Mode.adapters,
-    config: Annotated[str, typer.Option(help="A name of config/training or a YAML file.")] = "default",
+    config: Annotated[
+        str,
+        typer.Option(help="A name of config/training or a YAML file; auto: stacking on a CPU, default on a GPU."),
+    ] = defaults.SETTINGS,
     contract: Contract = defaults.CONTRACT,
     robot: Robot = "sim",
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
@@ -66,6 +71,7 @@ def train(
             return f"{checkpoint_path(out)} is kept; run the same command with --resume to go on from it"
         return "there is no checkpoint yet; decoded episodes are kept in the cache, run the same command again"
 
+    announce_training(data, cache_dir())
     with Progress("training", None) as progress, keeping(kept):
         result = run(job, progress.update)
     if not result:  # one of several processes, and not the first

@@ -19,17 +19,17 @@ from lossless_ros.simulation.episode import MAX_STEPS
 PARAMETERS = (
     NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
     NodeParameter("domain", "randomized", "Domain of the simulation: a name from config/domains or a path."),
-    NodeParameter("expert", "scripted", f"Expert that controls the robot: {EXPERTS_HELP}."),
+    NodeParameter("expert", defaults.EXPERT, f"Expert that controls the robot: {EXPERTS_HELP}."),
     NodeParameter(
         "expert_noise",
-        0.0,
+        defaults.EXPERT_NOISE,
         "Noise on the executed arm velocities.",
         unit="fraction of the action limits",
         range=(0, 1),
     ),
     NodeParameter(
         "gripper_noise",
-        0.0,
+        defaults.GRIPPER_NOISE,
         "How often the executed gripper command is inverted for 0.5 to 1.5 s.",
         unit="1/s",
         range=(0, 1),

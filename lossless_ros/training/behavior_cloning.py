@@ -67,7 +67,7 @@ class TrainConfig:
     out: str | Path
     backbone: str = defaults.BACKBONE
     mode: str = "adapters"
-    hyperparameters: str | Hyperparameters = "default"
+    hyperparameters: str | Hyperparameters = defaults.SETTINGS
     contract: str | Contract = defaults.CONTRACT
     robot: str | Robot = "sim"
     resume: bool = False

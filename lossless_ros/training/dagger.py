@@ -48,10 +48,10 @@ class DaggerConfig:
     folder: str | Path
     out: str | Path
     rounds: int = 3
-    hyperparameters: str | Hyperparameters = "default"
+    hyperparameters: str | Hyperparameters = defaults.SETTINGS
     episodes: int = 20
     domain: str = defaults.DOMAIN
-    expert: str = "scripted"
+    expert: str = defaults.EXPERT
     beta: float = 0.5
     seed: int = 100_000
     from_scratch: bool = False

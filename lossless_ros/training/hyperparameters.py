@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from lossless_ros import defaults
 from lossless_ros.contract.config import from_mapping, load_yaml, rename_keys
 from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.models.adapters import default_bottleneck_dim
@@ -174,6 +175,7 @@ class Hyperparameters:
 def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
     """Load a name of config/training or a YAML file; keys that are not given are those of default.yaml.
 
+    `auto` is `default` where there is a GPU and else `stacking`, which takes less than an hour on a CPU.
     Hyperparameters are returned unchanged.
 
     Raises:
@@ -181,12 +183,22 @@ def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
     """
     if isinstance(name, Hyperparameters):
         return name
+    if name == defaults.SETTINGS:
+        name = _settings_for_this_machine()
     path = find_config("training", name)
     default, given = load_yaml(find_config("training", "default")), load_yaml(path)
     old = [f"{key} is now {RENAMED[key]}" for key in given if key in RENAMED]
     if old:
         echo(f"{path}: {', '.join(old)}; the old names still work")
     return from_mapping(Hyperparameters, {**default, **rename_keys(given, RENAMED, str(path))}, str(path))
+
+
+def _settings_for_this_machine() -> str:
+    from torch import cuda
+
+    name, why = ("default", "a GPU") if cuda.is_available() else ("stacking", "no GPU")
+    echo(f"training settings: {name}, for a machine with {why}; --config chooses others")
+    return name
 
 
 def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> NetworkConfig:

@@ -222,6 +222,26 @@ def test_without_arguments_a_shipped_bundle_stacks(launched: list[Launched]) -> 
 
 
 @needs_launch
+def test_dry_run_of_the_simulated_robot_runs_and_says_what_it_shows(launched: list[Launched]) -> None:
+    launched.append(Launched("sim_stacking", "dry_run:=true"))
+    launched[0].read_until("nobody commands the arm")
+    assert "dry run: the policy sees the first scene" in launched[0].output
+    assert "active: task rgb_stacking/triplet5" in launched[0].output
+
+
+@needs_launch
+@pytest.mark.parametrize("after", ["process started", "active: task"])
+def test_interrupted_launch_ends_without_an_error(launched: list[Launched], after: str) -> None:
+    launched.append(Launched("sim_stacking"))
+    launched[0].read_until(after)
+    time.sleep(1.0)  # before that the interpreters of the nodes begin, which take no signals
+    os.killpg(launched[0].process.pid, signal.SIGINT)
+    output = launched[0].read_to_end()
+    assert launched[0].process.returncode == 0, output
+    assert "Caught exception" not in output and "SIGKILL" not in output
+
+
+@needs_launch
 def test_inference_node_becomes_active_and_ends_with_the_launch(launched: list[Launched], tmp_path: Path) -> None:
     from lossless_ros.contract import load_contract
     from lossless_ros.models.backbones import load_backbone

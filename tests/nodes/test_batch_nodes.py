@@ -1,6 +1,7 @@
 """Collection and replay as nodes: they do their work, log it, and exit."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def test_replay_node_writes_its_result(world: Any, bundle: Path, episode: Path, 
 
 def test_collection_node_keeps_existing_episodes(world: Any, episode: Path) -> None:
     pytest.importorskip("lossless_sim", reason="the simulator is not installed")
-    given = {key: INFO[key] for key in ("task", "domain", "expert", "seed")} | {"image_format": "raw"}
+    given = {key: INFO[key] for key in ("task", "domain", "expert", "seed")}
+    given |= {"image_format": "raw", "expert_noise": 0.0, "gripper_noise": 0.0}
     process = world.start("collection_node", out=episode.parent, **given)
     _, log = process.communicate(timeout=300)
     assert process.returncode == 0, log
@@ -70,6 +72,17 @@ def test_collection_node_logs_why_an_episode_is_not_recorded(
     _, log = process.communicate(timeout=300)
     assert process.returncode == 0, log
     assert "seed 0: not recorded: the simulation went unstable at step" in log
+
+
+def test_interrupted_collection_ends_at_once_and_says_that_episodes_are_kept(world: Any, tmp_path: Path) -> None:
+    pytest.importorskip("lossless_sim", reason="the simulator is not installed")
+    process = world.start("collection_node", out=tmp_path / "out", expert="random", domain="nominal", episodes=50)
+    part = tmp_path / "out"
+    world.wait_until(lambda: list(part.glob(".*.part")))
+    process.send_signal(signal.SIGINT)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log and not list(part.glob("episode_*"))
 
 
 MISTAKES: list[tuple[str, dict[str, Any], str]] = [

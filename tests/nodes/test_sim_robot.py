@@ -1,6 +1,7 @@
 """The simulated robot as a process, and evaluation with the robot and the inference node as two processes."""
 
 import json
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -50,14 +51,22 @@ def test_lock_step_equals_the_environment(world: Any, tmp_path: Path) -> None:
     assert [e["steps"] for e in document["episodes"]] == [4, 4]
 
 
-def test_real_time_runs_without_commands_and_ends_on_a_signal(world: Any) -> None:
+def test_real_time_waits_for_commands_and_ends_on_a_signal(world: Any) -> None:
     controller = world.controller()
     controller.answering = False
-    robot = world.start("sim_robot_node", f"/clock:={world.namespace}/clock", mode="real_time", task=TASK)
-    world.wait_until(lambda: len(controller.tool) >= 10)
+    options = {"mode": "real_time", "task": TASK, "steps": 4, "seed": 3}
+    robot = world.start("sim_robot_node", f"/clock:={world.namespace}/clock", **options)
+    world.wait_until(lambda: len(controller.tool) >= 60)
     assert np.ptp(controller.tool, axis=0).max() < 0.001  # m: it stands still
+    controller.answering = True
+    world.wait_until(lambda: np.ptp(controller.tool, axis=0).max() > 0.001)
     robot.send_signal(signal.SIGTERM)
-    assert robot.wait(timeout=60) == 0
+    _, log = robot.communicate(timeout=60)
+    assert robot.returncode == 0, log
+    begin = log.index("seed 3: commands arrive, the episode begins")
+    assert "nobody commands the arm, which stands still in the scene of seed 3: a node publishes" in log[:begin]
+    assert "no success" not in log[:begin]  # nothing is scored before
+    assert re.search(r"interrupted: 0 of \d+ scored episodes successful", log)
 
 
 def test_task_and_contract_are_the_named_ones_or_the_bundles(tmp_path: Path) -> None:
