@@ -2,13 +2,21 @@
 
 from collections.abc import Iterable
 
+from lossless_ros.text import clean
+
 
 class LosslessError(Exception):
     """Invalid input; its text is one line. The command line prints it and exits with status 2."""
 
+    def __str__(self) -> str:
+        return clean(super().__str__())
+
 
 class DataError(ValueError):
     """A ROS message that cannot be used; the text says why."""
+
+    def __str__(self) -> str:
+        return clean(super().__str__())
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> LosslessError:

@@ -10,13 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.text import clean
 
 LONGEST_SILENCE_S = 5.0  # between lines of a progress that is no bar
 
 
 def echo(line: str) -> None:
-    """Print one line on standard error; standard output is for JSON."""
-    print(line, file=sys.stderr, flush=True)
+    """Print one line on standard error, cleaned of what is no text; standard output is for JSON."""
+    print(clean(line), file=sys.stderr, flush=True)
 
 
 def write_json(path: Path | None, document: dict[str, Any]) -> None:
@@ -60,7 +61,7 @@ class Progress:
         from rich.progress import Progress as Bar
 
         self._terminal = sys.stderr.isatty()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         times = (TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
         self._bar = Bar(*columns, *times, console=Console(stderr=True), disable=not self._terminal)
         self._bar.start()
@@ -100,7 +101,7 @@ class Progress:
                     self._print()
 
     def _draw(self) -> None:
-        description = f"{self._title} {self._note}".strip()
+        description = clean(f"{self._title} {self._note}")
         self._bar.update(
             self._task, completed=self._done, total=self._total, description=description, left=self._left()
         )

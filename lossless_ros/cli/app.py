@@ -21,6 +21,7 @@ from lossless_ros.cli.study import study
 from lossless_ros.cli.train import train
 from lossless_ros.cli.verify import verify
 from lossless_ros.errors import LosslessError
+from lossless_ros.progress import echo
 
 app = typer.Typer(
     help="One frozen backbone, thousands of robot tasks: collect, train, evaluate, replay, verify.",
@@ -67,5 +68,5 @@ def main() -> None:
 
 
 def _fail(message: str) -> int:
-    print(f"lossless: {' '.join(message.split())}", file=sys.stderr)
+    echo(f"lossless: {message}")
     return 2

@@ -23,6 +23,7 @@ from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.safetensors_file import FormatError, SafetensorsFile
 from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics, statistics_from_arrays
 from lossless_ros.paths import find_bundle
+from lossless_ros.text import clean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -139,10 +140,10 @@ def _describe(path: Path | str, file: SafetensorsFile) -> Bundle:
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
     bundle = Bundle(
-        task=metadata["task"],
-        mode=metadata["mode"],
+        task=clean(metadata["task"]),  # it is shown in logs, and may be anybody's text
+        mode=clean(metadata["mode"]),
         contract=from_mapping(Contract, parts["contract"], f"{path}: contract"),
-        backbone=metadata["backbone"],
+        backbone=clean(metadata["backbone"]),
         fingerprint=metadata["fingerprint"],
         network=from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
         provenance=parts["provenance"],

@@ -138,8 +138,8 @@ class DemonstrationRecorder:
             found = info.get(key, _DEFAULTS.get(key))
             if found != value:
                 raise LosslessError(
-                    f"{self.folder(seed)} has {key} {found!r}, not {value!r}; give another --out for these episodes, or "
-                    f"--{key.replace('_', '-')} {found}"
+                    f"{self.folder(seed)} has {key} {found!r}, not {value!r}; give another --out for these episodes, "
+                    f"or --{key.replace('_', '-')} {found}"
                 )
         return info
 

@@ -16,6 +16,7 @@ from lossless_ros.control.joint_limits import JointLimits
 from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.inference.command_publishers import RELIABLE_NEWEST, TwistPublisher, make_command_publisher
 from lossless_ros.observation.frames import Frame
+from lossless_ros.text import clean
 
 _SHORTEST_PERIOD_S = 1e-3  # between commands: those of one reading of a clock are no closer together
 _STOP_ATTEMPTS, _STOP_RETRY_S = 25, 0.02  # of a last stop that cannot be published
@@ -176,7 +177,7 @@ class Commands:
         self._pending_stop |= self.guard.stop(kind, reason, latch)
         self._flush_pending_stop()
         if (self.guard.state, self.guard.kind) != before:
-            self._node.get_logger().warning(f"stopped: {reason}")
+            self._node.get_logger().warning(f"stopped: {clean(reason)}")
 
     def _flush_pending_stop(self) -> None:
         if not self._pending_stop:

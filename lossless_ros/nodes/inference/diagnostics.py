@@ -16,6 +16,7 @@ from lossless_ros.control.inference_worker import InferenceWorker
 from lossless_ros.models.task_policies import TaskPolicies
 from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.observations import ObservationSubscriber
+from lossless_ros.text import clean
 
 _LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # of the guard's states; all others are errors
 _SILENT_S = 2.0  # warn of a topic without messages, or an active node without commands, for this long
@@ -79,7 +80,7 @@ class StatusReporter:
         """Publish the status."""
         warning = self._warning()
         if warning:
-            self._node.get_logger().warning(warning, throttle_duration_sec=5.0)
+            self._node.get_logger().warning(clean(warning), throttle_duration_sec=5.0)
         active, guard = self.active_since is not None, self._sources.commands.guard
         level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if active else DiagnosticStatus.WARN
         state = guard.state if active else "inactive"
@@ -89,9 +90,9 @@ class StatusReporter:
         status = DiagnosticStatus(
             level=level,
             name=self._node.get_fully_qualified_name().lstrip("/"),
-            message=message,
+            message=clean(message),
             hardware_id=self._robot,
-            values=[KeyValue(key=key, value=str(value)) for key, value in self._values().items()],
+            values=[KeyValue(key=key, value=clean(str(value))) for key, value in self._values().items()],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
