@@ -15,6 +15,39 @@ def temporary_path(path: Path, suffix: str = ".part") -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}{suffix}")
 
 
+def check_writable(path: Path) -> None:
+    """Check that a file can be written, before the work whose result it gets; its folder is made.
+
+    Raises:
+        LosslessError: it cannot.
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            path.open("ab").close()
+        elif not path.exists():
+            probe = temporary_path(path, ".probe")
+            probe.touch()
+            probe.unlink()
+    except OSError as error:
+        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+
+
+def check_folder_writable(path: Path) -> None:
+    """Check that files can be written into a folder, which is made.
+
+    Raises:
+        LosslessError: they cannot.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LosslessError(f"cannot write into {path}: {error.strerror}") from None
+    check_writable(path / "probe")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file under a temporary name and rename it.
 

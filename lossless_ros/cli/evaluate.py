@@ -9,7 +9,7 @@ import typer
 from lossless_ros import defaults
 from lossless_ros.cli.cost import announce_evaluation
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights
+from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights, check_folder
 from lossless_ros.defaults import BUNDLE_HELP, EXPERTS_HELP
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import EpisodeProgress, Progress, echo, write_json
@@ -39,7 +39,9 @@ def evaluate(
     video_seed: Annotated[
         list[int] | None, typer.Option(help="Episode to film; may be given several times. Default: the first.")
     ] = None,
-    record: Annotated[Path | None, typer.Option(help="Folder for a rosbag2 folder per episode.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Folder for a rosbag2 folder per episode.", callback=check_folder)
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="Compare on the same seeds: a bundle, an expert, or an earlier --json file.")
     ] = None,

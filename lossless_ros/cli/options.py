@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros.errors import unknown
+from lossless_ros.files import check_folder_writable, check_writable
 from lossless_ros.models.runtimes.registry import RUNTIMES
 
 
@@ -15,7 +16,32 @@ def _check_runtime(name: str) -> str:
     return name
 
 
-Json = Annotated[Path | None, typer.Option("--json", help="Write the result as JSON to this file; - is stdout.")]
+def check_file(path: Path | None) -> Path | None:
+    """Return an option's file if it can be written.
+
+    Raises:
+        LosslessError: it cannot.
+    """
+    if path is not None and str(path) != "-":
+        check_writable(path)
+    return path
+
+
+def check_folder(path: Path | None) -> Path | None:
+    """Return an option's folder if files can be written into it.
+
+    Raises:
+        LosslessError: they cannot.
+    """
+    if path is not None:
+        check_folder_writable(path)
+    return path
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the result as JSON to this file; - is stdout.", callback=check_file),
+]
 Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
 Seed = Annotated[int, typer.Option(help="Seed of the first episode; a seed names an episode.")]
 Domain = Annotated[str, typer.Option(help="Simulated domain: a name of config/domains or a YAML file.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Device, Hub, Json, Robot, Runtime, Weights
+from lossless_ros.cli.options import Device, Hub, Json, Robot, Runtime, Weights, check_file
 from lossless_ros.defaults import BUNDLE_HELP
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -20,7 +20,9 @@ def replay(
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
-    report: Annotated[Path | None, typer.Option(help="Write an HTML page with the curves.")] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with the curves.", callback=check_file)
+    ] = None,
 ) -> None:
     """Compare a policy with recorded runs: action error, gripper agreement, latency."""
     from lossless_ros.evaluation.replay import ReplayConfig
@@ -41,7 +43,8 @@ def replay(
         echo(f"{result['trained_episodes']} of {result['n']} episodes were trained on, so the errors are too small")
     for axis, error in result["action_error"].items():
         unit, zero = error["unit"], error["mae_of_zero"]
-        echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit})")
+        worse = ", the policy is worse" if error["worse_than_zero"] else ""
+        echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit}{worse})")
     echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
     echo(f"inference on {result['device']} ({result['runtime']}): {times}")

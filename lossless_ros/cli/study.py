@@ -7,13 +7,15 @@ import typer
 
 from lossless_ros.cli.cost import announce_collection, announce_evaluation
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Json, Workers
+from lossless_ros.cli.options import Json, Workers, check_folder
 from lossless_ros.progress import echo, write_json
 
 
 def study(
     study: Annotated[str, typer.Argument(help="A name of config/studies or a YAML file.")],
-    folder: Annotated[Path, typer.Option(help="Folder for the results; the same command continues it.")],
+    folder: Annotated[
+        Path, typer.Option(help="Folder for the results; the same command continues it.", callback=check_folder)
+    ],
     only: Annotated[
         list[str] | None, typer.Option(help="A run to do; may be given several times. Default: all.")
     ] = None,

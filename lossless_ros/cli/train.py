@@ -9,7 +9,7 @@ import typer
 from lossless_ros import defaults
 from lossless_ros.cli.cost import announce_training
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights
+from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights, check_folder
 from lossless_ros.paths import cache_dir
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -43,7 +43,10 @@ def train(
     init_from: Annotated[
         Path | None, typer.Option("--from", help="A bundle of the same mode to initialize from.")
     ] = None,
-    logs: Annotated[Path | None, typer.Option(help="Folder for TensorBoard and a plot of the learning curve.")] = None,
+    logs: Annotated[
+        Path | None,
+        typer.Option(help="Folder for TensorBoard and a plot of the learning curve.", callback=check_folder),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Train by behavior cloning: adapters and head for a frozen backbone, written as one bundle."""

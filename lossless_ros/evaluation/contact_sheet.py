@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.files import check_writable
 from lossless_ros.simulation.env import make_env
 
 COLUMNS, ROWS = 6, 4
@@ -21,6 +22,7 @@ def write_contact_sheet(domain: str, out: Path, task: str, seed: int = 0, image_
     """
     if out.suffix not in (".png", ".jpg"):
         raise LosslessError(f"cannot write {out}: expected a name that ends in .png or .jpg")
+    check_writable(out)
     env = make_env(task, domain, (CAMERA,), image_size)
     seeds = range(seed, seed + COLUMNS * ROWS)
     tiles = [_tile(env.reset(seed=one)[0][CAMERA], one) for one in seeds]

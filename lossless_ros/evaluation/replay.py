@@ -86,7 +86,8 @@ def replay(
         on_frames: called after every frame with the number of frames so far, an estimate of all, and a note.
 
     Returns:
-        n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action),
+        n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action,
+        worse_than_zero: whether that is smaller), worse_than_zero: the axes where it is,
         gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
         commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the simulated episodes that
         the policy was trained on; None if its bundle does not say.
@@ -130,9 +131,13 @@ def replay(
                 "mae": float(np.abs(error[:, i]).mean()),
                 "rmse": float(np.sqrt(np.square(error[:, i]).mean())),
                 "mae_of_zero": float(np.abs(zero[:, i]).mean()),
+                "worse_than_zero": bool(np.abs(error[:, i]).mean() > np.abs(zero[:, i]).mean()),
             }
             for i, axis in enumerate(axes)
         },
+        "worse_than_zero": [
+            axis.axis for i, axis in enumerate(axes) if np.abs(error[:, i]).mean() > np.abs(zero[:, i]).mean()
+        ],
         "gripper_agreement": float(np.concatenate([run.gripper_agrees for run in runs]).mean()),
         "inference_ms": percentiles([ms for run in runs for ms in run.times_ms]),
         "device": str(policy.device),

@@ -21,6 +21,7 @@ from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
 from lossless_ros.evaluation.statistics import percentiles, wilson_interval
 from lossless_ros.evaluation.training_seeds import refuse_trained, trained_seeds
 from lossless_ros.evaluation.video import EpisodeVideo
+from lossless_ros.files import check_folder_writable, check_writable
 from lossless_ros.models.bundle import read_bundle, with_execution
 from lossless_ros.simulation.env import (
     Info,
@@ -185,6 +186,7 @@ def check(config: EvalConfig) -> EvalConfig:
     config = dataclasses.replace(config, task=config.task_name)
     check_numbers(config.episodes, config.seed, config.max_steps)
     _check_videos(config)
+    _check_record(config)
     check_world(config.task_name, config.domain, config.expert, config.expert_noise)
     describe_policy(config)
     check_training_seeds(config)
@@ -229,6 +231,17 @@ def _check_videos(config: EvalConfig) -> None:
             raise LosslessError(
                 f"cannot write the video {path}; expected an existing folder, or a file in one that ends in .mp4"
             )
+        check_writable(path)
+
+
+def _check_record(config: EvalConfig) -> None:
+    """Refuse a folder for recordings that cannot be written, or that has one of the episodes already."""
+    if config.record is None:
+        return
+    check_folder_writable(Path(config.record))
+    for seed in config.seeds:
+        if (path := Path(config.record) / episode_name(seed)).exists():
+            raise LosslessError(f"{path} exists already; give another --record, or other episodes with --seed")
 
 
 class EvalWorker:

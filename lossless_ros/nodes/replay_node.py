@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from lossless_ros.files import check_writable
 from lossless_ros.models.runtimes.registry import RUNTIMES
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
 from lossless_ros.nodes.app.process import end_if, run
@@ -35,6 +36,8 @@ class ReplayNode(Node):
 
     def start(self, done: threading.Event) -> None:
         require(self, PARAMETERS)
+        if result := self.get_parameter("result").value:
+            check_writable(Path(result))
 
     def main_loop(self, done: threading.Event) -> int:
         from lossless_ros.evaluation.replay import ReplayConfig, replay

@@ -15,7 +15,7 @@ from lossless_ros import defaults
 from lossless_ros.contract import COMMAND_TOPICS, Contract, load_contract
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
-from lossless_ros.files import write_atomically
+from lossless_ros.files import check_folder_writable, check_writable, write_atomically
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import choose_task, find_bundles
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, read
@@ -93,6 +93,10 @@ class SimRobotNode(Node):
         """Report wrong parameters before the simulator is built."""
         if self._parameters["record"] and self._parameters["command"] != "twist":
             raise LosslessError("parameter record needs command twist: episodes hold velocities of the tool")
+        if self._parameters["result"]:
+            check_writable(Path(self._parameters["result"]))
+        if self._parameters["record"]:
+            check_folder_writable(Path(self._parameters["record"]))
         check_world(self._parameters["task"], self._parameters["domain"])
 
     def main_loop(self, done: threading.Event) -> int:

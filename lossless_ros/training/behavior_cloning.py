@@ -16,7 +16,7 @@ from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
-from lossless_ros.files import temporary_path
+from lossless_ros.files import check_writable
 from lossless_ros.models.adapters import count_parameters
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, round_to_dtype, save_bundle
@@ -354,10 +354,4 @@ def check_out(out: Path) -> None:
     """
     if out.suffix != ".safetensors":
         raise LosslessError(f"cannot write {out}: expected a name that ends in .safetensors")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        probe = temporary_path(out, ".probe")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise LosslessError(f"cannot write {out}: {error.strerror}") from None
+    check_writable(out)
