@@ -43,13 +43,13 @@ def test_the_task_of_a_bundle_is_clean(tmp_path: Path, contract: object, config:
 
 def test_a_page_is_clean(tmp_path: Path) -> None:
     example = {"t_s": [0.0], "recorded": [[0.0]], "predicted": [[0.0]]}
-    error = {"unit": "m/s", "mae": 0.1, "rmse": 0.1, "mae_of_zero": 0.2}
+    error = {"unit": "m/s", "mae": 0.1, "rmse": 0.1, "mae_of_zero": 0.2, "worse_than_zero": False}
     episode = {"path": f"<b>{EVIL}", "frames": 1, "mae": {"linear.x": 0.1}, "gripper_agreement": 1.0}
     replay = {
         **{"bundle": EVIL, "task": EVIL, "n": 1, "frames": 1, "action_error": {"linear.x": error}},
         **{"gripper_agreement": 1.0, "inference_ms": {"p50": 1.0, "p99": 1.0, "max": 1.0}, "device": "cpu"},
         **{"runtime": "torch", "precision": "float32", "execution": "newest", "episodes": [episode]},
-        **{"example": example, "trained_episodes": 0},
+        **{"example": example, "trained_episodes": 0, "worse_than_zero": []},
     }
     json.dumps(replay)
     write_page("replay.html", tmp_path / "page.html", {"title": EVIL, "replay": replay, "replay_plot": ""})

@@ -212,6 +212,12 @@ def collect(folder, **changes):
         (lambda t: ["evaluate", "--bundle", t / "none.safetensors"], "none.safetensors"),
         (lambda t: ["evaluate", "--bundle", "triplet9"], "unknown bundle 'triplet9'; known: .*triplet5"),
         (lambda t: ["verify", "--bundle", t], "is a folder, expected a bundle file"),
+        (lambda t: ["list", "tasks", "--json", "/proc/a.json"], "cannot write /proc/a.json"),
+        (
+            lambda t: ["replay", "--bundle", "triplet5", "--bag", t, "--report", "/proc/a.html"],
+            "cannot write /proc/a.html",
+        ),
+        (lambda t: [*EXPERT, "--record", "/proc/bags"], "cannot write into /proc/bags"),
         (lambda t: ["list", "toys"], "'toys'.*bundles"),
         (lambda t: ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1", "--over-ros"], "--over-ros"),
         (lambda t: ["replay", "--bundle", t / "none.safetensors", "--bag", t], "rosbag2|none.safetensors"),

@@ -226,9 +226,14 @@ def test_replay_measures_every_axis_in_its_unit(bundle, recording, tmp_path):
     one = replay(ReplayConfig(bundle, (recording / "episode_000000",), device="cpu"))
     error = np.abs(example["predicted"] - example["recorded"])[:, 0].mean()
     assert one["action_error"]["linear.x"]["mae"] == pytest.approx(error)
+    worse = [axis for axis, e in result["action_error"].items() if e["mae"] > e["mae_of_zero"]]
+    assert worse == result["worse_than_zero"] == [a for a, e in result["action_error"].items() if e["worse_than_zero"]]
     page = tmp_path / "page.html"
     write_replay_report(page, result)
     text = page.read_text()
+    assert text.count("policy is worse") == len(worse)
+    assert text.count("<table>") == text.count('<div class="wide"><table>') == 2
+    assert '<div class="wide"><svg' in text
     assert "<svg" in text and "episode_000001" in text
     assert 'src="http' not in text and 'href="http' not in text  # everything is in the page
 
