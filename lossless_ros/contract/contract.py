@@ -210,6 +210,11 @@ class Contract:
         """Names of all streams: cameras, then proprioceptive streams, each once."""
         return (*(c.name for c in self.cameras), *dict.fromkeys(p.stream for p in self.proprioception))
 
+    def parts(self, stream: str) -> tuple[str, ...]:
+        """Return what may come in messages of its own: the joints of `joint_states`, "" for the whole of a stream."""
+        joints = dict.fromkeys(name for p in self.proprioception if p.stream == stream for name in p.names)
+        return tuple(joints) or ("",)
+
     def joints(self) -> dict[str, int]:
         """Return the index in the proprioception of each joint's position."""
         found: dict[str, int] = {}

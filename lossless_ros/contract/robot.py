@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossless_ros.contract.config import from_mapping, load_yaml
-from lossless_ros.contract.contract import TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Gripper
+from lossless_ros.contract.contract import TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Contract, Gripper
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
 
@@ -47,6 +47,10 @@ class Robot:
     def frame(self, name: str) -> str:
         """Return the robot's frame for a frame of the contract."""
         return self.frames.get(name, name)
+
+    def command_frame(self, contract: Contract) -> str:
+        """Return the robot's frame of velocities and tool poses."""
+        return self.frame_id or self.frame(contract.action.frame_id)
 
     def contract_joint(self, name: str) -> str:
         """Return the contract's name of a robot's joint."""

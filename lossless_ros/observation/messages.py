@@ -1,14 +1,15 @@
 """Decode ROS messages into arrays. Duck-typed: messages of rclpy and rosbags take the same path."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from lossless_ros.contract import JOINT_STATES, TCP_POSE, Contract, Robot
+from lossless_ros.contract import TCP_POSE, Contract, Robot
 from lossless_ros.errors import DataError
 from lossless_ros.observation.images import fit, image_to_rgb
 
-Sample = tuple[np.ndarray, ...]  # one array per use of the stream: an image, or parts of the proprioception
+Sample = dict[str, np.ndarray]  # by part of the stream, see `Contract.parts`: an image, a pose, or joint positions
 
 _LARGEST = 1e6  # rad or m: policies compute in single precision
 
@@ -18,20 +19,29 @@ def stamp_ns(msg: Any) -> int:
     return int(msg.header.stamp.sec) * 1_000_000_000 + int(msg.header.stamp.nanosec)
 
 
-def joint_positions(msg: Any, names: tuple[str, ...]) -> np.ndarray:
-    """Return the positions [rad] of the named joints (n,), in that order, from a JointState.
+def check_frame_id(msg: Any, expected: str) -> None:
+    """Check that a stamped message is in the frame of the commands, or names no frame.
 
     Raises:
-        DataError: a joint is missing or not finite.
+        DataError: it is in another frame.
     """
-    index = {name: i for i, name in enumerate(msg.name)}
-    missing = [n for n in names if index.get(n, len(msg.position)) >= len(msg.position)]
-    if missing:
-        raise DataError(f"joint_states has no position of {', '.join(missing)}; it has {', '.join(msg.name)}")
-    values = np.array([msg.position[index[n]] for n in names], np.float64)
-    if not (np.abs(values) < _LARGEST).all():
-        raise DataError("joint_states has a position that is not finite or out of range")
-    return values
+    found = msg.header.frame_id.removeprefix("/")
+    if found and found != expected.removeprefix("/"):
+        raise DataError(f"it is in frame '{found}', expected '{expected}', the frame of the commands")
+
+
+def joint_positions(msg: Any, names: Iterable[str]) -> dict[str, float]:
+    """Return the positions [rad] of those of the named joints that a JointState has.
+
+    Raises:
+        DataError: a position is not finite.
+    """
+    positions = dict(zip(msg.name, msg.position, strict=False))
+    found = {name: float(positions[name]) for name in names if name in positions}
+    wrong = [name for name, value in found.items() if not abs(value) < _LARGEST]
+    if wrong:
+        raise DataError(f"the position of {wrong[0]} is not finite or out of range: {found[wrong[0]]}")
+    return found
 
 
 def pose_vector(msg: Any) -> np.ndarray:
@@ -53,15 +63,19 @@ def pose_vector(msg: Any) -> np.ndarray:
 
 
 def decode(contract: Contract, robot: Robot, stream: str, msg: Any) -> Sample:
-    """Return what the contract uses of a stream's message: ((height, width, 3) uint8,) or parts of the proprioception.
+    """Return what the contract uses of a stream's message, by part (see `Contract.parts`).
+
+    It is an image (height, width, 3) uint8, a pose (9,), or the position (1,) of each joint that the message has. A
+    JointState of other joints is another device's: nothing of it is used.
 
     Raises:
         DataError: the message cannot be used.
     """
     for camera in contract.cameras:
         if camera.name == stream:
-            return (fit(image_to_rgb(msg), camera.width, camera.height),)
+            return {"": fit(image_to_rgb(msg), camera.width, camera.height)}
     if stream == TCP_POSE:
-        return tuple(pose_vector(msg) for p in contract.proprioception if p.stream == TCP_POSE)
-    uses = (p.names for p in contract.proprioception if p.stream == JOINT_STATES)
-    return tuple(joint_positions(msg, tuple(robot.joints.get(n, n) for n in names)) for names in uses)
+        check_frame_id(msg, robot.command_frame(contract))
+        return {"": pose_vector(msg)}
+    names = {robot.joints.get(name, name): name for name in contract.parts(stream)}
+    return {names[name]: np.array([value]) for name, value in joint_positions(msg, names).items()}

@@ -11,13 +11,14 @@ from lossless_ros.observation.frames import Aligner
 
 CONTRACT = load_contract("rgb_stacking")
 LEFT, RIGHT, JOINTS, TCP = CONTRACT.streams
+FINGER = "robotiq_85_left_knuckle_joint"
 MS = 1_000_000
 
 
 def sample(stream, value):
     if stream == JOINTS:
-        return (np.full(7, value), np.full(1, value))
-    return (np.full(9, value),) if stream == TCP else (np.full((128, 128, 3), value % 256, np.uint8),)
+        return {name: np.full(1, value) for name in CONTRACT.parts(JOINTS)}
+    return {"": np.full(9, value) if stream == TCP else np.full((128, 128, 3), value % 256, np.uint8)}
 
 
 def steady(stream, period_ms, offset_ms=0.0, n=20):
@@ -74,8 +75,8 @@ def test_a_frame_waits_for_a_late_stream_and_takes_the_nearest_sample():
 def test_history_is_the_same_values_before_the_frame_however_they_arrive():
     contract = load_contract("rgb_stacking_tcp")
     assert [part.dim for part in contract.proprioception] == [4, 9]
-    assert contract.joints() == {"robotiq_85_left_knuckle_joint": 0}
-    joints = [(JOINTS, round((1000 + 4 * k) * MS), (np.array([4.0 * k]),)) for k in range(250)]
+    assert contract.joints() == {FINGER: 0}
+    joints = [(JOINTS, round((1000 + 4 * k) * MS), {FINGER: np.array([4.0 * k])}) for k in range(250)]
     streams = [steady(LEFT, 50), steady(RIGHT, 50), joints, steady(TCP, 20, 3, 50)]
     samples = sorted(itertools.chain(*streams), key=lambda s: s[1])
     late = sorted(samples, key=lambda s: s[1] + (25 * MS if s[0] == JOINTS else 0))
@@ -108,3 +109,50 @@ def test_a_clock_that_jumps_back_begins_a_new_run():
     frames, aligner = run([*samples, *samples])
     assert len(frames) == 120
     assert not aligner.gaps
+
+
+def split(samples, offset_ms=0.0):
+    """Return the samples with the finger's joint in messages of its own, stamped `offset_ms` later."""
+    out = []
+    for stream, stamp, values in samples:
+        if stream != JOINTS:
+            out.append((stream, stamp, values))
+            continue
+        arm = {name: value for name, value in values.items() if name != FINGER}
+        out += [(JOINTS, stamp, arm), (JOINTS, stamp + round(offset_ms * MS), {FINGER: values[FINGER]})]
+    return out
+
+
+def test_joints_in_messages_of_their_own_make_the_same_frames():
+    streams = [steady(s, 50) for s in CONTRACT.streams]
+    samples = list(itertools.chain(*zip(*streams, strict=True)))
+    whole, _ = run(samples)
+    parts, aligner = run(split(samples))
+    assert len(parts) == 20 and all(same(a, b) for a, b in zip(parts, whole, strict=True))
+    assert not aligner.ignored and not aligner.gaps
+
+
+def test_each_joint_has_its_own_age():
+    streams = [steady(s, 50) for s in CONTRACT.streams]
+    samples = split(itertools.chain(*zip(*streams, strict=True)), offset_ms=-8)
+    frames, aligner = run(samples)
+    assert len(frames) == 20 and not aligner.ignored
+    assert all(frame.stamps[JOINTS] == frame.stamp - 8 * MS for frame in frames)  # of the oldest joint
+    late, aligner = run([s for s in samples if FINGER not in s[2] or s[1] < 1500 * MS])
+    assert len(late) < 12 and set(aligner.gaps) == {JOINTS}
+
+
+def test_a_message_of_other_joints_is_passed_over():
+    streams = [steady(s, 50) for s in CONTRACT.streams]
+    samples = list(itertools.chain(*zip(*streams, strict=True)))
+    foreign = [s for sample in samples for s in (sample, (JOINTS, sample[1], {}))]
+    frames, aligner = run(foreign)
+    assert len(frames) == 20 and not aligner.ignored
+
+
+def test_frames_that_wait_in_vain_are_counted_by_the_stream_they_wait_for():
+    streams = [steady(LEFT, 50), steady(RIGHT, 50), steady(JOINTS, 50, -5000), steady(TCP, 50)]
+    frames, aligner = run(itertools.chain(*zip(*streams, strict=True)))
+    assert not frames and aligner.gaps == {JOINTS: 12}  # 8 of 20 still wait
+    aligner.finish()
+    assert aligner.gaps == {JOINTS: 20} and aligner.dropped == {JOINTS: 20}

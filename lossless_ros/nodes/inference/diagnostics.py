@@ -106,6 +106,8 @@ class StatusReporter:
         """Return the most important warning, empty for none."""
         observations, commands = self._sources.observations, self._sources.commands
         missing = ", ".join(map(observations.topic, observations.refresh_subscriptions()))
+        if wrong := observations.type_faults():
+            return wrong
         if missing:
             return f"no publisher on {missing}"
         silent = observations.silent_topics(_SILENT_S)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -14,10 +14,18 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot
 from lossless_ros.errors import DataError
-from lossless_ros.observation.frames import Aligner, Frame
+from lossless_ros.observation.frames import Aligner, Frame, Lane
+from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
+from lossless_ros.observation.streams import stream_topic, stream_type, type_fault
 
 TRANSPORTS = ("auto", "raw", "compressed")
+_KINDS: dict[str, Any] = {
+    "sensor_msgs/msg/Image": Image,
+    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    "sensor_msgs/msg/JointState": JointState,
+    "geometry_msgs/msg/PoseStamped": PoseStamped,
+}
 
 
 class ObservationSubscriber:
@@ -38,7 +46,12 @@ class ObservationSubscriber:
         self._lock = threading.Lock()  # of the aligner
         self._node, self._robot, self._on_frame = node, robot, on_frame
         self._auto = transport == "auto"
-        self._arrivals: dict[str, deque[float]] = {stream: deque(maxlen=64) for stream in contract.streams}
+        self._joints = JointInventory(contract, robot)
+        self._type_faults: dict[str, str] = {}
+        self._faulty_names: dict[str, list[str]] = {}  # joints of a stream's message that could not be used
+        self._arrivals: dict[Lane, deque[float]] = {
+            (stream, part): deque(maxlen=64) for stream in contract.streams for part in contract.parts(stream)
+        }
         self._subscriptions = {
             stream: self._subscribe(stream, compressed=transport == "compressed") for stream in contract.streams
         }
@@ -48,12 +61,18 @@ class ObservationSubscriber:
         return self._subscriptions[stream].topic_name
 
     def refresh_subscriptions(self) -> list[str]:
-        """Switch cameras of which only the compressed topic is published to it; return streams with no publisher."""
+        """Switch cameras of which only the compressed topic is published to it; return streams with no publisher.
+
+        A topic that is published with another type is reported by `type_faults`.
+        """
         missing = []
         for stream, subscription in list(self._subscriptions.items()):
-            if self._node.count_publishers(subscription.topic_name):
+            topic = subscription.topic_name
+            if self._node.count_publishers(topic):
+                self._check_type(stream, topic)
                 continue
-            if self._auto and self._is_camera(stream) and self._node.count_publishers(self._compressed_topic(stream)):
+            compressed = self._topic(stream, compressed=True)
+            if self._auto and self._is_camera(stream) and self._node.count_publishers(compressed):
                 self._subscriptions[stream] = self._subscribe(stream, compressed=True)
                 self._node.destroy_subscription(subscription)
             else:
@@ -61,25 +80,37 @@ class ObservationSubscriber:
         return missing
 
     def age(self, stream: str) -> float | None:
-        """Return the time since the stream's last message arrived [s], None before the first one."""
-        arrivals = self._arrivals[stream]
-        return time.monotonic() - arrivals[-1] if arrivals else None
+        """Return the time since the stream's last message arrived [s], None before the first one.
+
+        Of joints that come in messages of their own, the oldest one counts.
+        """
+        ages = self._ages(stream).values()
+        return None if None in ages else max(age for age in ages if age is not None)
 
     def rate(self, stream: str) -> float:
-        """Return the stream's messages per second, over its last messages (up to 64) and the silence since."""
-        arrivals = list(self._arrivals[stream])
-        return (len(arrivals) - 1) / max(time.monotonic() - arrivals[0], 1e-9) if len(arrivals) > 1 else 0.0
+        """Return the stream's messages per second, over its last messages (up to 64) and the silence since.
+
+        Of joints that come in messages of their own, the slowest one counts.
+        """
+        return min(_rate(list(self._arrivals[stream, part])) for part in self.contract.parts(stream))
 
     def silent_topics(self, seconds: float) -> str:
-        """Return the topics on which nothing arrived for this long, as text; empty for none."""
-        ages = {stream: self.age(stream) for stream in self.contract.streams}
-        return ", ".join(self.topic(s) for s, age in ages.items() if age is None or age > seconds)
+        """Return the topics on which nothing arrived for this long, as text; empty for none.
+
+        Of a topic on which only some joints arrive, the others are named.
+        """
+        return ", ".join(filter(None, (self._silence(stream, seconds) for stream in self.contract.streams)))
+
+    def type_faults(self) -> str:
+        """Return which topics are published with another type, as text; empty for none. See `refresh_subscriptions`."""
+        return "; ".join(self._type_faults.values())
 
     def fault(self) -> str:
         """Return what is wrong with the streams at the moment; empty if nothing is."""
         silent = self.silent_topics(2 / self.contract.rate_hz)
         bad = [f"{self.topic(stream)}: {reason}" for stream, reason in list(self.faults.items())]
-        return "; ".join([*bad, f"nothing new on {silent}"] if silent else bad)
+        bad += [*self._type_faults.values(), *([f"nothing new on {silent}"] if silent else [])]
+        return "; ".join(bad)
 
     def restart(self) -> None:
         """Drop all samples: the next frame is built from messages that arrive from now on. Thread-safe."""
@@ -93,31 +124,67 @@ class ObservationSubscriber:
     def _is_camera(self, stream: str) -> bool:
         return any(camera.name == stream for camera in self.contract.cameras)
 
-    def _compressed_topic(self, stream: str) -> str:
-        return self._node.resolve_topic_name(f"{self._robot.topic(self.contract.topic(stream))}/compressed")
+    def _topic(self, stream: str, compressed: bool) -> str:
+        return self._node.resolve_topic_name(stream_topic(self.contract, self._robot, stream, compressed))
 
     def _subscribe(self, stream: str, compressed: bool) -> Subscription:
-        kind: Any = JointState if stream == JOINT_STATES else PoseStamped
-        topic = self._robot.topic(self.contract.topic(stream))
-        if self._is_camera(stream):
-            kind = CompressedImage if compressed else Image
-            topic = self._compressed_topic(stream) if compressed else topic
+        topic = self._topic(stream, compressed and self._is_camera(stream))
+        kind = _KINDS[stream_type(self.contract, stream, topic)]
         return self._node.create_subscription(
             kind, topic, lambda msg: self._receive(stream, msg), qos_profile_sensor_data
         )
 
+    def _check_type(self, stream: str, topic: str) -> None:
+        types = [endpoint.topic_type for endpoint in self._node.get_publishers_info_by_topic(topic)]
+        fault = type_fault(topic, types, stream_type(self.contract, stream, topic))
+        if fault:
+            self._type_faults[stream] = fault
+        else:
+            self._type_faults.pop(stream, None)
+
+    def _ages(self, stream: str) -> dict[str, float | None]:
+        """Return the time since each part of a stream arrived [s], None before the first time."""
+        now = time.monotonic()
+        arrivals = {part: self._arrivals[stream, part] for part in self.contract.parts(stream)}
+        return {part: now - times[-1] if times else None for part, times in arrivals.items()}
+
+    def _silence(self, stream: str, seconds: float) -> str:
+        """Return a stream's topic if nothing, or not every joint, arrived for this long [s]; else empty text."""
+        ages = self._ages(stream)
+        silent = [part for part, age in ages.items() if age is None or age > seconds]
+        if not silent or (len(silent) == len(ages) and stream != JOINT_STATES):
+            return self.topic(stream) if silent else ""
+        text = self._joints.missing_text(silent)
+        return f"{self.topic(stream)} ({text})"
+
     def _receive(self, stream: str, msg: Any) -> None:
-        self._arrivals[stream].append(time.monotonic())
+        names = list(getattr(msg, "name", []))
         try:
             sample = decode(self.contract, self._robot, stream, msg)
         except DataError as error:
+            self._arrived(stream, [""])
             self.rejected[stream] += 1
             self.faults[stream] = str(error)
+            self._faulty_names[stream] = names
             self._node.get_logger().error(f"{self.topic(stream)}: {error}", throttle_duration_sec=2.0)
             return
-        self.faults.pop(stream, None)
+        if stream == JOINT_STATES:
+            self._joints.add(msg)
+        self._arrived(stream, sample)
+        if self._faulty_names.get(stream) == names:  # what else comes on the topic does not mend it
+            self.faults.pop(stream, None)
         with self._lock:
             frames = self.aligner.push(stream, stamp_ns(msg), sample)
         for frame in frames:
             self.frames += 1
             self._on_frame(frame)
+
+    def _arrived(self, stream: str, parts: Iterable[str]) -> None:
+        for part in parts:
+            if (stream, part) in self._arrivals:
+                self._arrivals[stream, part].append(time.monotonic())
+
+
+def _rate(arrivals: list[float]) -> float:
+    """Return messages per second from their times of arrival [s] until now."""
+    return (len(arrivals) - 1) / max(time.monotonic() - arrivals[0], 1e-9) if len(arrivals) > 1 else 0.0
