@@ -46,6 +46,12 @@ def replay(
         worse = ", the policy is worse" if error["worse_than_zero"] else ""
         echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit}{worse})")
     echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
+    left_out = ", ".join(f"{reason} ({count})" for reason, count in result["left_out_frames"].items())
+    if left_out:
+        echo(f"frames left out: {left_out}")
+    for episode in result["episodes"]:
+        if episode["fault"]:
+            echo(f"{episode['path']} would be refused for training: {episode['fault']}")
     times = ", ".join(f"{name} {value:.1f} ms" for name, value in result["inference_ms"].items())
     echo(f"inference on {result['device']} ({result['runtime']}): {times}")
     write_json(json, result)

@@ -4,11 +4,10 @@ It is keyed by the bag's content and the contract. Images stay compressed where 
 larger than the bags; a frame from it equals the frame from the bag, byte for byte.
 """
 
-import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ import numpy as np
 
 from lossless_ros.contract import Contract, Robot
 from lossless_ros.episodes.cached_images import CachedImages, open_images, write_images
-from lossless_ros.episodes.reader import read_episode
+from lossless_ros.episodes.reader import check_frames, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "2"  # version of the files and of how an episode is read; change it with either
+_LAYOUT = "3"  # version of the files and of how an episode is read; change it with either
+_READING = "reading.json"  # what was left out of the bag, and why
 _OBJECTS = "object_positions.npy"  # only of bags that have object poses
 
 
@@ -38,6 +38,10 @@ class DecodedEpisode:
         key: hash of the bag's content and the contract.
         object_positions: (T, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
             None if the bag has none.
+        periods: (T,) float64 times of the frames since the first one [control periods]; None for 0, 1, 2, ...
+        left_out: number of the bag's frames that are not among the T, by reason.
+        notes: on what was left out, one line each.
+        gripper_range: lowest and highest recorded gripper command; None if not known.
     """
 
     path: Path
@@ -47,6 +51,10 @@ class DecodedEpisode:
     actions: np.ndarray
     key: str
     object_positions: np.ndarray | None = None
+    periods: np.ndarray | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    gripper_range: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -79,29 +87,45 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         images = tuple(
             open_images(folder, f"camera_{i}", camera.height, camera.width) for i, camera in enumerate(contract.cameras)
         )
-        proprioception, actions = (np.load(folder / f"{name}.npy") for name in ("proprioception", "actions"))
+        names = ("proprioception", "actions", "periods")
+        proprioception, actions, periods = (np.load(folder / f"{name}.npy") for name in names)
         object_positions = np.load(folder / _OBJECTS) if (folder / _OBJECTS).is_file() else None
-        info = json.loads((folder / "info.json").read_text())
+        info, reading = (json.loads((folder / name).read_text()) for name in ("info.json", _READING))
     except (OSError, ValueError) as error:
         raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
-    return DecodedEpisode(path, info, images, proprioception, actions, key, object_positions)
+    return DecodedEpisode(
+        path=path,
+        info=info,
+        images=images,
+        proprioception=proprioception,
+        actions=actions,
+        key=key,
+        object_positions=object_positions,
+        periods=periods,
+        left_out=reading["left_out"],
+        notes=tuple(reading["notes"]),
+        gripper_range=(reading["gripper_range"][0], reading["gripper_range"][1]),
+    )
 
 
 def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
     episode = read_episode(path, contract, robot)
-    if episode.timing_fault:
-        raise LosslessError(f"{path}: {episode.timing_fault}")
-    if not episode.frames:
-        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
+    if episode.fault:
+        raise LosslessError(f"{path}: {episode.fault}")
+    check_frames(episode, contract)
+    stamps = np.array([frame.stamp for frame in episode.frames], np.int64)
     try:
         with atomic_folder(folder) as part:
             for i, files in enumerate(episode.image_files):
                 write_images(part, f"camera_{i}", [frame.images[i] for frame in episode.frames], files)
             np.save(part / "proprioception.npy", np.stack([f.proprioception for f in episode.frames]))
             np.save(part / "actions.npy", episode.actions)
+            np.save(part / "periods.npy", (stamps - stamps[0]) / contract.period_ns)
             if episode.object_poses is not None:
                 np.save(part / _OBJECTS, episode.object_poses[:, :, :3].astype(np.float32))
             (part / "info.json").write_text(json.dumps(episode.info))
+            names = ("left_out", "notes", "gripper_range")
+            (part / _READING).write_text(json.dumps({name: getattr(episode, name) for name in names}))
     except OSError as error:
         if not folder.is_dir():  # else another process wrote the same content first
             raise LosslessError(f"cannot write the cache {folder}: {error.strerror}; set XDG_CACHE_HOME") from None
@@ -109,10 +133,10 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
 
 def _key(path: Path, contract: Contract, robot: Robot) -> str:
     """Return the hash of the bag's bytes, the contract and the robot's names."""
-    names = dataclasses.replace(robot, frame_id=None, arm=None, joint_limits={})  # these do not change what is read
-    digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{dataclasses.asdict(names)}\n".encode())
+    names = (robot.topics, robot.joints, robot.gripper, robot.frame_id)  # all that changes what is read
+    digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{names}\n".encode())
     try:
-        for file in sorted(p for p in path.iterdir() if p.is_file()):
+        for file in sorted(p for p in ([path] if path.is_file() else path.iterdir()) if p.is_file()):
             digest.update(f"{file.suffix} {file.stat().st_size}\n".encode())
             with file.open("rb") as stream:
                 while block := stream.read(1 << 20):

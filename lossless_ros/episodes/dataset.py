@@ -11,6 +11,9 @@ from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.errors import LosslessError
 
+_NEAR = 0.75  # control periods: a frame further from an instant is not of it; thinned cameras are off by a third
+_APART = 1e7  # control periods from the start of an episode to that of the next one
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -38,6 +41,7 @@ class Dataset:
         self.actions = np.concatenate([e.actions for e in self.episodes])
         self.object_positions = np.concatenate([_object_positions(e) for e in self.episodes])
         self._starts = np.cumsum([0, *(len(e) for e in self.episodes)])
+        self._periods = np.concatenate([i * _APART + _periods(e) for i, e in enumerate(self.episodes)])
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -60,11 +64,15 @@ class Dataset:
     def following(self, indices: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return action chunks (B, count, A) from the frames at `indices` (B,) on, and which steps exist (B, count).
 
-        Beyond an episode's end its last action is repeated.
+        A step is one control period, and its action that of the frame nearest to it in time. Where the recording has no
+        frame, in a gap or beyond the episode's end, the step does not exist and the last action is repeated.
         """
-        last = self._starts[np.searchsorted(self._starts, indices, side="right")] - 1
-        at = indices[:, None] + np.arange(count)
-        return self.actions[np.minimum(at, last[:, None])], at <= last[:, None]
+        wanted = self._periods[indices][:, None] + np.arange(count)
+        before = np.searchsorted(self._periods, wanted, side="right") - 1  # the last frame by then
+        after = np.minimum(before + 1, len(self) - 1)
+        nearest = np.where(self._periods[after] - wanted < wanted - self._periods[before], after, before)
+        exists = np.abs(self._periods[nearest] - wanted) < _NEAR
+        return self.actions[np.where(exists, nearest, before)], exists
 
     def filter_noops(self, limits: np.ndarray, threshold: float) -> np.ndarray:
         """Return the indices (M,) of frames that are not no-ops: the arm moves or the gripper command changes.
@@ -80,6 +88,11 @@ class Dataset:
     def spread(self, count: int) -> np.ndarray:
         """Return at most `count` indices, evenly spread over all frames."""
         return np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(np.int64))
+
+
+def _periods(episode: DecodedEpisode) -> np.ndarray:
+    """Return the times of an episode's frames (T,) since the first one [control periods]."""
+    return episode.periods if episode.periods is not None else np.arange(len(episode), dtype=np.float64)
 
 
 def _object_positions(episode: DecodedEpisode) -> np.ndarray:

@@ -13,8 +13,8 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from lossless_ros.contract import JOINT_STATES, Contract
+from lossless_ros.episodes.bag import INFO_KEY
 from lossless_ros.episodes.image_formats import check_image_format
-from lossless_ros.episodes.reader import INFO_KEY
 from lossless_ros.episodes.sim_messages import (
     PRIVILEGED_TYPES,
     TYPES,

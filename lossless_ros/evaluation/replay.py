@@ -1,6 +1,7 @@
 """Replay recorded runs through a policy and compare its commands with the recorded ones."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,7 @@ import numpy as np
 
 from lossless_ros.contract import load_robot
 from lossless_ros.contract.contract import Axis
-from lossless_ros.episodes.reader import Episode, find_episodes, read_episode
-from lossless_ros.errors import LosslessError
+from lossless_ros.episodes.reader import Episode, check_frames, find_episodes, read_episode
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.evaluation.training_seeds import trained_seeds
 from lossless_ros.models.bundle import Bundle
@@ -49,6 +49,8 @@ class _Replayed:
     recorded: np.ndarray
     predicted: np.ndarray
     times_ms: list[float]  # per inference
+    left_out: dict[str, int]  # frames of the bag that are not among the T, by reason
+    fault: str | None  # why it is no recording to train on
 
     @property
     def error(self) -> np.ndarray:
@@ -65,6 +67,8 @@ class _Replayed:
             "frames": len(self.recorded),
             "mae": dict(zip([a.axis for a in axes], np.abs(self.error).mean(0).tolist(), strict=True)),
             "gripper_agreement": float(self.gripper_agrees.mean()),
+            "left_out_frames": self.left_out,
+            "fault": self.fault,
         }
 
     def commands(self) -> dict[str, Any]:
@@ -80,14 +84,17 @@ def replay(
 ) -> dict[str, Any]:
     """Measure the open-loop error of a policy on recorded runs.
 
+    Where a bag lacks the robot's command topics, the commands are those that the inference node sent, or would have
+    sent in a dry run.
+
     Args:
         config: the job.
         on_progress: called with the summary of every episode.
         on_frames: called after every frame with the number of frames so far, an estimate of all, and a note.
 
     Returns:
-        n (episodes), frames, action_error (per axis: unit, mae, rmse, mae_of_zero: the error of the zero action,
-        worse_than_zero: whether that is smaller), worse_than_zero: the axes where it is,
+        n (episodes), frames, left_out_frames (by reason), action_error (per axis: unit, mae, rmse, mae_of_zero: the
+        error of the zero action, worse_than_zero: whether that is smaller), worse_than_zero: the axes where it is,
         gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
         commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the simulated episodes that
         the policy was trained on; None if its bundle does not say.
@@ -109,7 +116,7 @@ def replay(
     trained: list[bool | None] = []
     example: dict[str, Any] = {}
     for path in paths:
-        episode = read_episode(path, policy.contract, robot)
+        episode = read_episode(path, policy.contract, robot, echoed=True)
         counter = _FrameCounter(on_frames, sum(map(len, (run.recorded for run in runs))), len(runs), len(paths))
         run = _replay_episode(policy, episode, counter)
         trained.append(_was_trained_on(policy.bundle, episode.info))
@@ -125,6 +132,7 @@ def replay(
         "n": len(runs),
         "trained_episodes": None if None in trained else sum(map(bool, trained)),
         "frames": len(error),
+        "left_out_frames": dict(sum((Counter(run.left_out) for run in runs), Counter[str]())),
         "action_error": {
             axis.axis: {
                 "unit": axis.unit,
@@ -172,8 +180,7 @@ class _FrameCounter:
 
 
 def _replay_episode(policy: Any, episode: Episode, on_frame: _FrameCounter) -> _Replayed:
-    if not episode.frames:
-        raise LosslessError(f"{episode.path}: no frame of contract '{policy.contract.name}' with an action")
+    check_frames(episode, policy.contract)
     predictions, times = [], []
     for number, frame in enumerate(episode.frames, 1):
         started = time.perf_counter()
@@ -181,4 +188,12 @@ def _replay_episode(policy: Any, episode: Episode, on_frame: _FrameCounter) -> _
         times.append(1e3 * (time.perf_counter() - started))
         on_frame(number, len(episode.frames))
     stamps = np.array([frame.stamp for frame in episode.frames])
-    return _Replayed(episode.path, stamps, episode.actions, np.array(predictions), times)
+    return _Replayed(
+        path=episode.path,
+        stamps=stamps,
+        recorded=episode.actions,
+        predicted=np.array(predictions),
+        times_ms=times,
+        left_out=dict(episode.left_out),
+        fault=episode.fault,
+    )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossless_ros.contract import Contract, load_robot
-from lossless_ros.episodes.reader import find_episodes, read_episode
+from lossless_ros.episodes.reader import find_episodes, read_frames
 from lossless_ros.errors import LosslessError
 from lossless_ros.models import backbones
 from lossless_ros.models.adapters import count_parameters
@@ -39,9 +39,9 @@ def verify_on_recording(
         LosslessError: as for `verify`, or the bag or robot cannot be used.
     """
     path, contract = find_episodes([bag])[0], read_bundle(bundle).contract
-    frames = read_episode(path, contract, load_robot(robot)).frames
+    frames = read_frames(path, contract, load_robot(robot))
     if not frames:
-        raise LosslessError(f"{path}: no frame of contract '{contract.name}' with an action")
+        raise LosslessError(f"{path}: no frame of contract '{contract.name}'")
     chosen = np.linspace(0, len(frames) - 1, min(RECORDED_FRAMES, len(frames))).round().astype(int)
     images = np.stack([image for i in chosen for image in frames[i].images])
     return verify(bundle, images, weights=weights, allow_hub=allow_hub)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossless_ros.episodes.cache import DecodedEpisode
 from lossless_ros.episodes.dataset import Batch, Dataset
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone
@@ -28,6 +29,11 @@ class TrainingData:
 
     training: Dataset
     held_out: Dataset
+
+    @property
+    def episodes(self) -> tuple[DecodedEpisode, ...]:
+        """Return the episodes of both."""
+        return (*self.training.episodes, *self.held_out.episodes)
 
 
 @dataclass(frozen=True)

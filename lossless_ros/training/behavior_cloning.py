@@ -14,6 +14,7 @@ from lossless_ros import defaults
 from lossless_ros.contract import Contract, Robot, load_contract, load_robot
 from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
+from lossless_ros.episodes.left_out import describe_left_out, gripper_note, left_out_by_episode, left_out_frames
 from lossless_ros.episodes.reader import find_episodes
 from lossless_ros.errors import LosslessError
 from lossless_ros.files import check_writable
@@ -129,6 +130,7 @@ def _train(
     task = _find_task(episodes, job.out)
     hyperparameters = job.hyperparameters  # those of `config`, adapted to the bundle to start from
     data = TrainingData(*split(episodes, hyperparameters.held_out, hyperparameters.only_successful))
+    _report_recordings(job, data, group)
     threads = _choose_threads(hyperparameters, group.device, job.backbone, job.network.image_size)
     with limited_threads(threads), torch.random.fork_rng(devices=[]):
         trainer = _make_trainer(job, data, group, started)
@@ -182,7 +184,7 @@ def _train(
         "curve": trainer.curve,
         **metrics,
         "parameters": _count_parameters(trainer.network, job.backbone),
-        "data": sources,
+        "data": {**sources, "left_out_by_episode": left_out_by_episode(data.episodes)},
     }
 
 
@@ -243,6 +245,18 @@ def _decode(job: _Job, group: ProcessGroup, on_progress: OnProgress) -> list[Dec
     paths = find_episodes(as_paths(job.config.data))
     with group.main_first():
         return decode_episodes(paths, job.contract, job.robot, report)
+
+
+def _report_recordings(job: _Job, data: TrainingData, group: ProcessGroup) -> None:
+    """Say what of the recordings is not trained on.
+
+    Raises:
+        LosslessError: the gripper commands are in other units.
+    """
+    note = gripper_note(data.episodes, job.contract, job.robot)
+    for line in (*describe_left_out(data.episodes), *([note] if note else [])):
+        if group.is_main:
+            echo(line)
 
 
 def as_paths(paths: Paths) -> list[Path]:
@@ -328,6 +342,7 @@ def _describe_data(data: TrainingData, num_episodes: int, before: Bundle | None)
         "frames": len(training),
         "held_out_episodes": len(held_out.episodes),
         "held_out_frames": len(held_out),
+        "left_out_frames": left_out_frames(data.episodes),
         "left_out_episodes": num_episodes - len(training.episodes) - len(held_out.episodes),
         "episodes_with_object_poses": sum(e.object_positions is not None for e in training.episodes),
         "key": training.key,

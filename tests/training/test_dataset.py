@@ -47,8 +47,8 @@ def test_other_content_or_another_contract_is_another_key(contract, decoded, tmp
 def test_robot_is_part_of_the_key_as_far_as_it_affects_decoding(contract, decoded):
     path = decoded[0].path
     assert decode_episodes([path], contract, load_robot("sim"))[0].key == decoded[0].key
-    half = Robot(gripper=Gripper(open=0.0, closed=0.4))
-    assert decode_episodes([path], contract, half)[0].key != decoded[0].key
+    wide = Robot(gripper=Gripper(open=0.0, closed=1.2))
+    assert decode_episodes([path], contract, wide)[0].key != decoded[0].key
 
 
 def test_cache_may_be_deleted_and_a_damaged_entry_is_one_line(episodes, contract, decoded):
