@@ -103,6 +103,7 @@ class Bag:
 
     def _open(self) -> None:
         if self.path.is_file():
+            _check_written_back(self.path)
             self._readers = [self._stack.enter_context(Reader(self.path))]
             return
         self._metadata = self._load_metadata()
@@ -144,13 +145,7 @@ class Bag:
                 f"ros2 bag reindex {self.path}"
             )
         for file in files:
-            for ending in _UNWRITTEN:
-                log = file.with_name(f"{file.name}{ending}")
-                if log.is_file() and log.stat().st_size:
-                    raise LosslessError(
-                        f"{log} holds messages that are not in {file.name} yet (the recorder was killed?); "
-                        f"write them back with: sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'"
-                    )
+            _check_written_back(file)
 
     def _check_counts(self, found: dict[str, int], where: str) -> None:
         """Check numbers of messages by topic, without the leading slash, against those of the metadata."""
@@ -165,6 +160,17 @@ class Bag:
     def _unreadable(self, error: Exception) -> LosslessError:
         why = " ".join(str(error).split()) or type(error).__name__
         return LosslessError(f"{self.path} cannot be read as a rosbag2 folder (truncated or damaged?): {why}")
+
+
+def _check_written_back(file: Path) -> None:
+    """Check that SQLite has no messages of a database in another file."""
+    for ending in _UNWRITTEN:
+        log = file.with_name(f"{file.name}{ending}")
+        if log.is_file() and log.stat().st_size:
+            raise LosslessError(
+                f"{log} holds messages that are not in {file.name} yet (the recorder was killed?); "
+                f"write them back with: sqlite3 {file} 'PRAGMA wal_checkpoint(TRUNCATE)'"
+            )
 
 
 def bag_files(folder: Path) -> list[Path]:
