@@ -18,6 +18,7 @@ from lossless_ros.contract.contract import (
     load_contract,
 )
 from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, robot_file
+from lossless_ros.contract.robot_names import check_names
 
 __all__ = [
     "COMMAND_TOPICS",
@@ -38,6 +39,7 @@ __all__ = [
     "Gripper",
     "Proprioception",
     "Robot",
+    "check_names",
     "load_contract",
     "load_robot",
     "robot_file",

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from lossless_ros.contract import JOINT_STATES, Contract, Robot
+from lossless_ros.contract import JOINT_STATES, Contract, Robot, check_names
 from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
@@ -23,9 +23,13 @@ class RecordedObservations:
         topics: the message type of each topic that is read, without the leading slash. If only a camera's compressed
             topic was recorded, it is that.
         frames: complete frames so far.
+
+    Raises:
+        LosslessError: the robot's file has names that the contract lacks.
     """
 
     def __init__(self, contract: Contract, robot: Robot, present: Collection[str]) -> None:
+        check_names(robot, contract)
         self._contract, self._robot = contract, robot
         self._streams: dict[str, str] = {}
         for stream in contract.streams:

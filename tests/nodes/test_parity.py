@@ -1,5 +1,9 @@
-"""A bag played into the live node gives the same frames and commands as reading the bag, bit for bit."""
+"""A bag played into the live node gives the same frames and commands as reading the bag, bit for bit.
 
+Arm and gripper publish their joints separately.
+"""
+
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -14,7 +18,7 @@ from sensor_msgs.msg import Image, JointState
 
 from lossless_ros.contract import TWIST_TOPIC, Robot, load_contract
 from lossless_ros.episodes.reader import read_episode, read_messages
-from lossless_ros.episodes.sim_messages import serialize
+from lossless_ros.episodes.sim_messages import observation_messages, serialize
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.models.policy import load_policy
 from lossless_ros.nodes.inference.observations import ObservationSubscriber
@@ -48,9 +52,9 @@ class PlayerStub(NodeStub):
         """Whether the node subscribes to every topic, in addition to the player itself."""
         return all(p.get_subscription_count() > 1 for p in self._publishers.values())
 
-    def play(self, stamp: int, messages: dict[str, Any]) -> None:
+    def play(self, stamp: int, messages: list[tuple[str, Any]]) -> None:
         self._clock.publish(Clock(clock=Time(nanoseconds=stamp).to_msg()))
-        for topic, msg in messages.items():
+        for topic, msg in messages:
             self._publishers[topic].publish(serialize(msg))
 
     def _on_frame(self, frame: Frame) -> None:
@@ -58,6 +62,15 @@ class PlayerStub(NodeStub):
 
     def _on_command(self, msg: TwistStamped) -> None:
         self.commands[stamp_ns(msg)] = msg
+
+
+def split_joints(msg: Any) -> list[Any]:
+    """Return the joint states of arm and gripper as messages of their own, as most robots publish them."""
+    halves = []
+    for joints in (slice(0, 7), slice(7, 8)):
+        values = {name: getattr(msg, name)[joints] for name in ("name", "position", "velocity", "effort")}
+        halves.append(dataclasses.replace(msg, **values))
+    return halves
 
 
 @pytest.fixture
@@ -70,7 +83,11 @@ def bag(tmp_path: Path) -> Path:
             observation = {camera.name: random.integers(0, 256, (128, 128, 3), np.uint8) for camera in CONTRACT.cameras}
             for kind in ("position", "velocity", "effort"):
                 observation |= {f"joint_{kind}": random.normal(size=7), f"gripper_{kind}": random.random(1)}
-            writer.observe(stamp, observation | {"tcp_pose": np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])})
+            observation["tcp_pose"] = np.array([0.6, 0, 0.2, 0, 0, 0, 1.0])
+            messages = observation_messages(CONTRACT, stamp, observation)
+            whole = messages.pop("joint_states")
+            for topic, msg in [*messages.items(), *(("joint_states", part) for part in split_joints(whole))]:
+                writer.copy(topic, stamp, serialize(msg))
             writer.act(stamp, random.uniform(-0.05, 0.05, 5))
         info = {"task": "rgb_stacking/triplet1", "domain": "nominal", "expert": "random", "contract": "rgb_stacking"}
         writer.close({**info, "seed": 0, "steps": STEPS, "success": False})
@@ -101,9 +118,9 @@ def test_live_frames_and_commands_equal_those_of_the_bag(
         runtime=runtime,
     )
     world.wait_until(lambda: player.connected)
-    instants: dict[int, dict[str, Any]] = {}
+    instants: dict[int, list[tuple[str, Any]]] = {}
     for topic, _, msg in read_messages(bag, set(TOPICS)):
-        instants.setdefault(stamp_ns(msg), {})[topic] = msg
+        instants.setdefault(stamp_ns(msg), []).append((topic, msg))
     time.sleep(1.0)  # time for the node to become active
     for stamp, messages in instants.items():
         end = time.monotonic() + PATIENCE_S

@@ -12,7 +12,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
-from lossless_ros.contract import JOINT_STATES, Contract, Robot
+from lossless_ros.contract import JOINT_STATES, Contract, Robot, check_names
 from lossless_ros.errors import DataError
 from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
@@ -38,6 +38,7 @@ class ObservationSubscriber:
     def __init__(
         self, node: Node, contract: Contract, robot: Robot, transport: str, on_frame: Callable[[Frame], None]
     ) -> None:
+        check_names(robot, contract)
         self.contract = contract
         self.frames = 0  # complete frames so far
         self.rejected: Counter[str] = Counter()  # unusable messages per stream
@@ -131,7 +132,7 @@ class ObservationSubscriber:
         topic = self._topic(stream, compressed and self._is_camera(stream))
         kind = _KINDS[stream_type(self.contract, stream, topic)]
         return self._node.create_subscription(
-            kind, topic, lambda msg: self._receive(stream, msg), qos_profile_sensor_data
+            kind, topic, lambda msg: self.receive(stream, msg), qos_profile_sensor_data
         )
 
     def _check_type(self, stream: str, topic: str) -> None:
@@ -157,7 +158,8 @@ class ObservationSubscriber:
         text = self._joints.missing_text(silent)
         return f"{self.topic(stream)} ({text})"
 
-    def _receive(self, stream: str, msg: Any) -> None:
+    def receive(self, stream: str, msg: Any) -> None:
+        """Take a message of a stream, as its subscription does."""
         names = list(getattr(msg, "name", []))
         try:
             sample = decode(self.contract, self._robot, stream, msg)

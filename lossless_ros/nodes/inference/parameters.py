@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot, load_contract, load_robot
+from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot, check_names, load_contract, load_robot
 from lossless_ros.control.guard import RESUME_MODES
 from lossless_ros.control.limits import UNBOUNDED_WORKSPACE, Limits, LimitSettings
 from lossless_ros.control.robot_limits import ANY_GRIPPER, ANY_RATE, RobotLimits, frame_fault
@@ -126,6 +126,7 @@ def check(parameters: dict[str, Any]) -> None:
     found = find_bundles(parameters["bundles"])
     bundle = read_bundle(found[choose_task(parameters["task"], found)])
     contract = resolve_contract(parameters, bundle.contract)
+    check_names(robot, contract)
     motion_limits(contract, parameters)
     check_robot_limits(contract, robot, parameters)
 
