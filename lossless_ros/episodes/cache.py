@@ -133,7 +133,7 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
 
 def _key(path: Path, contract: Contract, robot: Robot) -> str:
     """Return the hash of the bag's bytes, the contract and the robot's names."""
-    names = (robot.topics, robot.joints, robot.gripper, robot.frame_id)  # all that changes what is read
+    names = (robot.topics, robot.joints, robot.gripper, robot.frames, robot.frame_id)  # all that changes what is read
     digest = hashlib.sha256(f"{_LAYOUT}\n{contract.to_json()}\n{names}\n".encode())
     try:
         for file in sorted(p for p in ([path] if path.is_file() else path.iterdir()) if p.is_file()):

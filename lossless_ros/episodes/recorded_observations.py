@@ -4,6 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot, check_names
+from lossless_ros.control.robot_limits import frame_fault
+from lossless_ros.errors import LosslessError
 from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
@@ -25,11 +27,13 @@ class RecordedObservations:
         frames: complete frames so far.
 
     Raises:
-        LosslessError: the robot's file has names that the contract lacks.
+        LosslessError: the robot's file has names that the contract lacks, or takes commands in another frame.
     """
 
     def __init__(self, contract: Contract, robot: Robot, present: Collection[str]) -> None:
         check_names(robot, contract)
+        if fault := frame_fault(contract, robot):
+            raise LosslessError(fault)
         self._contract, self._robot = contract, robot
         self._streams: dict[str, str] = {}
         for stream in contract.streams:

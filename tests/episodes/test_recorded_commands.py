@@ -85,9 +85,11 @@ def test_twists_in_the_robots_frame_or_without_one_are_accepted(tmp_path):
         episode = decode(tmp_path / str(number), twists(lambda i, t, f=frame_id: twist(t, GOOD, f)))
         assert len(episode) == FRAMES
     events = edited(twists(lambda i, t: twist(t, GOOD, "world")), POSES, lambda i, e: pose(stamp_of(e), "world"))
-    assert len(decode(tmp_path / "world", events, Robot(frame_id="world"))) == FRAMES
+    assert len(decode(tmp_path / "world", events, Robot(frame_id="world", frames={"base_link": "world"}))) == FRAMES
     with pytest.raises(LosslessError, match="in frame 'world', expected 'base_link'"):
         decode_episodes([tmp_path / "world"], CONTRACT)
+    with pytest.raises(LosslessError, match="commands in frame 'base_link', the robot takes commands in 'world'"):
+        decode_episodes([tmp_path / "world"], CONTRACT, Robot(frame_id="world"))
 
 
 def test_a_limit_that_the_twists_keep_and_an_axis_of_the_contract_are_accepted(tmp_path):

@@ -192,7 +192,9 @@ ACCEPTED: dict[str, tuple[Change, Robot, int]] = {  # and the number of frames
     ),
     "only compressed images": (only_compressed, Robot(topics={t[1:]: t for t in CAMERAS}), FRAMES),
     "pose without a frame": (poses(lambda stamp: pose(stamp, "")), Robot(), FRAMES),
-    "pose in the robot's frame": (poses(lambda stamp: pose(stamp, "world")), Robot(frame_id="world"), FRAMES),
+    "pose in the robot's frame": (
+        poses(lambda stamp: pose(stamp, "world")), Robot(frames={"base_link": "world"}), FRAMES
+    ),
     "lost images": (lossy, Robot(), FRAMES - 3),
     "late joints": (late_joints, Robot(), FRAMES),
 }  # fmt: skip
@@ -202,7 +204,7 @@ REFUSED: dict[str, tuple[Change, Robot, str]] = {  # and what both say
         "it is in frame 'base', expected 'base_link', the frame of the commands",
     ),
     "pose in the contract's frame, not the robot's": (
-        poses(pose), Robot(frame_id="base"), "it is in frame 'base_link', expected 'base'"
+        poses(pose), Robot(frames={"base_link": "base"}), "it is in frame 'base_link', expected 'base'"
     ),
     "invalid pose": (poses(invalid_pose), Robot(), "tcp_pose is not a valid pose"),
     "joint not finite": (

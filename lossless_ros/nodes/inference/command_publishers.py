@@ -70,7 +70,7 @@ class TwistPublisher:
     def __init__(self, node: Node, topic: str, contract: Contract, robot: Robot) -> None:
         self.publisher = node.create_publisher(TwistStamped, topic, RELIABLE_NEWEST)
         self.contract = contract
-        self._action, self._frame_id = contract.action, robot.frame_id or robot.frame(contract.action.frame_id)
+        self._action, self._frame_id = contract.action, robot.command_frame(contract)
 
     def prepare(self, frame: Frame, velocity: np.ndarray) -> np.ndarray:
         return velocity

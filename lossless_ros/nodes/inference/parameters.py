@@ -210,6 +210,6 @@ def describe_limits(contract: Contract, robot: Robot, limits: Limits) -> str:
             f"gripper {gripper.open:g} (open) to {gripper.closed:g} (closed) at {limits.gripper_rate:g} strokes/s",
             f"workspace [{corners}] m",
             f"data at most {contract.max_age_s:g} s old",
-            f"commands at {contract.rate_hz:g} Hz in frame {robot.frame_id or robot.frame(contract.action.frame_id)}",
+            f"commands at {contract.rate_hz:g} Hz in frame {robot.command_frame(contract)}",
         ]
     )
