@@ -73,6 +73,12 @@ class Bag:
         return topics
 
     @property
+    def duration_s(self) -> float:
+        """Return the time from the first message logged to the last one [s]."""
+        spans = [(reader.start_time, reader.end_time) for reader in self._readers if reader.message_count]
+        return (max(end for _, end in spans) - min(start for start, _ in spans)) / 1e9 if spans else 0.0
+
+    @property
     def info(self) -> dict[str, Any]:
         """Return the JSON that the collector stored; empty without one."""
         text = (self._metadata.get("custom_data") or {}).get(INFO_KEY, "{}")
@@ -159,7 +165,7 @@ class Bag:
 
     def _unreadable(self, error: Exception) -> LosslessError:
         why = " ".join(str(error).split()) or type(error).__name__
-        return LosslessError(f"{self.path} cannot be read as a rosbag2 folder (truncated or damaged?): {why}")
+        return LosslessError(f"{self.path} cannot be read as a recording (truncated or damaged?): {why}")
 
 
 def _check_written_back(file: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_truncated_bag_is_one_line(tmp_path, keep):
     record(tmp_path / "bag")
     mcap = next((tmp_path / "bag").glob("*.mcap"))
     os.truncate(mcap, int(keep * mcap.stat().st_size))
-    with pytest.raises(LosslessError, match="cannot be read as a rosbag2 folder") as caught:
+    with pytest.raises(LosslessError, match="cannot be read as a recording") as caught:
         read_episode(tmp_path / "bag", CONTRACT)
     assert "\n" not in str(caught.value) and "bag" in str(caught.value)
 
