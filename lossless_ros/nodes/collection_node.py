@@ -77,6 +77,9 @@ class CollectionNode(Node):
         self.get_logger().info(f"{len(episodes)} episodes in {config.out}, {successes} successful")
         return 0
 
+    def on_callback_error(self, reason: str) -> None:
+        """Do nothing: no callback takes part in the work."""
+
     def stop(self) -> None:
         """Do nothing: complete episodes stay, incomplete ones never reach their final folder."""
 

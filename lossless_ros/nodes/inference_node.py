@@ -1,5 +1,6 @@
 """The inference node: frames from the robot's topics in, guarded velocity commands out, one per control period."""
 
+import gc
 import sys
 import threading
 import traceback
@@ -28,6 +29,7 @@ class InferenceNode(LifecycleNode):
         super().__init__("inference_node")
         self._runner: PolicyRunner | None = None
         self._failure: Exception | None = None
+        self._end = threading.Event()  # set to end the process
         self._latch_reason = ""  # why nothing moves before ~/resume, also after a new configuration; empty: it may
         self._robot_parameters = RobotParameters(self, ROBOT, PARAMETERS)
         self.add_on_set_parameters_callback(self._on_parameters)
@@ -42,6 +44,7 @@ class InferenceNode(LifecycleNode):
 
     def start(self, done: threading.Event) -> None:
         """Report wrong parameters before anything is loaded; with autostart configure and activate."""
+        self._end = done
         parameters = read(self, PARAMETERS)
         if parameters["autostart"] or parameters["bundles"]:
             check(parameters)
@@ -58,20 +61,30 @@ class InferenceNode(LifecycleNode):
         wait_for(done)
         return 0
 
+    def on_callback_error(self, reason: str) -> None:
+        """Stop the robot until the next good frame."""
+        if self._runner:
+            self._runner.stop_for_fault("callback", reason)
+
     def stop(self) -> None:
         """Stop the robot and release the policy; a latched stop stays latched."""
         runner, self._runner = self._runner, None
         if runner:
             self._latch_reason = runner.latch_reason
             runner.close()
+            del runner
+            gc.unfreeze()
+            gc.collect()  # networks are in reference cycles: without this, the memory of some rounds adds up
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = None
+        gc.collect()  # the executor may have held on to what was cleaned up
         try:
             self._robot_parameters.follow()
             self._runner = PolicyRunner(self, read(self, PARAMETERS))
             if self._latch_reason:
                 self._runner.latch_stop(self._latch_reason)
+            gc.freeze()  # the collector holds up every thread while it looks at what the policies are made of
             return TransitionCallbackReturn.SUCCESS
         except (LosslessError, NameValidationException) as error:
             self._failure = error
@@ -98,7 +111,10 @@ class InferenceNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self.on_cleanup(state)
+        """Stop and release everything; the process ends, since a finalized node cannot be configured again."""
+        self.stop()
+        self._end.set()
+        return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self.on_cleanup(state)

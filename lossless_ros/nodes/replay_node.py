@@ -63,6 +63,9 @@ class ReplayNode(Node):
             write_json(Path(parameters["result"]), result)
         return 0
 
+    def on_callback_error(self, reason: str) -> None:
+        """Do nothing: no callback takes part in the work."""
+
     def stop(self) -> None:
         """Do nothing: a replay does not move a robot."""
 

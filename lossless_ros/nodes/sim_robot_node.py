@@ -80,8 +80,8 @@ class SimRobotNode(Node):
         super().__init__("sim_robot_node")
         declare(self, PARAMETERS)
         task, self._contract = resolve_task(parameters := read(self, PARAMETERS))
-        self._parameters = parameters | {"task": task}
-        self._interface = SimRobotInterface(self, self._contract, self._parameters["command"])
+        self._settings = parameters | {"task": task}
+        self._interface = SimRobotInterface(self, self._contract, self._settings["command"])
         self._new_episode = self.create_client(Trigger, "inference_node/new_episode")
         self._episodes: list[dict[str, Any]] = []
 
@@ -91,24 +91,24 @@ class SimRobotNode(Node):
 
     def start(self, done: threading.Event) -> None:
         """Report wrong parameters before the simulator is built."""
-        if self._parameters["record"] and self._parameters["command"] != "twist":
+        if self._settings["record"] and self._settings["command"] != "twist":
             raise LosslessError("parameter record needs command twist: episodes hold velocities of the tool")
-        if self._parameters["result"]:
-            check_writable(Path(self._parameters["result"]))
-        if self._parameters["record"]:
-            check_folder_writable(Path(self._parameters["record"]))
-        check_world(self._parameters["task"], self._parameters["domain"])
+        if self._settings["result"]:
+            check_writable(Path(self._settings["result"]))
+        if self._settings["record"]:
+            check_folder_writable(Path(self._settings["record"]))
+        check_world(self._settings["task"], self._settings["domain"])
 
     def main_loop(self, done: threading.Event) -> int:
-        first, number = self._parameters["seed"], self._parameters["episodes"]
-        env = make_simulator(self._parameters["task"], self._parameters["domain"], self._contract)
+        first, number = self._settings["seed"], self._settings["episodes"]
+        env = make_simulator(self._settings["task"], self._settings["domain"], self._contract)
         try:
-            runner = EpisodeRunner(env, self._interface, self._contract, self._parameters)
-            if self._parameters["mode"] == "lock_step":
+            runner = EpisodeRunner(env, self._interface, self._contract, self._settings)
+            if self._settings["mode"] == "lock_step":
                 self._wait_for_inference_node(runner.stamp, done)
             seed = first
             while not done.is_set() and (not number or seed < first + number):
-                if self._parameters["mode"] == "real_time":
+                if self._settings["mode"] == "real_time":
                     self._wait_for_command(runner, seed, done)
                 self._announce_episode(done)
                 episode = runner.run(seed, done)
@@ -124,6 +124,9 @@ class SimRobotNode(Node):
         finally:
             env.close()
         return 0
+
+    def on_callback_error(self, reason: str) -> None:
+        """Do nothing: the arm obeys the next good command."""
 
     def stop(self) -> None:
         """Do nothing: a simulated robot needs no stop."""
@@ -160,13 +163,13 @@ class SimRobotNode(Node):
 
     def _wait_for_inference_node(self, stamp: int, done: threading.Event) -> None:
         """Wait until every topic is connected; the clock stands still at `stamp` [ns] meanwhile."""
-        end = time.monotonic() + self._parameters["timeout"]
+        end = time.monotonic() + self._settings["timeout"]
         while (unconnected := self._interface.unconnected_topics()) and not done.wait(0.05):
             self._interface.tick(stamp)
             self.get_logger().info("waiting for the inference node", throttle_duration_sec=10.0)
             if time.monotonic() > end:
                 raise LosslessError(
-                    f"no inference node after {self._parameters['timeout']:g} s: nothing is connected to "
+                    f"no inference node after {self._settings['timeout']:g} s: nothing is connected to "
                     f"{', '.join(unconnected)}; is it running in this ROS domain, with the same contract?"
                 )
 
@@ -175,21 +178,21 @@ class SimRobotNode(Node):
         if not self._new_episode.service_is_ready():
             return
         response = self._new_episode.call_async(Trigger.Request())
-        end = time.monotonic() + self._parameters["timeout"]
+        end = time.monotonic() + self._settings["timeout"]
         while not (response.done() or done.wait(0.005) or time.monotonic() > end):
             pass
 
     def _write_result(self, latencies: list[float], finished: bool) -> None:
         document = {
-            **{key: self._parameters[key] for key in ("task", "domain", "mode")},
+            **{key: self._settings[key] for key in ("task", "domain", "mode")},
             "contract": self._contract.name,
             "finished": finished,
             "episodes": self._episodes,
             "latencies_ms": latencies,
             "latency_ms": percentiles(latencies) if latencies else None,
         }
-        if self._parameters["result"]:
-            write_atomically(Path(self._parameters["result"]), (json.dumps(document, indent=1) + "\n").encode())
+        if self._settings["result"]:
+            write_atomically(Path(self._settings["result"]), (json.dumps(document, indent=1) + "\n").encode())
 
 
 def resolve_task(parameters: dict[str, Any]) -> tuple[str, Contract]:

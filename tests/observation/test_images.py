@@ -1,5 +1,6 @@
 """Image messages: every encoding, padded rows, and messages that cannot be used."""
 
+import sys
 from pathlib import Path
 from types import SimpleNamespace as Message
 
@@ -91,3 +92,121 @@ def test_cv_bridge_gives_the_same_picture(encoding, pad):
     msg = Image(encoding=encoding, height=6, width=5, step=ours.step)
     msg.data.frombytes(ours.data)
     np.testing.assert_array_equal(image_to_rgb(msg), image_to_rgb(ours))
+
+
+BLUE = np.full((8, 6, 3), (20, 60, 200), np.uint8)
+
+
+def yuv():
+    """Return Y, U and V of BLUE."""
+    planes = cv2.cvtColor(BLUE, cv2.COLOR_RGB2YUV_I420).reshape(-1)
+    return dict(zip("yuv", planes[[0, 48, 60]], strict=True))
+
+
+def packed(order):
+    """Return BLUE with two bytes per pixel."""
+    return np.tile(np.array([yuv()[name] for name in order], np.uint8), (8, 3)).reshape(8, 6, 2)
+
+
+def semi_planar(order):
+    """Return BLUE with rows of colors below the brightness."""
+    colors = np.tile(np.array([yuv()[name] for name in order], np.uint8), (4, 3))
+    return np.concatenate([np.full((8, 6), yuv()["y"], np.uint8), colors])
+
+
+def bayer(pattern):
+    rows = np.array([BLUE[0, 0]["rgb".index(color)] for color in pattern], np.uint8).reshape(2, 2)
+    return np.tile(rows, (4, 3))
+
+
+@pytest.mark.parametrize("pad", [0, 4])
+@pytest.mark.parametrize(
+    ("encoding", "array"),
+    [
+        ("yuv422", packed("uyvy")),
+        ("uyvy", packed("uyvy")),
+        ("yuv422_yuy2", packed("yuyv")),
+        ("yuyv", packed("yuyv")),
+        ("nv12", semi_planar("uv")),
+        ("nv21", semi_planar("vu")),
+        ("bayer_rggb8", bayer("rggb")),
+        ("bayer_bggr8", bayer("bggr")),
+        ("bayer_gbrg8", bayer("gbrg")),
+        ("bayer_grbg8", bayer("grbg")),
+        ("8UC4", np.dstack([BLUE[:, :, ::-1], BLUE[:, :, 0]])),
+    ],
+)
+def test_encodings_of_common_drivers_give_the_picture(encoding, array, pad):
+    msg = image(encoding, array, pad)
+    msg.height = 8
+    decoded = image_to_rgb(msg)
+    assert decoded.shape == BLUE.shape and decoded.dtype == np.uint8
+    assert np.abs(decoded.astype(int) - BLUE).max() <= 6  # YUV is rounded
+    msg.data = msg.data[:-1]
+    with pytest.raises(DataError, match="does not fit"):
+        image_to_rgb(msg)
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "nv12"])
+def test_size_that_an_encoding_cannot_have_is_refused(encoding):
+    with pytest.raises(DataError, match=f"5x6 is not a size of encoding {encoding}"):
+        image_to_rgb(Message(encoding=encoding, height=6, width=5, step=10, data=bytes(200)))
+
+
+DEPTH = np.full((6, 5), 700, np.uint16)
+
+
+def compressed(format_, array, extension=".png"):
+    return Message(format=format_, data=cv2.imencode(extension, array)[1].tobytes())
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "mono16", "64FC1", "16SC1"])
+def test_raw_depth_is_no_camera_picture(encoding):
+    with pytest.raises(DataError, match=f"encoding '{encoding}' is depth or raw data, expected a camera picture"):
+        image_to_rgb(image(encoding, DEPTH.view(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    "msg",
+    [
+        compressed("16UC1; png compressed ", DEPTH),
+        compressed("mono16; png compressed ", DEPTH),
+        compressed("png", DEPTH),
+        compressed("16UC1; png compressed ", (DEPTH >> 8).astype(np.uint8)),
+        compressed("16UC1; compressedDepth png", DEPTH),
+    ],
+    ids=lambda msg: msg.format,
+)
+def test_compressed_depth_is_no_camera_picture(msg):
+    """Decoded to 8 bits, depth in mm is a nearly black picture."""
+    with pytest.raises(DataError, match="depth"):
+        image_to_rgb(msg)
+
+
+def test_jpeg_and_png_with_a_damaged_size_are_refused():
+    """OpenCV raises an error of its own for some sizes, and takes gigabytes for others."""
+    jpeg = bytearray(cv2.imencode(".jpg", RGB)[1].tobytes())
+    at = jpeg.find(b"\xff\xc0") + 5
+    for size in (b"\xff\xdc\xff\xdc", b"\x00\x00\x00\x00", b"\x75\x30\x75\x30"):
+        jpeg[at : at + 4] = size
+        with pytest.raises(DataError, match="claims|does not decode"):
+            image_to_rgb(Message(format="jpeg", data=bytes(jpeg)))
+    png = bytearray(cv2.imencode(".png", RGB)[1].tobytes())
+    png[16:24] = b"\x00\x00\x75\x30" * 2
+    with pytest.raises(DataError, match="claims 30000x30000 px, at most 64 million"):
+        image_to_rgb(Message(format="png", data=bytes(png)))
+
+
+@pytest.mark.parametrize("error", ["ImportError", "SystemError", "AttributeError", "RuntimeError"])
+def test_cv_bridge_that_fails_is_done_without(tmp_path: Path, monkeypatch, error):
+    marker = tmp_path / "share/ament_index/resource_index/packages/cv_bridge"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    (tmp_path / "cv_bridge.py").write_text(f"raise {error}('initialization of cv_bridge_boost raised')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    monkeypatch.setattr(images, "_is_of_rclpy", lambda msg: True)
+    images._cv_bridge.cache_clear()
+    np.testing.assert_array_equal(image_to_rgb(image("rgb8", RGB)), RGB)
+    images._cv_bridge.cache_clear()

@@ -5,7 +5,8 @@ neither exports nor compiles anything.
 """
 
 import importlib.util
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from lossless_ros.errors import LosslessError, unknown
@@ -30,6 +31,10 @@ _HALF_PRECISION = ("cuda_graph", "tensorrt")  # runtimes that can compute in flo
 # The compiled graphs of each loaded backbone, by what fixes a graph's shape. Compiling takes seconds and a graph holds
 # a copy of the backbone's weights, so all policies on a backbone share its graphs; they are freed together with it.
 _graphs: "WeakKeyDictionary[Backbone, dict]" = WeakKeyDictionary()
+# OpenVINO's graphs hold a copy of the weights and outlive the backbone, by its fingerprint: torch keeps the memory of
+# every trace, so that a node which is configured again and again would grow. The least recently used ones are dropped.
+_openvino_graphs: "OrderedDict[tuple, Any]" = OrderedDict()
+_MAX_OPENVINO_GRAPHS = 4
 
 
 def find_runtime(name: str, device: "torch.device") -> str:
@@ -101,13 +106,16 @@ def make_runtime(name: str, precision: str, network: "Network", backbone: "Backb
     shapes = tuple((weight, tuple(tensor.shape)) for weight, tensor in network.state_dict().items())
     device, threads = str(network.mean.device), torch.get_num_threads()
     key = (name, precision, device, threads, network.config, network.cameras, shapes)
-    graphs = _graphs.setdefault(backbone, {})
     if name == "openvino":
         from lossless_ros.models.runtimes import openvino
 
-        if key not in graphs:
-            graphs[key] = openvino.compile_graph(network, backbone)
-        return openvino.BoundGraph(graphs[key], network)
+        key = (backbone.fingerprint, backbone.preprocessing, *key)
+        graph = _openvino_graphs.pop(key, None) or openvino.compile_graph(network, backbone)
+        _openvino_graphs[key] = graph
+        if len(_openvino_graphs) > _MAX_OPENVINO_GRAPHS:
+            _openvino_graphs.popitem(last=False)
+        return openvino.BoundGraph(graph, network)
+    graphs = _graphs.setdefault(backbone, {})
     if name in ("onnxruntime", "tensorrt"):
         from lossless_ros.models.runtimes import onnx
 

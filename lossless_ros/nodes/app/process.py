@@ -6,13 +6,15 @@ import stat
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 import rclpy
 from rclpy.exceptions import InvalidParameterTypeException, NameValidationException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, ShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -22,6 +24,7 @@ from lossless_ros.signals import Interrupted, watch_signals
 
 END_S = 1.5  # after a signal: then a process ends, wherever it is, as soon as its node has stopped what moves
 SIGNAL_LATENCY_S = 0.1  # longest time until a signal takes effect
+_ERROR_PAUSE_S = 0.001  # after a callback that raised: other threads get their turn
 USAGE_ERROR = 2  # exit code for a mistake of the user
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the last two: the terminal was closed
 
@@ -40,6 +43,12 @@ class NodeApp(Protocol):
         """Run in the main thread, while another thread serves callbacks, until `done`; return the exit code.
 
         It must not block without a timeout: see `wait_for`.
+        """
+
+    def on_callback_error(self, reason: str) -> None:
+        """React to a callback that raised, for example on a message that cannot be read; the error was logged.
+
+        Called in the thread of callbacks, which goes on with the next one.
         """
 
     def stop(self) -> None:
@@ -116,6 +125,12 @@ def unblock_stderr() -> None:
             os.close(reopened)
 
 
+def _describe(error: Exception) -> str:
+    """Return an error in one line, with the place in the code that raised it."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]} ({Path(frame.filename).name}:{frame.lineno})"
+
+
 def _init(args: list[str] | None) -> None:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -129,10 +144,22 @@ def _run(app: NodeApp, done: threading.Event, stopping: threading.Event, stopped
     executor.add_node(app.node)
     failures: list[BaseException] = []
 
+    def spin_once() -> None:
+        try:
+            executor.spin_once(timeout_sec=0.5)
+        except (ExternalShutdownException, ShutdownException):
+            raise
+        except Exception as error:  # no message may end the node
+            if not stopping.is_set():
+                reason = f"a callback failed: {_describe(error)}"
+                app.node.get_logger().error(reason, throttle_duration_sec=2.0)
+                app.on_callback_error(reason)
+                done.wait(_ERROR_PAUSE_S)
+
     def serve() -> None:
         try:
             while not stopped.is_set():
-                executor.spin_once(timeout_sec=0.5)
+                spin_once()
         except ExternalShutdownException:
             pass
         except BaseException as error:

@@ -154,6 +154,10 @@ class PolicyRunner:
         """Stop the robot until `release_stop`."""
         self._commands.stop("service", reason, latch=True)
 
+    def stop_for_fault(self, kind: str, reason: str) -> None:
+        """Stop the robot; the next good frame moves it again, unless the guard latches faults."""
+        self._commands.stop(kind, reason)
+
     def release_stop(self) -> None:
         """End a latched stop."""
         self._commands.release()

@@ -8,6 +8,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
@@ -129,10 +130,11 @@ class SimRobotInterface:
     def _on_twist(self, msg: TwistStamped) -> None:
         parts = (axis.axis.split(".") for axis in self._contract.action.axes)
         velocity = np.array([getattr(getattr(msg.twist, part), name) for part, name in parts], np.float32)
-        with self._arrival:
-            self._velocity, self._stamp, self._arm_arrived = velocity, stamp_ns(msg), time.monotonic()
-            self.arm_commands += 1
-            self._arrival.notify_all()
+        if self._is_valid(self._arm, velocity, len(velocity)):
+            with self._arrival:
+                self._velocity, self._stamp, self._arm_arrived = velocity, stamp_ns(msg), time.monotonic()
+                self.arm_commands += 1
+                self._arrival.notify_all()
 
     def _on_velocities(self, msg: Float64MultiArray) -> None:
         self._on_joints(
@@ -140,17 +142,31 @@ class SimRobotInterface:
         )  # without a stamp: taken as the answer to the newest observation
 
     def _on_trajectory(self, msg: JointTrajectory) -> None:
-        point = dict(zip(msg.joint_names, msg.points[-1].positions, strict=True))
-        self._on_joints(np.array([point[name] for name in ARM_JOINTS]), stamp_ns(msg))
+        positions = msg.points[-1].positions if msg.points else ()
+        point = dict(zip(msg.joint_names, positions, strict=False))
+        self._on_joints(np.array([point[name] for name in ARM_JOINTS if name in point]), stamp_ns(msg))
 
     def _on_joints(self, joints: np.ndarray, stamp: int) -> None:
-        with self._arrival:
-            self._joints, self._stamp, self._arm_arrived = joints, stamp, time.monotonic()
-            self.arm_commands += 1
-            self._arrival.notify_all()
+        if self._is_valid(self._arm, joints, len(ARM_JOINTS)):
+            with self._arrival:
+                self._joints, self._stamp, self._arm_arrived = joints, stamp, time.monotonic()
+                self.arm_commands += 1
+                self._arrival.notify_all()
 
     def _on_gripper(self, msg: Float64MultiArray) -> None:
-        with self._arrival:
-            self._gripper = self._contract.action.gripper.action(msg.data[0])
-            self._gripper_arrived = time.monotonic()
-            self._arrival.notify_all()
+        position = np.array(msg.data)
+        if self._is_valid(self._grippers, position, 1):
+            with self._arrival:
+                self._gripper = self._contract.action.gripper.action(float(position[0]))
+                self._gripper_arrived = time.monotonic()
+                self._arrival.notify_all()
+
+    def _is_valid(self, subscription: Subscription, values: np.ndarray, number: int) -> bool:
+        """Return whether a command has that many finite values; another one is reported and not obeyed."""
+        if values.shape == (number,) and np.isfinite(values).all():
+            return True
+        text = (
+            f"{subscription.topic_name}: {len(values)} values ({np.array2string(values[:8])}), expected {number} finite"
+        )
+        self._node.get_logger().error(f"{text}; ignored", throttle_duration_sec=2.0)
+        return False
