@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossless_ros.errors import LosslessError, unknown
+from lossless_ros.models.checkpoint_file import split_selection
 
 if TYPE_CHECKING:
     import torch
@@ -205,7 +206,8 @@ def load_backbone(
 
     Args:
         name: a name in REGISTRY, or any timm model of a supported family.
-        weights: local .safetensors file or checkpoint. Default: the environment variable LOSSLESS_WEIGHTS.
+        weights: local .safetensors file or checkpoint; `FILE#name` for one of several networks in it. Default: the
+            environment variable LOSSLESS_WEIGHTS.
         allow_hub: download weights that are not on this machine. LOSSLESS_ALLOW_HUB=1 in the environment does too.
         recorded_source: the source that a bundle recorded; used without `weights`.
 
@@ -299,7 +301,7 @@ def _find_source(name: str, weights: Path | None, allow_hub: bool, recorded_sour
         return f"file {weights.resolve()}"
     if recorded_source.startswith("file "):
         path = recorded_source.removeprefix("file ")
-        if not Path(path).is_file():
+        if not split_selection(Path(path))[0].is_file():
             raise LosslessError(f"the weights of {name} were in {path}, which is gone; give --weights FILE")
         return recorded_source
     if entry.wheel and not recorded_source.startswith("hub "):

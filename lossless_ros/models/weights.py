@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from lossless_ros.errors import LosslessError
+from lossless_ros.models.checkpoint_file import read_checkpoint, split_selection
+from lossless_ros.models.foreign_names import translate
 
-# Keys below which checkpoints nest their tensors, outermost first.
-_NESTED_KEYS = ("state_dict", "model", "online_network_state_dict", "online_network", "network", "net")
+# Networks of self-supervised methods: the one that is used afterwards, and the one that helps to train it.
+_PAIRS = (
+    (r"(^|\.|_)encoder_q", r"encoder_k"),  # MoCo
+    (r"(^|\.)base_encoder", r"momentum_encoder"),  # MoCo v3
+    (r"(^|\.)(model_)?teacher", r"student"),  # DINO, iBOT, DINOv2
+    (r"online", r"target"),  # BYOL
+    (r"^((?!target|momentum|_ema|ema_).)*$", r"target|momentum"),
+)
 _RESNET_LAYERS = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}  # by index
 
 
@@ -52,16 +60,23 @@ def load_hub(timm_name: str) -> Any:
 def load_file(timm_name: str, path: Path) -> Any:
     """Return timm's model with the weights of a local file, whatever their prefix and whatever else the file holds.
 
-    The classifier comes from the file too; if the file has none that fits (as with BYOL and MAE), nor has the model.
+    `FILE#name` takes the network of that name in a file of several. The classifier comes from the file too; if the
+    file has none that fits (as with BYOL and MAE), nor has the model.
 
     Raises:
-        LosslessError: no such file, or another architecture; the message names the first tensor that does not fit.
+        LosslessError: no such file, another architecture (the message names the first tensor that does not fit), or
+            several networks that fit (the message names them).
     """
+    path, selection = split_selection(path)
     tensors = read_checkpoint(path)
     model = create_model(timm_name)
+    if any(name.endswith("visual.attnpool.positional_embedding") for name in tensors):  # CLIP's ResNets
+        from timm.models.byobnet import checkpoint_filter_fn
+
+        tensors = checkpoint_filter_fn({n.removeprefix("module."): t for n, t in tensors.items()}, model)
     head = model.default_cfg["classifier"]
     names = [n for n in model.state_dict() if not n.startswith(f"{head}.")]
-    found = _select_tensors(tensors, names)
+    found, origin = _select_tensors(path, tensors, names, selection)
     weight = found.get(f"{head}.weight")
     classes = 0
     if weight is not None and weight.ndim == 2 and weight.shape[1] == model.get_submodule(head).in_features:
@@ -69,34 +84,91 @@ def load_file(timm_name: str, path: Path) -> Any:
     if classes != model.num_classes:
         model = create_model(timm_name, num_classes=classes)
     expected = model.state_dict()
+    source = f"{timm_name} (converted from {origin} names)" if origin else timm_name
     for name, parameter in expected.items():
         if name.endswith("num_batches_tracked"):  # old checkpoints lack it, and eval mode does not use it
             found.setdefault(name, parameter)
         shape = tuple(found[name].shape) if name in found else "none"
         if shape != tuple(parameter.shape):
-            raise LosslessError(f"{path}: tensor {name} is {shape}, expected {tuple(parameter.shape)} of {timm_name}")
+            raise LosslessError(f"{path}: tensor {name} is {shape}, expected {tuple(parameter.shape)} of {source}")
     parts = {n for n, _ in model.named_children()} - {head.split(".")[0]}
     for name, tensor in found.items():
         if name not in expected and name.split(".")[0] in parts:
-            raise LosslessError(f"{path}: tensor {name} is {tuple(tensor.shape)}, expected none of {timm_name}")
+            raise LosslessError(f"{path}: tensor {name} is {tuple(tensor.shape)}, expected none of {source}")
     model.load_state_dict({name: found[name] for name in expected})
     return model
 
 
-def _select_tensors(tensors: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
-    """Return the tensors below the prefix (such as `module.` or `backbone.`) that covers most of `names`, without it.
+def _select_tensors(
+    path: Path, tensors: Mapping[str, Any], names: list[str], selection: str
+) -> tuple[dict[str, Any], str]:
+    """Return the tensors of the network in a file, under timm's names, and whose names they had (see `translate`).
 
-    Of prefixes that cover as many, the shortest wins, and momentum or target encoders come last.
+    It is below the prefix (such as `module.` or `backbone.`) that covers most of `names`. Where several prefixes cover
+    as many with different tensors, `selection` says which, or the method that wrote the file.
+
+    Raises:
+        LosslessError: several networks fit, or none has the selected name.
     """
-    best: dict[str, Any] = {}
-    for renamed in (tensors, {_name_layers(n): t for n, t in tensors.items()}):
-        prefixes = {n.removesuffix(names[-1]) for n in renamed if n.endswith(names[-1])} | {""}
-        prefixes |= {n.removesuffix(names[0]) for n in renamed if n.endswith(names[0])}
-        for prefix in sorted(prefixes, key=lambda p: ("target" in p or "momentum" in p, len(p), p)):
-            below = {n.removeprefix(prefix): t for n, t in renamed.items() if n.startswith(prefix)}
-            if sum(n in below for n in names) > sum(n in best for n in names):
-                best = below
-    return best or dict(tensors)
+    if selection:
+        tensors = _named(path, tensors, selection)
+    variants = (
+        (dict(tensors), ""),
+        ({_name_layers(n): t for n, t in tensors.items()}, ""),
+        translate({name.removeprefix("module."): tensor for name, tensor in tensors.items()}),
+    )
+    best: dict[str, dict[str, Any]] = {}
+    covered, origin = 0, ""
+    for renamed, whose in variants:
+        networks = _networks(renamed, names)
+        count = max(sum(n in below for n in names) for below in networks.values())
+        if count > covered:
+            best = {p: below for p, below in networks.items() if sum(n in below for n in names) == count}
+            covered, origin = count, whose
+    if not best:
+        return variants[2] if variants[2][1] else variants[0]
+    below = _choose(path, best, names)
+    below, registers = translate(below) if "register_tokens" in below else (below, "")
+    return below, origin or registers
+
+
+def _networks(tensors: Mapping[str, Any], names: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the tensors below each prefix that some of `names` have, without it; the shortest prefix comes first."""
+    prefixes = {n.removesuffix(name) for name in (names[0], names[-1]) for n in tensors if n.endswith(name)} | {""}
+    return {
+        prefix.rstrip("."): {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        for prefix in sorted(prefixes, key=lambda p: (len(p), p))
+    }
+
+
+def _named(path: Path, tensors: Mapping[str, Any], selection: str) -> dict[str, Any]:
+    """Return the tensors below the prefix with that name in it."""
+    part = re.compile(rf"(^|.*\.){re.escape(selection)}\.")
+    found = {n: t for n, t in tensors.items() if part.match(n)}
+    if not found:
+        known = sorted({n.split(".")[0] for n in tensors if "." in n})
+        raise LosslessError(f"{path} has no network '{selection}'; its tensors begin with: {', '.join(known[:20])}")
+    return found
+
+
+def _choose(path: Path, networks: Mapping[str, dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Return the tensors of the network to use, of those that fit, by their prefixes.
+
+    Raises:
+        LosslessError: they differ, and nothing says which one is meant.
+    """
+    import torch
+
+    (first, chosen), *others = networks.items()
+    if all(torch.equal(chosen[n], other[n]) for _, other in others for n in names if n in chosen and n in other):
+        return chosen
+    for preferred, replaced in _PAIRS:
+        left = [prefix for prefix in networks if re.search(preferred, prefix)]
+        rest = [prefix for prefix in networks if prefix not in left]
+        if len(left) == 1 and all(re.search(replaced, prefix) for prefix in rest):
+            return networks[left[0]]
+    choices = ", ".join(f"{path.name}#{prefix}" if prefix else path.name for prefix in networks)
+    raise LosslessError(f"{path} holds several networks that fit; choose one with --weights: {choices}")
 
 
 def _name_layers(name: str) -> str:
@@ -135,30 +207,3 @@ def load_wheel(name: str, package: str) -> Any:
         state[ours] = tensor
     model.load_state_dict(state)
     return model
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the tensors of a checkpoint (.safetensors, or torch's format without arbitrary pickles) by name.
-
-    Raises:
-        LosslessError: no such file, or not a checkpoint of tensors.
-    """
-    import torch
-
-    if not path.is_file():
-        raise LosslessError(f"no such file: {path} (expected a checkpoint)")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file as load_safetensors
-
-            return load_safetensors(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both raise many types on damaged files
-        raise LosslessError(f"{path} is not a checkpoint of tensors: {' '.join(str(error).split())[:120]}") from None
-    for key in _NESTED_KEYS:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    tensors = {n: t for n, t in state.items() if isinstance(t, torch.Tensor)} if isinstance(state, Mapping) else {}
-    if not tensors:
-        raise LosslessError(f"{path}: expected a mapping from names to tensors")
-    return tensors
