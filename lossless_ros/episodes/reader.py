@@ -126,7 +126,12 @@ def read_messages(
     with Bag(path) as bag:
         _check_topics(path, bag.topics, topics, types or {})
         for topic, kind, time, data in bag.messages(topics):
-            yield topic, time, _TYPES.deserialize_cdr(data, kind)
+            try:
+                msg = _TYPES.deserialize_cdr(data, kind)
+            except Exception as error:  # rosbags raises many types on damaged messages
+                why = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+                raise LosslessError(f"{path}: a message on /{topic} cannot be read ({why})") from None
+            yield topic, time, msg
 
 
 def _check_topics(path: Path, present: Mapping[str, Topic], topics: set[str], types: Mapping[str, str]) -> None:

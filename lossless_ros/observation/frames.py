@@ -118,7 +118,11 @@ class Aligner:
 
     def _awaited(self, stamp: int) -> list[Lane]:
         """Return what a frame of this stamp still waits for."""
-        return [lane for lane in self._lanes if self._newest.get(lane, -1) < stamp - self._slop[lane[0]]]
+        return [
+            lane
+            for lane in self._lanes
+            if lane not in self._newest or self._newest[lane] < stamp - self._slop[lane[0]]  # stamps may begin at 0
+        ]
 
     def _drop_oldest(self) -> None:
         stamp, _ = self._pending.popleft()

@@ -27,9 +27,11 @@ def simulator_errors() -> Iterator[None]:
     """Re-raise the simulator's input errors as LosslessError, and say how to install it where it is missing."""
     try:
         from lossless_sim.errors import SimError, UnstableError
+        from lossless_sim.opengl import check_opengl
     except ImportError as error:
         raise LosslessError(f"the simulator is not installed ({error}); install lossless_ros[sim]") from None
     try:
+        check_opengl(rendering=False)
         yield
     except UnstableError as error:
         raise UnstableEpisodeError(str(error)) from None

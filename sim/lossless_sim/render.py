@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import ctypes
 import importlib.util
+import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import mujoco
 import numpy as np
 
 from lossless_sim.errors import SimError, unknown
+from lossless_sim.opengl import check_opengl, no_opengl
 from lossless_sim.scene import names
 
 _MAX_GEOMS = 200
@@ -70,15 +72,19 @@ class _Context:
 
     _scene: mujoco.MjvScene
     _mjr: mujoco.MjrContext
+    _process = 0  # that made the first context
 
     def __init__(self, size: int) -> None:
+        check_opengl(rendering=True)
         from mujoco.gl_context import GLContext
 
+        _Context._process = _Context._process or os.getpid()
+        check_not_forked()
         _load_triton_before_mesa()
         try:
             self._gl = GLContext(size, size)
         except Exception as error:
-            raise SimError(f"no off-screen OpenGL ({error}); try MUJOCO_GL=egl or MUJOCO_GL=osmesa") from None
+            raise no_opengl(" ".join(str(error).split())) from None
         self._gl.make_current()
         self._finalizer = weakref.finalize(self, self._gl.free)
         # At exit, weakref's own finalizers may run after MuJoCo has shut EGL down; this one has to run before.
@@ -92,6 +98,7 @@ class _Context:
 
     def load(self, model: mujoco.MjModel, assets: mujoco.MjModel) -> None:
         """Upload what differs from the model that was loaded last."""
+        check_not_forked()
         self._gl.make_current()
         if assets is self._assets:
             for name in (names.BASKET_TEXTURE, names.SKY_TEXTURE):  # what domains change
@@ -107,6 +114,7 @@ class _Context:
         self, model: mujoco.MjModel, data: mujoco.MjData, cameras: Sequence[str], shadows: bool
     ) -> dict[str, np.ndarray]:
         """Return one RGB image (size, size, 3) uint8 per camera."""
+        check_not_forked()
         self._gl.make_current()
         self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = shadows
         return {name: self._render(model, data, model.camera(names.camera(name)).id) for name in cameras}
@@ -128,6 +136,19 @@ class _Context:
         """Free the OpenGL context."""
         self._mjr.free()
         self._finalizer()
+
+
+def check_not_forked() -> None:
+    """Check that no other process rendered before this one was forked from it: OpenGL would hang.
+
+    Raises:
+        SimError: one did.
+    """
+    if _Context._process != os.getpid():
+        raise SimError(
+            "this process was forked from one that had rendered, and OpenGL does not survive that; "
+            "start processes with spawn (AsyncVectorEnv(..., context='spawn')) or before the first image"
+        )
 
 
 def _load_triton_before_mesa() -> None:

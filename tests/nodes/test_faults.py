@@ -2,8 +2,10 @@
 
 import copy
 import os
+import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import TwistStamped
+from rclpy.serialization import serialize_message
 from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from tests.support.node_policies import CONSTANT_OUTPUTS
@@ -282,6 +286,48 @@ def test_rescan_loads_new_bundles_and_reports_damaged_ones(running: Any, make_bu
         assert f"{name}.safetensors is not a bundle" in answer.message
     assert robot.set_parameter("task", f"{TASK}6").successful and robot.set_parameter("task", f"{TASK}1").successful
     world.wait_until(lambda: len(robot.commands) > first + 10 and robot.moving)
+
+
+def mutated(number: int, keep: bool, counts: Counter[str]) -> Corruption:
+    """Replace each message by `number` mutations of its serialized bytes; `keep` sends it as well, after them."""
+    rng = random.Random(0)
+
+    def corrupt(stream: str, msg: Any) -> list[Any]:
+        counts[stream] += number
+        bad = []
+        for _ in range(number):
+            data = bytearray(serialize_message(msg))
+            for _ in range(rng.choice([1, 2, 8])):
+                at = rng.randrange(4, min(len(data), 200))  # header and sizes, and the first pixels
+                data[at] = rng.randrange(256)
+            bad.append(bytes(data[: rng.choice([len(data), len(data), rng.randrange(4, len(data))])]))
+        return [*bad, msg] if keep else bad
+
+    return corrupt
+
+
+def test_mutated_messages_neither_end_the_node_nor_keep_it_from_its_stop(running: Any) -> None:
+    world, robot, counts = running.world, running.robot, Counter[str]()
+    number = int(os.environ.get("LOSSLESS_FUZZ", "500"))
+    robot.corrupt = mutated(10, True, counts)
+    try:
+        world.wait_until(lambda: min(counts.values(), default=0) >= number)
+        robot.corrupt = mutated(3, False, counts)
+        world.wait_until(lambda: not robot.moving)
+    finally:
+        robot.corrupt = unchanged
+    world.wait_until(lambda: robot.moving)
+
+
+def test_clock_that_is_no_time_stops_the_robot(running: Any) -> None:
+    """ROS 2 raises in its own callback of such a message."""
+    robot = running.robot
+    before = int(robot.diagnostics[-1]["stops"])
+    negative = Clock()
+    negative.clock.sec = -5
+    robot._clock.publish(negative)
+    running.world.wait_until(lambda: int(robot.diagnostics[-1]["stops"]) > before)
+    running.world.wait_until(lambda: robot.moving)
 
 
 def test_killed_node_sends_nothing_more(running: Any) -> None:

@@ -109,9 +109,9 @@ def make_runtime(name: str, precision: str, network: "Network", backbone: "Backb
     if name == "openvino":
         from lossless_ros.models.runtimes import openvino
 
-        key = (backbone.fingerprint, backbone.preprocessing, *key)
-        graph = _openvino_graphs.pop(key, None) or openvino.compile_graph(network, backbone)
-        _openvino_graphs[key] = graph
+        kept = (backbone.fingerprint, backbone.preprocessing, *key)
+        graph = _openvino_graphs.pop(kept, None) or openvino.compile_graph(network, backbone)
+        _openvino_graphs[kept] = graph
         if len(_openvino_graphs) > _MAX_OPENVINO_GRAPHS:
             _openvino_graphs.popitem(last=False)
         return openvino.BoundGraph(graph, network)
