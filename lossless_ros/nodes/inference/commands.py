@@ -6,6 +6,7 @@ import time
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray
 
 from lossless_ros.contract import GRIPPER_TOPIC, TCP_POSE, Contract, Robot
@@ -40,9 +41,10 @@ class Commands:
         self._stamp = 0  # of the last command [ns]: the later of both
         self._node = node
         self._lock = threading.Lock()
-        self._open, self._exclusive = False, exclusive
+        self._open, self._exclusive, self._dry_run = False, exclusive, dry_run
         self._pending_stop = False  # a stop that has not reached the robot yet
         self._clock = ClockMonitor()
+        self._simulated = robot.simulated
         self._max_age = round(contract.max_age_s * 1e9)
         self._gripper = robot.gripper or contract.action.gripper
         self._position = contract.offset(TCP_POSE)
@@ -68,16 +70,20 @@ class Commands:
         with self._lock:
             self._open = True
 
-    def send(self, frame: Frame, action: np.ndarray) -> bool:
+    def send(self, frame: Frame, action: np.ndarray, arrived: float) -> bool:
         """Send the command for an action (dim,) that answers a frame; return whether it was sent.
 
-        Data that is too old or from the future, joints beyond their limits and invalid actions stop the robot.
+        A clock that stands, data that is too old or from the future, joints beyond their limits and invalid actions
+        stop the robot.
+
+        Args:
+            arrived: when the frame was complete [s, time.monotonic].
         """
         with self._lock:
             if not self._open:
                 return False
             now = self._now()
-            kind, fault = self._frame_fault(frame, now)
+            kind, fault = self._frame_fault(frame, now, arrived)
             if fault:
                 self._stop(kind, fault, False)
                 return False
@@ -134,19 +140,41 @@ class Commands:
             return age_fault(since, self._now(), self._max_age)
 
     def clock_fault(self) -> str | None:
-        """Return why times mean nothing: the node's clock jumped back since the last call, or stands still."""
+        """Return why times mean nothing: the clock jumped back since the last call, stands still or runs slow."""
         with self._lock:
             jump = self._clock.jump_fault(self._now())
             if jump:
                 self._frame_stamp = self._sent_at = 0
                 return jump
-            return self._clock.standstill_fault() if self.guard.state == "moving" else None
+            if self.guard.state != "moving":
+                return None
+            return self._clock.standstill_fault() or self._speed_fault()
+
+    def clock_speed(self) -> float | None:
+        """Return how fast the node's clock runs, 1 for real time; None before that is known."""
+        with self._lock:
+            return self._clock.speed()
+
+    def clock_speed_fault(self) -> str | None:
+        """Return that the node's clock runs much slower or faster than real time, None if it does not."""
+        with self._lock:
+            return self._clock.speed_fault()
 
     def competing_publisher(self) -> str | None:
-        """Return on which command topics another node publishes, None for none."""
-        topics = [publisher.topic_name for publisher in (self._arm.publisher, self._gripper_publisher)]
-        shared = ", ".join(topic for topic in topics if self._node.count_publishers(topic) > 1)
-        return f"another node also publishes on {shared}; stop one of the publishers" if shared else None
+        """Return on which command topics another node publishes, of whatever type, None for none."""
+        topics = [publisher.topic_name for publisher in self._publishers()]
+        shared = [topic for topic in topics if self._node.count_publishers(topic) > 1]
+        return f"another node also publishes on {', '.join(shared)}; stop one of the publishers" if shared else None
+
+    def missing_subscriber(self) -> str | None:
+        """Return which commands to a robot nobody receives, None if all are received or none are for a robot."""
+        unheard = [publisher.topic_name for publisher in self._publishers() if not publisher.get_subscription_count()]
+        if not unheard or self._dry_run:
+            return None
+        other = [topic for topic in unheard if self._node.count_subscribers(topic)]
+        if other:
+            return f"the subscriber of {', '.join(other)} takes another type of message or has another QoS"
+        return f"no subscriber of {', '.join(unheard)}; start the robot's controllers or map the topics"
 
     def close(self, reason: str) -> None:
         """Close and send the stop, moving or not; return when the robot's side has received it (at most 0.5 s).
@@ -172,6 +200,10 @@ class Commands:
             if publisher:
                 self._node.destroy_publisher(publisher)
 
+    def _publishers(self) -> tuple[Publisher, Publisher]:
+        """Return the publishers of commands."""
+        return self._arm.publisher, self._gripper_publisher
+
     def _stop(self, kind: str, reason: str, latch: bool) -> None:
         before = self.guard.state, self.guard.kind
         self._pending_stop |= self.guard.stop(kind, reason, latch)
@@ -195,8 +227,11 @@ class Commands:
         if self._twist_echo:
             self._twist_echo.stop(stamp)
 
-    def _frame_fault(self, frame: Frame, now: int) -> tuple[str, str | None]:
+    def _frame_fault(self, frame: Frame, now: int, arrived: float) -> tuple[str, str | None]:
         """Return kind and reason of a fault that forbids acting on a frame; the reason is None without a fault."""
+        clock = self._clock.standstill_at_frame(arrived) or self._speed_fault()
+        if clock:
+            return "clock", clock
         for stream, stamp in frame.stamps.items():
             fault = age_fault(stamp, now, self._max_age)
             if fault:
@@ -205,6 +240,10 @@ class Commands:
         if competing:
             return "rival", competing
         return "joints", self._joint_limits.fault(frame.proprioception)
+
+    def _speed_fault(self) -> str | None:
+        """Return that the clock's speed makes timeouts wrong for a real arm; a simulated one has the clock's time."""
+        return None if self._simulated else self._clock.speed_fault()
 
     def _tool_center(self, frame: Frame) -> np.ndarray | None:
         """Return the tool center (3,) [m], None if the contract does not have it."""

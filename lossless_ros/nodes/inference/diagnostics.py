@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,21 +73,22 @@ class StatusReporter:
         self.active_since: float | None = None  # time.monotonic() [s]; None while inactive
         self._node, self._robot, self._dry_run, self._sources = node, robot, dry_run, sources
         self._previous_frames = 0
+        self._is_clock_reported = False
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # A steady clock: the timer must also fire when the node's clock stands still or jumps.
         self._timer = node.create_timer(1.0, self.report, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def report(self) -> None:
         """Publish the status."""
-        warning = self._warning()
+        warning = "; ".join(self._warnings())
         if warning:
             self._node.get_logger().warning(clean(warning), throttle_duration_sec=5.0)
         active, guard = self.active_since is not None, self._sources.commands.guard
         level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if active else DiagnosticStatus.WARN
         state = guard.state if active else "inactive"
         message = f"{state}: {guard.reason}" if guard.state in ("stopped", "latched") else state
-        if warning:
-            level, message = max(level, DiagnosticStatus.WARN), f"{message}; {warning}"
+        for text in filter(None, [warning, self._clock_warning()]):
+            level, message = max(level, DiagnosticStatus.WARN), f"{message}; {text}"
         status = DiagnosticStatus(
             level=level,
             name=self._node.get_fully_qualified_name().lstrip("/"),
@@ -102,26 +104,38 @@ class StatusReporter:
         self._node.destroy_timer(self._timer)
         self._node.destroy_publisher(self._publisher)
 
-    def _warning(self) -> str:
-        """Return the most important warning, empty for none."""
+    def _clock_warning(self) -> str | None:
+        """Return what is wrong with the clock's speed; log it once, because a slow simulator is slow all the time."""
+        fault = self._sources.commands.clock_speed_fault()
+        if fault and not self._is_clock_reported:
+            self._node.get_logger().warning(fault)
+        self._is_clock_reported = fault is not None
+        return fault
+
+    def _warnings(self) -> Iterator[str]:
+        """Yield what needs attention, the most important first."""
         observations, commands = self._sources.observations, self._sources.commands
         missing = ", ".join(map(observations.topic, observations.refresh_subscriptions()))
-        if wrong := observations.type_faults():
-            return wrong
-        if missing:
-            return f"no publisher on {missing}"
-        silent = observations.silent_topics(_SILENT_S)
-        if silent:
-            return f"no messages on {silent}, although published; check message type and QoS"
-        competing = commands.competing_publisher()
-        if competing:
-            return competing
+        silent, wrong = observations.silent_topics(_SILENT_S), observations.type_faults()
+        if wrong:
+            yield wrong
+        elif missing:
+            yield f"no publisher on {missing}"
+        elif silent:
+            yield f"no messages on {silent}, although published; check message type and QoS"
+        if competing := commands.competing_publisher():
+            yield competing
         since = self.active_since
-        if since is None or time.monotonic() - since <= _SILENT_S or commands.guard.state == "moving":
-            return ""
+        if since is None or time.monotonic() - since <= _SILENT_S:
+            return
+        if unheard := commands.missing_subscriber():
+            yield unheard
+        if commands.guard.state == "moving" or wrong or missing or silent:
+            return
         if fault := observations.fault():
-            return fault
-        return "" if observations.frames else "streams cannot be synchronized; see 'missing in frames' per stream"
+            yield fault
+        elif not observations.frames:
+            yield "streams cannot be synchronized; see 'missing in frames' per stream"
 
     def _values(self) -> dict[str, Any]:
         """Return the status as keys and values."""
@@ -144,6 +158,7 @@ class StatusReporter:
             "camera to command p50/p99/max [ms]": latencies.camera_to_command.text(),
             "frame to command p50/p99/max [ms]": latencies.frame_to_command.text(),
             "inference p50/p99/max [ms]": latencies.inference.text(),
+            "clock speed": "-" if (speed := sources.commands.clock_speed()) is None else f"{speed:.2f}",
             "missed deadlines": sources.deadline.missed,
             "stops": sum(guard.stops.values()),
             "stops by kind": ", ".join(f"{kind} {n}" for kind, n in list(guard.stops.items())) or "none",

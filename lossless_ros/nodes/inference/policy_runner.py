@@ -196,7 +196,7 @@ class PolicyRunner:
         if late:
             self._commands.stop("deadline", late)
         with self._task_lock:
-            sent = task == self._policies.task and not late and self._commands.send(frame, action)
+            sent = task == self._policies.task and not late and self._commands.send(frame, action, submitted)
         if sent:
             self._latencies.frame_to_command.add(1e3 * (time.monotonic() - submitted))
             self._latencies.camera_to_command.add(1e-6 * (self._now() - frame.stamp))
