@@ -5,11 +5,20 @@
 
 Without arguments a shipped bundle runs on Sawyer's topics, and the log names those that it waits for. Commands go to
 ~/would_send until dry_run:=false is given. Parameters that are not given keep the value of the robot's file. The
-robot's drivers and MoveIt Servo are started separately.
+robot's drivers and MoveIt Servo are started separately; drivers:=FILE starts a launch file of the cameras' drivers with
+the DDS settings that images need.
 """
 
+from pathlib import Path
+
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.events.process import ProcessExited
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
@@ -17,6 +26,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from lossless_ros import defaults
+from lossless_ros.errors import LosslessError
 from lossless_ros.nodes.app.parameters import optional_launch_arguments
 from lossless_ros.nodes.inference.parameters import BUNDLES, PARAMETERS, ROBOT
 from lossless_ros.paths import find_config
@@ -28,6 +38,7 @@ ARGUMENTS = {  # name: (default or None, description)
     "bundle": (defaults.BUNDLE, BUNDLES.summary),
     "robot": ("sawyer", ROBOT.summary),
     "params_file": ("", "More parameters (YAML); they take precedence over the robot's file"),
+    "drivers": ("", "Launch file of the cameras' drivers, started with the DDS settings that images need"),
     **optional_launch_arguments(OPTIONAL),
     "dry_run": ("true", "true: publish commands on ~/would_send only; false: move the robot"),
     "use_sim_time": ("false", "Take the time from /clock"),
@@ -74,6 +85,14 @@ def inference(context: LaunchContext) -> list:
     return [node]
 
 
+def drivers(context: LaunchContext) -> list:
+    """Return the launch file of the drivers, if one is given."""
+    file = context.launch_configurations["drivers"]
+    if file and not Path(file).is_file():
+        raise LosslessError(f"no such launch file: {file} (drivers)")
+    return [IncludeLaunchDescription(file)] if file else []
+
+
 def generate_launch_description() -> LaunchDescription:
     profile = PathJoinSubstitution([FindPackageShare("lossless_ros"), "config", "dds", "fastdds.xml"])
     return LaunchDescription(
@@ -83,6 +102,7 @@ def generate_launch_description() -> LaunchDescription:
                 SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=profile))
                 for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
             ),
+            OpaqueFunction(function=drivers),
             OpaqueFunction(function=inference),
         ]
     )

@@ -50,6 +50,13 @@ def test_jitter_does_not_change_the_rate() -> None:
     assert not known_rate(watch(stamps)).is_lossy
 
 
+def test_messages_that_come_twice_or_late_do_not_change_the_rate() -> None:
+    twice, late = at_rate(20.0).repeat(2), np.stack([at_rate(20.0), at_rate(20.0) - 0.02], axis=1).ravel()
+    for stamps in (twice, late):
+        assert known_rate(watch(stamps)).received == pytest.approx(20.0, rel=0.01)
+        assert watch(stamps).fault(MAX_AGE) is None
+
+
 def test_outage_is_no_part_of_the_rate() -> None:
     """The robot has stopped meanwhile; it may go on at once."""
     stamps = np.concatenate([at_rate(20.0), at_rate(20.0, 0.1) + 10.0])
@@ -79,9 +86,8 @@ NOW = at_rate(20.0)
         (np.full(60, START), "all its messages are stamped 1700000000.000 s"),
         (NOW - 3.0, "stamps are 3.000 s behind the node's clock; synchronize the clocks"),
         (NOW + 3.0, "stamps are 3.000 s ahead of the node's clock"),
-        (NOW - 0.1 * (np.arange(60) % 2), "stamps do not increase"),
     ],
-    ids=["zero", "frozen", "behind", "ahead", "alternating"],
+    ids=["zero", "frozen", "behind", "ahead"],
 )
 def test_fault_of_stamps_is_named(stamps: np.ndarray, fault: str) -> None:
     assert fault in str(watch(stamps, arrivals=NOW).fault(MAX_AGE))

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from types import ModuleType
 
 import pytest
 
-from lossless_ros.ros_environment import stay_on_this_machine
+from lossless_ros.ros_environment import PROFILE_VARIABLES, stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "launch").glob("*.launch.py"))
@@ -204,6 +205,23 @@ def test_integers_in_a_robot_file_are_accepted_as_floats(launched: list[Launched
     (tmp_path / "arm.yaml").write_text(text)
     launched.append(Launched("real_stacking", "bundle:=none.safetensors", f"robot:={tmp_path / 'arm.yaml'}"))
     assert "no such file: none.safetensors" in launched[0].read_to_end()
+
+
+@needs_launch
+def test_drivers_get_the_dds_settings_that_images_need(launched: list[Launched], tmp_path: Path) -> None:
+    (tmp_path / "cameras.launch.py").write_text(
+        "from launch import LaunchDescription\n"
+        "from launch.actions import ExecuteProcess\n"
+        "def generate_launch_description():\n"
+        "    echo = ExecuteProcess(cmd=['env'], output='screen')\n"
+        "    return LaunchDescription([echo])\n"
+    )
+    launched.append(Launched("real_stacking", "bundle:=none.safetensors", f"drivers:={tmp_path / 'cameras.launch.py'}"))
+    output = launched[0].read_to_end()
+    for variable in PROFILE_VARIABLES:
+        assert re.search(rf"{variable}=.*config/dds/fastdds.xml", output)
+    launched.append(Launched("real_stacking", "drivers:=nothing.launch.py"))
+    assert "no such launch file: nothing.launch.py" in launched[1].read_to_end()
 
 
 @needs_launch

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from lossless_ros.control.deadline import Deadline
 from lossless_ros.control.inference_worker import InferenceWorker
+from lossless_ros.control.stream_timing import StreamTiming
 from lossless_ros.models.task_policies import TaskPolicies
 from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.observations import ObservationSubscriber
@@ -123,6 +124,8 @@ class StatusReporter:
             yield f"no publisher on {missing}"
         elif silent:
             yield f"no messages on {silent}, although published; check message type and QoS"
+        timing = observations.timing_warnings()
+        yield from timing
         if competing := commands.competing_publisher():
             yield competing
         since = self.active_since
@@ -134,8 +137,8 @@ class StatusReporter:
             return
         if fault := observations.fault():
             yield fault
-        elif not observations.frames:
-            yield "streams cannot be synchronized; see 'missing in frames' per stream"
+        elif not observations.frames and not timing:
+            yield f"streams cannot be synchronized: {observations.timing_text()}"
 
     def _values(self) -> dict[str, Any]:
         """Return the status as keys and values."""
@@ -168,8 +171,19 @@ class StatusReporter:
             age = observations.age(stream)
             values[f"{stream} rate [Hz]"] = f"{observations.rate(stream):.1f}"
             values[f"{stream} age [s]"] = "-" if age is None else f"{age:.3f}"
-            values[f"{stream} fault"] = observations.faults.get(stream, "none")
+            values |= {f"{stream} {key}": text for key, text in _timing(observations.timing, stream).items()}
+            faults = [observations.faults.get(stream), observations.timing.stamp_fault(stream)]
+            values[f"{stream} fault"] = next(filter(None, faults), "none")
             values[f"{stream} rejected"] = observations.rejected[stream]
             values[f"{stream} out of order"] = observations.aligner.ignored[stream]
             values[f"{stream} missing in frames"] = observations.aligner.gaps[stream]
         return values
+
+
+def _timing(timing: StreamTiming, stream: str) -> dict[str, str]:
+    """Return rate and offset of a stream's stamps, a dash before they are known."""
+    rate, offset = timing.rate(stream), timing.offset(stream)
+    return {
+        "stamp rate [Hz]": f"{rate.received:.1f}" if rate else "-",
+        "offset [s]": "-" if offset is None else f"{offset:.3f}",
+    }

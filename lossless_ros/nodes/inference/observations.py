@@ -13,12 +13,17 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot, check_names
+from lossless_ros.control.stream_timing import SLOWEST, StreamTiming
 from lossless_ros.errors import DataError
 from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
 from lossless_ros.observation.streams import stream_topic, stream_type, type_fault
+from lossless_ros.ros_environment import PROFILE_VARIABLES, profile_path
 
+_LOSS_HINT = (  # the variables' names: from Kilted on, and before
+    f"is its shared memory too small? run its driver with {' and '.join(PROFILE_VARIABLES)} set to {profile_path()}"
+)
 TRANSPORTS = ("auto", "raw", "compressed")
 _KINDS: dict[str, Any] = {
     "sensor_msgs/msg/Image": Image,
@@ -44,6 +49,7 @@ class ObservationSubscriber:
         self.rejected: Counter[str] = Counter()  # unusable messages per stream
         self.faults: dict[str, str] = {}  # what is wrong with the newest message of a stream
         self.aligner = Aligner(contract)
+        self.timing = StreamTiming(contract)  # of the stamps
         self._lock = threading.Lock()  # of the aligner
         self._node, self._robot, self._on_frame = node, robot, on_frame
         self._auto = transport == "auto"
@@ -113,6 +119,25 @@ class ObservationSubscriber:
         bad += [*self._type_faults.values(), *([f"nothing new on {silent}"] if silent else [])]
         return "; ".join(bad)
 
+    def timing_warnings(self) -> list[str]:
+        """Return which streams have wrong stamps, are slower than the contract or lose messages."""
+        stamps = self._named(self.timing.stamp_fault)
+        slow = self._named(self.timing.rate_fault)
+        return [*stamps, *slow, *(f"{loss}; {_LOSS_HINT}" for loss in self._named(self.timing.loss))]
+
+    def timing_fault(self) -> tuple[str, str]:
+        """Return kind and reason of a stop for the streams' timing, empty for none.
+
+        Samples stamped ahead of the clock must not be used: they would count as new when they are old.
+        """
+        stamps = self._named(self.timing.stamp_fault)
+        slow = self._named(lambda stream: self.timing.rate_fault(stream, SLOWEST))
+        return "stamps" if stamps else "rate" if slow else "", "; ".join(stamps or slow)
+
+    def timing_text(self) -> str:
+        """Return rate and offset of every stream, in one line."""
+        return ", ".join(map(self._timing_text, self.contract.streams))
+
     def restart(self) -> None:
         """Drop all samples: the next frame is built from messages that arrive from now on. Thread-safe."""
         with self._lock:
@@ -121,6 +146,17 @@ class ObservationSubscriber:
     def close(self) -> None:
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
+
+    def _named(self, fault_of: Callable[[str], str | None]) -> list[str]:
+        """Return the faults of all streams, each after its topic."""
+        faults = {stream: fault_of(stream) for stream in self.contract.streams}
+        return [f"{self.topic(stream)}: {fault}" for stream, fault in faults.items() if fault]
+
+    def _timing_text(self, stream: str) -> str:
+        rate, offset = self.timing.rate(stream), self.timing.offset(stream)
+        hertz = f" at {rate.received:.1f} Hz" if rate else ""
+        age = "" if offset is None else f" stamped {offset:.3f} s before arrival"
+        return f"{self.topic(stream)}{hertz}{age}"
 
     def _is_camera(self, stream: str) -> bool:
         return any(camera.name == stream for camera in self.contract.cameras)
@@ -175,6 +211,7 @@ class ObservationSubscriber:
         self._arrived(stream, sample)
         if self._faulty_names.get(stream) == names:  # what else comes on the topic does not mend it
             self.faults.pop(stream, None)
+        self.timing.add(stream, sample, stamp_ns(msg), self._node.get_clock().now().nanoseconds)
         with self._lock:
             frames = self.aligner.push(stream, stamp_ns(msg), sample)
         for frame in frames:

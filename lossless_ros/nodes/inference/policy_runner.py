@@ -193,10 +193,12 @@ class PolicyRunner:
         action = policy.act(frame)
         self._latencies.inference.add(1e3 * (time.monotonic() - begin))
         late = self._deadline.fault(self._now() - begin_ros)
-        if late:
-            self._commands.stop("deadline", late)
+        kind, fault = ("deadline", late) if late else self._observations.timing_fault()
+        if fault:
+            self._commands.stop(kind, fault)
         with self._task_lock:
-            sent = task == self._policies.task and not late and self._commands.send(frame, action, submitted)
+            may_send = task == self._policies.task and not fault
+            sent = may_send and self._commands.send(frame, action, submitted)
         if sent:
             self._latencies.frame_to_command.add(1e3 * (time.monotonic() - submitted))
             self._latencies.camera_to_command.add(1e-6 * (self._now() - frame.stamp))
