@@ -12,6 +12,8 @@ _MIN_INTERVALS, _MIN_SPAN_S = 5, 0.5  # before a rate is known
 _GAP_S = 0.5  # a longer interval is an outage: it stops the robot by itself, and is no part of the rate
 _JUMP_NS = 1_000_000_000  # stamps that go back further than this mean a new run
 _RECENT = 10  # messages by which the order of stamps is judged
+_MIN_FOR_LOSS = 20  # intervals
+_REGULAR = 0.15  # mean distance of intervals from multiples of the period, in periods; of random ones it is 0.25
 _LOSSY = 0.6  # of the published messages: when fewer arrive, that is reported
 
 
@@ -20,7 +22,7 @@ class StreamRate:
     """Rates of a stream [Hz], by the stamps of its messages."""
 
     received: float
-    published: float  # estimated from the messages that followed each other closely
+    published: float  # the same, unless messages are lost
 
     @property
     def is_lossy(self) -> bool:
@@ -60,7 +62,8 @@ class StreamMonitor:
         if 2 * len(steady) <= len(intervals):  # a slow stream, not one with outages
             slow = 1 / float(np.median(intervals))
             return StreamRate(slow, slow)
-        return StreamRate(1 / float(steady.mean()), 1 / float(np.percentile(published, 10, method="lower")))
+        received = 1 / float(steady.mean())
+        return StreamRate(received, _published_rate(published) or received)
 
     def offset(self) -> float | None:
         """Return the median time from a stamp to the arrival of its message [s], None before the first message."""
@@ -82,3 +85,16 @@ class StreamMonitor:
             side = "behind" if offset > 0 else "ahead of"
             return f"its stamps are {abs(offset):.3f} s {side} the node's clock; synchronize the clocks"
         return None
+
+
+def _published_rate(intervals: np.ndarray) -> float | None:
+    """Return the rate [Hz] at which a stream is published of which only some messages arrive, None if it is not one.
+
+    The intervals [s] between the messages that arrive are then multiples of the period of publication. Those of a
+    publisher that is merely irregular are not.
+    """
+    shortest = float(np.percentile(intervals, 10, method="lower"))
+    period = float(np.median(intervals[intervals < 1.5 * shortest]))
+    multiples = intervals / period
+    is_regular = np.abs(multiples - np.round(multiples)).mean() < _REGULAR
+    return 1 / period if is_regular and len(intervals) >= _MIN_FOR_LOSS else None

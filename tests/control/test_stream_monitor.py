@@ -71,6 +71,14 @@ def test_lost_messages_show_in_the_rate_and_as_lossy(share: float) -> None:
     assert rate.published == pytest.approx(30.0, rel=0.1)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_publisher_on_a_busy_machine_is_irregular_but_not_lossy(seed: int) -> None:
+    """Its timer comes late by up to three periods, and then catches up."""
+    late = np.random.default_rng(seed).exponential(0.03, 200)
+    stamps = np.maximum.accumulate(at_rate(20.0, 10.0) + late)
+    assert not known_rate(watch(stamps)).is_lossy
+
+
 def test_a_camera_that_is_thinned_by_its_driver_is_not_lossy() -> None:
     stamps = at_rate(30.0)
     assert not known_rate(watch(stamps[np.arange(len(stamps)) % 3 > 0])).is_lossy

@@ -22,7 +22,7 @@ from lossless_ros.ros_environment import stay_on_this_machine
 
 CONTRACT = load_contract("rgb_stacking")
 CAMERAS = [camera.name for camera in CONTRACT.cameras]
-Change = Callable[[str, int], int | None]  # (stream, stamp [ns]) -> the stamp of its message, None for no message
+Change = Callable[[str, int], list[int]]  # (stream, stamp [ns]) -> the stamps of the messages to send in its place
 
 
 class PolicyDouble:
@@ -98,14 +98,13 @@ class Robot:
         """Take the node's diagnostics."""
         self.status = msg.status[0]
 
-    def run(self, seconds: float, change: Change = lambda stream, stamp: stamp, rate: float = 20.0) -> int:
+    def run(self, seconds: float, change: Change = lambda stream, stamp: [stamp], rate: float = 20.0) -> int:
         """Send all streams at this rate [Hz]; return the number of commands."""
         before = self.runner._commands.sent
         for _ in range(round(seconds * rate)):
             self.now += round(1e9 / rate)
             for stream in reversed(CONTRACT.streams):
-                stamp = change(stream, self.now)
-                if stamp is not None:
+                for stamp in change(stream, self.now):
                     self.runner._observations._receive(stream, message(stream, stamp))
         self.runner._reporter.report()
         return self.runner._commands.sent - before
@@ -153,11 +152,11 @@ def every(number: int, streams: list[str], of: int = 5) -> Change:
     """Let only `number` of `of` messages of the streams through, as evenly as possible."""
     counts = dict.fromkeys(streams, 0)
 
-    def change(stream: str, stamp: int) -> int | None:
+    def change(stream: str, stamp: int) -> list[int]:
         if stream not in counts:
-            return stamp
+            return [stamp]
         counts[stream] += number
-        return stamp if counts[stream] % of < number else None
+        return [stamp] if counts[stream] % of < number else []
 
     return change
 
@@ -168,12 +167,18 @@ def test_streams_at_the_contracts_rate_move_the_arm_without_a_warning(robot: Rob
     assert robot.value("tcp_pose stamp rate [Hz]") == "20.0" and robot.value("tcp_pose offset [s]") == "0.000"
 
 
+@pytest.mark.parametrize("also", [0, -20_000_000], ids=["twice", "late"])
+def test_messages_that_come_twice_or_late_are_harmless(robot: Robot, also: int) -> None:
+    assert robot.run(3.0, lambda stream, stamp: [stamp, stamp + also]) >= 59
+    assert robot.status.message == "moving"
+
+
 def test_all_streams_at_8_hz_stop_a_policy_of_20_hz(robot: Robot) -> None:
     robot.run(3.0)
     assert robot.run(5.0, rate=8.0) < 20
     assert robot.status.level == DiagnosticStatus.ERROR
     assert (
-        f"stopped: /{CAMERAS[0]}/image_raw: comes at 8.0 Hz, contract 'rgb_stacking' needs 20 Hz"
+        f"stopped; /{CAMERAS[0]}/image_raw: comes at 8.0 Hz, contract 'rgb_stacking' needs 20 Hz"
         in robot.status.message
     )
     assert robot.value("stops by kind") == "rate 1"
@@ -205,7 +210,7 @@ def test_stream_a_little_slower_than_the_contract_is_a_warning(robot: Robot) -> 
 def test_wrong_stamps_are_named_with_their_topic(
     robot: Robot, stream: str, change: Callable[[int], int], text: str, offset: str | None
 ) -> None:
-    sent = robot.run(5.0, lambda name, stamp: change(stamp) if name == stream else stamp)
+    sent = robot.run(5.0, lambda name, stamp: [change(stamp) if name == stream else stamp])
     assert sent == 0  # also when stamps ahead of the clock have come true: those samples are old
     assert robot.status.level >= DiagnosticStatus.WARN
     topic = CONTRACT.topic(stream)
@@ -216,6 +221,6 @@ def test_wrong_stamps_are_named_with_their_topic(
 
 def test_lost_images_are_reported_with_the_way_out(robot: Robot) -> None:
     rng = np.random.default_rng(0)
-    robot.run(6.0, lambda name, stamp: None if name == CAMERAS[0] and rng.random() < 0.6 else stamp, rate=60.0)
+    robot.run(6.0, lambda name, stamp: [] if name == CAMERAS[0] and rng.random() < 0.6 else [stamp], rate=60.0)
     assert f"/{CAMERAS[0]}/image_raw: is published at 60 Hz, received at 2" in robot.status.message
     assert "run its driver with FASTDDS_DEFAULT_PROFILES_FILE and FASTRTPS_" in robot.status.message

@@ -21,6 +21,7 @@ from lossless_ros.nodes.inference.observations import ObservationSubscriber
 from lossless_ros.text import clean
 
 _LEVELS = {"moving": DiagnosticStatus.OK, "idle": DiagnosticStatus.OK}  # of the guard's states; all others are errors
+_WARNED_OF = ("rate", "stamps")  # kinds of stop whose reasons are warnings too, which are newer
 _SILENT_S = 2.0  # warn of a topic without messages, or an active node without commands, for this long
 
 
@@ -88,6 +89,8 @@ class StatusReporter:
         level = _LEVELS.get(guard.state, DiagnosticStatus.ERROR) if active else DiagnosticStatus.WARN
         state = guard.state if active else "inactive"
         message = f"{state}: {guard.reason}" if guard.state in ("stopped", "latched") else state
+        if warning and guard.kind in _WARNED_OF:
+            message = state
         for text in filter(None, [warning, self._clock_warning()]):
             level, message = max(level, DiagnosticStatus.WARN), f"{message}; {text}"
         status = DiagnosticStatus(
