@@ -105,7 +105,7 @@ class Robot:
             self.now += round(1e9 / rate)
             for stream in reversed(CONTRACT.streams):
                 for stamp in change(stream, self.now):
-                    self.runner._observations._receive(stream, message(stream, stamp))
+                    self.runner._observations.receive(stream, message(stream, stamp))
         self.runner._reporter.report()
         return self.runner._commands.sent - before
 
