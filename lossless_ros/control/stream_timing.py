@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from lossless_ros.contract import Contract
 from lossless_ros.control.stream_monitor import StreamMonitor, StreamRate
 
-SLOWEST = 0.75  # of the contract's rate: a slower stream stops the robot
 _FULL = 0.98  # of the contract's rate: a slower stream is reported
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from lossless_ros.contract import Contract
 
-_SLOW = 1.25  # a stream's median interval may be this many periods: clocks and exposure times vary
+SLOWEST = 0.75  # of the contract's rate: a slower stream is refused, in recordings and live
 _LARGEST_OFFSET_S = 1.0  # between the clocks of two topics; recorders and networks delay messages by less
 
 
@@ -47,7 +47,7 @@ def rate_fault(contract: Contract, topic: str, stamps: Sequence[int]) -> str | N
     if len(stamps) < 2:
         return None
     median = float(np.median(_intervals(stamps)))
-    if median <= _SLOW / contract.rate_hz:
+    if median * SLOWEST * contract.rate_hz <= 1:
         return None
     return (
         f"{topic} has {1 / median:.1f} Hz, contract '{contract.name}' needs {contract.rate_hz:g} Hz; "

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lossless_ros.contract import load_contract
-from lossless_ros.control.stream_timing import SLOWEST, StreamTiming
+from lossless_ros.control.stream_timing import StreamTiming
+from lossless_ros.observation.timing import SLOWEST, rate_fault
 
 CONTRACT = load_contract("rgb_stacking")  # 20 Hz
 CAMERA = CONTRACT.streams[0]
@@ -28,6 +29,14 @@ def test_slow_stream_is_reported_and_under_three_quarters_stops(rate: int, is_re
     assert (timing.rate_fault(CAMERA, SLOWEST) is not None) == stops
     if is_reported:
         assert timing.rate_fault(CAMERA) == f"comes at {rate:.1f} Hz, contract 'rgb_stacking' needs 20 Hz"
+
+
+@pytest.mark.parametrize("rate", [14.5, 15.5, 20.0])
+def test_recordings_and_live_streams_are_refused_at_the_same_rate(rate: float) -> None:
+    timing, stamps = StreamTiming(CONTRACT), np.arange(0, 3, 1 / rate)
+    add(timing, CAMERA, ("",), stamps)
+    recorded = rate_fault(CONTRACT, CAMERA, [round(1e9 * (START + stamp)) for stamp in stamps])
+    assert (recorded is None) == (timing.rate_fault(CAMERA, SLOWEST) is None) == (rate >= 15)
 
 
 def test_the_slowest_part_of_a_stream_counts() -> None:

@@ -13,12 +13,13 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot, check_names
-from lossless_ros.control.stream_timing import SLOWEST, StreamTiming
+from lossless_ros.control.stream_timing import StreamTiming
 from lossless_ros.errors import DataError
 from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
 from lossless_ros.observation.streams import stream_topic, stream_type, type_fault
+from lossless_ros.observation.timing import SLOWEST
 from lossless_ros.ros_environment import PROFILE_VARIABLES, profile_path
 
 _LOSS_HINT = (  # the variables' names: from Kilted on, and before
