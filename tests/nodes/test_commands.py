@@ -148,6 +148,17 @@ def test_arm_stays_stopped_until_a_clock_that_stands_runs_again(
     assert all(run.step(1.0) for _ in range(20)) and guard.state == "moving"
 
 
+def test_frame_that_a_simulator_in_lock_step_sends_again_is_answered(make_run: Callable[[Robot], SimulatedRun]) -> None:
+    """The first time it was lost, and the clock stands until it is answered."""
+    run = make_run(load_robot("sim"))
+    assert all(run.step(1.0) for _ in range(20))
+    run.now += STEP_S
+    run.commands.clock_fault()
+    run.real_time.now += 4.0
+    assert run.step(0.0)
+    assert not run.step(0.0)  # answered already
+
+
 def test_slow_clock_stops_a_real_arm(make_run: Callable[[Robot], SimulatedRun]) -> None:
     run = make_run(replace(load_robot("sawyer"), topics={}))
     assert all(run.step(1.0) for _ in range(120)) and run.commands.clock_speed_fault() is None

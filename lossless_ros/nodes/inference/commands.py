@@ -229,7 +229,9 @@ class Commands:
 
     def _frame_fault(self, frame: Frame, now: int, arrived: float) -> tuple[str, str | None]:
         """Return kind and reason of a fault that forbids acting on a frame; the reason is None without a fault."""
-        clock = self._clock.standstill_at_frame(arrived) or self._speed_fault()
+        standstill = self._clock.standstill_at_frame(arrived)
+        is_new = self._frame_stamp < frame.stamp <= now  # a simulator in lock step sends a frame again if it was lost
+        clock = (None if is_new else standstill) or self._speed_fault()
         if clock:
             return "clock", clock
         for stream, stamp in frame.stamps.items():
