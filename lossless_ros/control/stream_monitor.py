@@ -2,7 +2,6 @@
 
 import threading
 from collections import deque
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,19 +14,6 @@ _RECENT = 10  # messages by which the order of stamps is judged
 _MIN_FOR_LOSS = 20  # intervals
 _REGULAR = 0.15  # mean distance of intervals from multiples of the period, in periods; of random ones it is 0.25
 _LOSSY = 0.6  # of the published messages: when fewer arrive, that is reported
-
-
-@dataclass(frozen=True)
-class StreamRate:
-    """Rates of a stream [Hz], by the stamps of its messages."""
-
-    received: float
-    published: float  # the same, unless messages are lost
-
-    @property
-    def is_lossy(self) -> bool:
-        """Return whether a large part of the messages does not arrive."""
-        return self.received < _LOSSY * self.published
 
 
 class StreamMonitor:
@@ -47,28 +33,39 @@ class StreamMonitor:
             self._stamps.append(stamp)
             self._offsets.append(now - stamp)
 
-    def rate(self) -> StreamRate | None:
-        """Return the rates over the last messages, None before they are known."""
-        with self._lock:
-            stamps = np.array(self._stamps, np.int64)
-        intervals: np.ndarray = np.diff(np.maximum.accumulate(stamps)) / 1e9
-        intervals = intervals[intervals > 0]  # no duplicates, and none that came late
-        published = intervals[intervals <= _GAP_S]
+    def rate(self) -> float | None:
+        """Return the rate of the last messages by their stamps [Hz], None before it is known."""
+        intervals = self._intervals()
         within = int(np.searchsorted(np.cumsum(intervals[::-1]), _WINDOW_S))
         intervals = intervals[-max(within, _MIN_INTERVALS) :]
         if len(intervals) < _MIN_INTERVALS or intervals.sum() < _MIN_SPAN_S:
             return None
         steady = intervals[intervals <= _GAP_S]
         if 2 * len(steady) <= len(intervals):  # a slow stream, not one with outages
-            slow = 1 / float(np.median(intervals))
-            return StreamRate(slow, slow)
-        received = 1 / float(steady.mean())
-        return StreamRate(received, _published_rate(published) or received)
+            return 1 / float(np.median(intervals))
+        return 1 / float(steady.mean())
+
+    def published_rate(self) -> float | None:
+        """Return the rate at which a stream is published of which only some messages arrive [Hz], None if all do.
+
+        The intervals between those that arrive are multiples of the period of publication. The intervals of a publisher
+        that is merely irregular are not.
+        """
+        intervals, received = self._intervals(), self.rate()
+        intervals = intervals[intervals <= _GAP_S]
+        if received is None or len(intervals) < _MIN_FOR_LOSS:
+            return None
+        shortest = float(np.percentile(intervals, 10, method="lower"))
+        period = float(np.median(intervals[intervals < 1.5 * shortest]))
+        multiples = intervals / period
+        is_regular = np.abs(multiples - np.round(multiples)).mean() < _REGULAR
+        return 1 / period if is_regular and received < _LOSSY / period else None
 
     def offset(self) -> float | None:
         """Return the median time from a stamp to the arrival of its message [s], None before the first message."""
         with self._lock:
-            return float(np.median(self._offsets)) / 1e9 if self._offsets else None
+            offsets = sorted(self._offsets)
+        return offsets[len(offsets) // 2] / 1e9 if offsets else None
 
     def fault(self, max_age: float) -> str | None:
         """Return what is wrong with the stamps, None if nothing is; `max_age` [s] is how old data may be."""
@@ -86,15 +83,9 @@ class StreamMonitor:
             return f"its stamps are {abs(offset):.3f} s {side} the node's clock; synchronize the clocks"
         return None
 
-
-def _published_rate(intervals: np.ndarray) -> float | None:
-    """Return the rate [Hz] at which a stream is published of which only some messages arrive, None if it is not one.
-
-    The intervals [s] between the messages that arrive are then multiples of the period of publication. Those of a
-    publisher that is merely irregular are not.
-    """
-    shortest = float(np.percentile(intervals, 10, method="lower"))
-    period = float(np.median(intervals[intervals < 1.5 * shortest]))
-    multiples = intervals / period
-    is_regular = np.abs(multiples - np.round(multiples)).mean() < _REGULAR
-    return 1 / period if is_regular and len(intervals) >= _MIN_FOR_LOSS else None
+    def _intervals(self) -> np.ndarray:
+        """Return the times from stamp to stamp [s], without messages that came twice or late."""
+        with self._lock:
+            stamps = np.array(self._stamps, np.int64)
+        intervals: np.ndarray = np.diff(np.maximum.accumulate(stamps)) / 1e9
+        return intervals[intervals > 0]

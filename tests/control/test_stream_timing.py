@@ -57,3 +57,15 @@ def test_lost_images_are_reported_but_no_lost_joints() -> None:
     add(timing, "tcp_pose", ("",), stamps)
     assert str(timing.loss(CAMERA)).startswith("is published at 30 Hz, received at 1")
     assert timing.loss("tcp_pose") is None
+
+
+def test_a_source_that_another_one_has_replaced_does_not_count() -> None:
+    """One node published all joints, slowly, and then two nodes publish them."""
+    timing = StreamTiming(CONTRACT)
+    add(timing, "joint_states", ("right_j0", "robotiq_85_left_knuckle_joint"), np.arange(0, 3, 0.2))
+    assert timing.rate_fault("joint_states", SLOWEST) is not None
+    for joint in ("right_j0", "robotiq_85_left_knuckle_joint"):
+        add(timing, "joint_states", (joint,), np.arange(3, 6, 0.05))
+    assert timing.rate_fault("joint_states", SLOWEST) is None
+    add(timing, "joint_states", (), np.arange(3, 6, 1.0))  # joints of another device
+    assert timing.rate_fault("joint_states", SLOWEST) is None

@@ -187,6 +187,6 @@ def _timing(timing: StreamTiming, stream: str) -> dict[str, str]:
     """Return rate and offset of a stream's stamps, a dash before they are known."""
     rate, offset = timing.rate(stream), timing.offset(stream)
     return {
-        "stamp rate [Hz]": f"{rate.received:.1f}" if rate else "-",
+        "stamp rate [Hz]": f"{rate:.1f}" if rate else "-",
         "offset [s]": "-" if offset is None else f"{offset:.3f}",
     }

@@ -155,7 +155,7 @@ class ObservationSubscriber:
 
     def _timing_text(self, stream: str) -> str:
         rate, offset = self.timing.rate(stream), self.timing.offset(stream)
-        hertz = f" at {rate.received:.1f} Hz" if rate else ""
+        hertz = f" at {rate:.1f} Hz" if rate else ""
         age = "" if offset is None else f" stamped {offset:.3f} s before arrival"
         return f"{self.topic(stream)}{hertz}{age}"
 
