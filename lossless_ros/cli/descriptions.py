@@ -87,8 +87,8 @@ def _recordings(path: Path) -> dict[str, Any]:
     labeled = outcomes[True] + outcomes[False]
     values = {
         "episodes": len(episodes),
-        "successful": outcomes[True],
-        "failed": outcomes[False],
+        "successful": outcomes[True] if labeled else None,
+        "failed": outcomes[False] if labeled else None,
         "without a word on success": len(infos) - labeled,
         "success share": outcomes[True] / labeled if labeled else None,
         "tasks": ", ".join(sorted({str(info["task"]) for info in infos if "task" in info})),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -127,6 +128,9 @@ def test_recordings_are_described_by_topic_rate_length_and_outcome(tmp_path):
     assert [found[key] for key in ("episodes", "successful", "failed", "without a word on success")] == [3, 1, 0, 2]
     assert found["success share"] == 1 and found["seeds"] == [[2, 2]]
     assert "without a word on success: 2" in lines(found) and "seeds: 2" in lines(found)
+    shutil.rmtree(tmp_path / "episode_2")
+    unlabeled = describe(str(tmp_path))  # a robot's own recordings: nothing is said to have failed
+    assert unlabeled["without a word on success"] == 2 and not {"successful", "failed"} & unlabeled.keys()
 
 
 def test_verification_says_in_three_lines_what_it_proved():

@@ -14,12 +14,15 @@ from lossless_ros.errors import LosslessError
 from tests.support.bags import (
     CAMERAS,
     CONTRACT,
+    FINGER,
     FRAMES,
     GRIPPERS,
+    JOINTS,
     PERIOD_NS,
     POSES,
     TWISTS,
     edited,
+    joint_state,
     numbers,
     pose,
     recording,
@@ -202,3 +205,16 @@ def test_a_gripper_that_is_always_at_one_end_is_said_and_other_units_are_refused
         gripper_note(small, CONTRACT, Robot())
     both = decode(tmp_path / "both", recording())
     assert gripper_note([*always, both], CONTRACT, Robot()) is None
+
+
+def test_a_stream_of_another_clock_or_a_slow_joint_is_named(tmp_path):
+    ahead = edited(recording(), POSES, lambda i, e: pose(stamp_of(e) + 5 * 10**9))
+    with pytest.raises(LosslessError, match="the stamps of /tcp_pose are 5.00 s ahead of those of /front/image_raw"):
+        decode(tmp_path / "ahead", ahead)
+
+    def without_finger(i, event):
+        positions = dict(zip(event.msg.name, event.msg.position.tolist(), strict=True))
+        return joint_state(stamp_of(event), {n: x for n, x in positions.items() if n != FINGER or i % 3 == 0})
+
+    with pytest.raises(LosslessError, match="finger on /joint_states has 6.7 Hz, contract 'table' needs 20 Hz"):
+        decode(tmp_path / "slow", edited(recording(), JOINTS, without_finger))

@@ -24,6 +24,7 @@ from lossless_ros.training import trainer
 from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.hyperparameters import BACKBONE_INIT, MODES
+from tests.support import bags
 from tests.support.gpu import needs_gpu
 from tests.support.interruption import train_until
 from tests.support.recordings import IMAGE_SIZE, record_episode
@@ -299,6 +300,24 @@ def test_bundle_names_what_it_was_trained_on(job):
     assert set(provenance["versions"]) == {"lossless_ros", "torch", "timm", "commit"}
     assert provenance["metrics"]["held_out_loss"] == result["held_out_loss"]
     assert tensors["mean"].abs().sum() > 0
+
+
+def test_frames_that_are_left_out_are_in_output_result_and_bundle(job, tmp_path, capsys):
+    def paused(seed):
+        events = bags.recording(seed)
+        return bags.edited(events, bags.TWISTS, lambda i, e: None if 5 <= i < 17 else e.msg) if seed else events
+
+    for seed in (0, 1, 2):
+        bags.write_bag(tmp_path / "data" / f"episode_{seed}", paused(seed))
+    result = train(replace(job, data=tmp_path / "data", contract=bags.CONTRACT, mode="frozen"))
+    reasons = {"/servo_node/delta_twist_cmds is silent": 24}
+    assert result["data"]["left_out_frames"] == load_bundle(job.out)[0].provenance["data"]["left_out_frames"] == reasons
+    (first, second) = result["data"]["left_out_by_episode"]
+    assert first["path"].endswith("episode_1") and first["frames"] == bags.FRAMES - 12
+    assert "the gripper command changes 1 times in such pauses" in second["notes"][0]
+    output = capsys.readouterr().err
+    assert "left out 24 of 90 frames: /servo_node/delta_twist_cmds is silent (24)" in output
+    assert "episode_1: 12 of 30 left out" in output and "episode_0:" not in output
 
 
 @pytest.mark.parametrize("mode", ["frozen", "adapters"])

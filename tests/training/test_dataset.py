@@ -10,7 +10,7 @@ from lossless_ros.episodes.cache import decode_episodes
 from lossless_ros.episodes.dataset import Dataset, split
 from lossless_ros.episodes.reader import find_episodes, read_episode
 from lossless_ros.errors import LosslessError
-from lossless_ros.observation.timing import timing_fault
+from lossless_ros.observation.timing import clock_fault, timing_fault
 from lossless_ros.paths import cache_dir
 from tests.support.recordings import EPISODE_STEPS, record_episode
 
@@ -136,11 +136,20 @@ def stamps_of_a_second(contract, **changes):
         ([50 * i for i in range(20) if not 5 < i < 11], "/tcp_pose is silent for 0.30 s after 0.25 s, .* allows 0.2 s"),
         ([100 * i for i in range(10)], "/tcp_pose has 10.0 Hz, contract 'rgb_stacking' needs 20 Hz"),
         ([*range(0, 500, 50), *range(0, 500, 50)], "/tcp_pose goes back in time by 0.45 s after 0.45 s"),
+        ([0] * 20, "all 20 messages on /tcp_pose are stamped 0 s; expected the time of each"),
     ],
 )
 def test_slow_streams_and_gaps_are_named(contract, stamps, fault):
     found = timing_fault(contract, stamps_of_a_second(contract, tcp_pose=[10**6 * stamp for stamp in stamps]))
     assert found is None if fault is None else re.match(fault, found)
+
+
+def test_a_topic_with_the_stamps_of_another_clock_is_named():
+    delays = {"/front/image_raw": [2_000_000, 3_000_000], "/joint_states": [900_000_000] * 3, "/none": []}
+    assert clock_fault(delays) is None
+    fault = clock_fault({**delays, "/tcp_pose": [5_002_500_000] * 3})
+    assert fault == "the stamps of /tcp_pose are 5.00 s behind those of /front/image_raw; synchronize the clocks"
+    assert "5.00 s ahead of" in str(clock_fault({**delays, "/tcp_pose": [-4_997_500_000] * 3}))
 
 
 def test_recording_with_a_gap_is_refused_by_name(contract, tmp_path):
