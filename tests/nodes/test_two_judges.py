@@ -219,7 +219,7 @@ REFUSED: dict[str, tuple[Change, Robot, str]] = {  # and what both say
         joints(lambda i, positions: {"lift": 0.0}), Robot(),
         "no position of shoulder, elbow, wrist, finger; it has lift",
     ),
-    "encoding": (encoded, Robot(), "encoding '32FC1' is not one of"),
+    "encoding": (encoded, Robot(), "encoding '32FC1' is depth or raw data"),
     "pose of another type": (
         other_type(POSES, "geometry_msgs/msg/Pose", pose(0).pose), Robot(),
         "/tcp_pose is geometry_msgs/msg/Pose, expected geometry_msgs/msg/PoseStamped",
