@@ -81,10 +81,10 @@ class RecordedObservations:
     def missing(self) -> str | None:
         """Return which topic has nothing that the contract needs, None if all have."""
         for topic, stream in self._streams.items():
-            counts = [len(self._stamps[stream, part]) for part in self._contract.parts(stream)]
-            if stream == JOINT_STATES and min(counts) == 0 and (text := self._joints.missing_text()):
-                return f"/{topic} has {text}"
-            if min(counts) == 0:
+            lacking = [part for part in self._contract.parts(stream) if not self._stamps[stream, part]]
+            if stream == JOINT_STATES and lacking and self._joints.seen:
+                return f"/{topic} has {self._joints.missing_text(lacking)}"
+            if lacking:
                 return f"no message on /{topic}"
         return None
 

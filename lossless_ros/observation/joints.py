@@ -1,11 +1,12 @@
 """Which joints of the contract have come: a robot's devices may publish theirs in messages of their own."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from lossless_ros.contract import JOINT_STATES, Contract, Robot
 
-_MAX_NAMES = 12  # of a message
+_MAX_NAMES = 12  # in a text
+_MAX_SEEN = 256  # that are kept: a topic may have any number of names
 
 
 class JointInventory:
@@ -14,23 +15,24 @@ class JointInventory:
     def __init__(self, contract: Contract, robot: Robot) -> None:
         self._robot = robot
         self._expected = contract.parts(JOINT_STATES)
-        self._seen: dict[str, None] = {}
+        self.seen: dict[str, None] = {}  # names on the topic
 
     def add(self, msg: Any) -> None:
         """Take note of the joints of a JointState."""
-        self._seen.update(dict.fromkeys(msg.name))
+        if len(self.seen) < _MAX_SEEN:
+            self.seen.update(dict.fromkeys(msg.name[:_MAX_SEEN]))
 
-    def missing_text(self, missing: Collection[str] | None = None) -> str:
-        """Return which joints have no position, by the robot's names, and which names the topic has.
+    @property
+    def never_seen(self) -> list[str]:
+        """Return the contract's joints that no message had."""
+        return [joint for joint in self._expected if self._name(joint) not in self.seen]
 
-        Args:
-            missing: of the contract's joints; None for those that never came. Empty text for none.
-        """
-        names = {joint: self._robot.joints.get(joint, joint) for joint in self._expected}
-        if missing is None:
-            missing = [joint for joint, name in names.items() if name not in self._seen]
-        lacking = [names[joint] for joint in missing]
-        return f"no position of {_join(lacking)}; it has {_join(self._seen) or 'no joints'}" if lacking else ""
+    def missing_text(self, missing: Iterable[str]) -> str:
+        """Return that these of the contract's joints have no position, by the robot's names, and what the topic has."""
+        return f"no position of {_join(map(self._name, missing))}; it has {_join(self.seen) or 'no joints'}"
+
+    def _name(self, joint: str) -> str:
+        return self._robot.joints.get(joint, joint)
 
 
 def _join(names: Iterable[str]) -> str:

@@ -190,10 +190,11 @@ class ObservationSubscriber:
         """Return a stream's topic if nothing, or not every joint, arrived for this long [s]; else empty text."""
         ages = self._ages(stream)
         silent = [part for part, age in ages.items() if age is None or age > seconds]
-        if not silent or (len(silent) == len(ages) and stream != JOINT_STATES):
-            return self.topic(stream) if silent else ""
-        text = self._joints.missing_text(silent)
-        return f"{self.topic(stream)} ({text})"
+        if not silent:
+            return ""
+        lacking = silent if len(silent) < len(ages) else self._joints.never_seen
+        others = stream == JOINT_STATES and lacking and self._joints.seen
+        return f"{self.topic(stream)} ({self._joints.missing_text(lacking)})" if others else self.topic(stream)
 
     def receive(self, stream: str, msg: Any) -> None:
         """Take a message of a stream, as its subscription does."""
