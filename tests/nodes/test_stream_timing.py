@@ -84,10 +84,10 @@ class WatchdogDouble:
 class Robot:
     """Gives a configured node the messages of a robot, by a clock that the test sets."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, **given: Any) -> None:
         self.now = 1_700_000_000_000_000_000  # ns
         node.get_clock().now = lambda: Time(nanoseconds=self.now)  # type: ignore[method-assign]
-        parameters = {row.name: row.default for row in PARAMETERS}
+        parameters = {row.name: row.default for row in PARAMETERS} | given
         self.runner = PolicyRunner(node, parameters)
         self.runner.activate()
         self.runner._reporter.active_since = 0.0  # some time ago
@@ -127,7 +127,7 @@ def message(stream: str, stamp: int) -> Any:
 
 
 @pytest.fixture
-def robot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Robot]:
+def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     environment: dict[str, str] = {}
     domain = random.SystemRandom().randint(1, 101)
     stay_on_this_machine(environment, domain)
@@ -143,9 +143,14 @@ def robot(monkeypatch: pytest.MonkeyPatch) -> Iterator[Robot]:
     rclpy.init(context=context, domain_id=domain)
     node = Node("inference_node", context=context)
     monkeypatch.setattr(policy_runner.ObservationSubscriber, "refresh_subscriptions", lambda self: [])
-    yield Robot(node)
+    yield node
     node.destroy_node()
     context.try_shutdown()
+
+
+@pytest.fixture
+def robot(node: Node) -> Robot:
+    return Robot(node)
 
 
 def every(number: int, streams: list[str], of: int = 5) -> Change:
@@ -165,6 +170,13 @@ def test_streams_at_the_contracts_rate_move_the_arm_without_a_warning(robot: Rob
     assert robot.run(3.0) == 60
     assert robot.status.level == DiagnosticStatus.OK and robot.status.message == "moving"
     assert robot.value("tcp_pose stamp rate [Hz]") == "20.0" and robot.value("tcp_pose offset [s]") == "0.000"
+
+
+def test_commands_that_nobody_receives_are_a_warning(node: Node) -> None:
+    robot = Robot(node, dry_run=False)
+    assert robot.run(3.0) == 60
+    assert robot.status.level == DiagnosticStatus.WARN
+    assert robot.status.message.startswith("moving; no subscriber of /servo_node/delta_twist_cmds, /gripper_controller")
 
 
 @pytest.mark.parametrize("also", [0, -20_000_000], ids=["twice", "late"])
