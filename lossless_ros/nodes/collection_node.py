@@ -10,7 +10,7 @@ from rclpy.node import Node
 from lossless_ros import defaults
 from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS
-from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
+from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read, require
 from lossless_ros.nodes.app.process import end_if, run
 from lossless_ros.signals import Interrupted
 from lossless_ros.simulation.collect import CollectConfig, collect
@@ -49,6 +49,7 @@ PARAMETERS = (
     ),
     NodeParameter("workers", 1, "Number of processes.", range=(1, math.inf)),
 )
+_ABOUT = "Collect an expert's episodes in simulation, as rosbag2 folders. Begin with -p out:=FOLDER."
 
 
 class CollectionNode(Node):
@@ -92,6 +93,8 @@ class CollectionNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `collection_node`."""
+    if print_help("collection_node", _ABOUT, PARAMETERS, args):
+        return 0
     return run(CollectionNode, args)
 
 

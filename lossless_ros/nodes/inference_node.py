@@ -15,11 +15,16 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
-from lossless_ros.nodes.app.parameters import ANY_TIME, read
+from lossless_ros.nodes.app.parameters import ANY_TIME, print_help, read
 from lossless_ros.nodes.app.process import run, unblock_stderr, wait_for
 from lossless_ros.nodes.app.robot_parameters import RobotParameters
 from lossless_ros.nodes.inference.parameters import PARAMETERS, ROBOT, check
 from lossless_ros.nodes.inference.policy_runner import PolicyRunner
+
+_ABOUT = (
+    "Run policies on a robot: observations in, guarded commands out. Begin with -p bundles:=triplet5\n"
+    "-p autostart:=true, and for sim_robot_node also -p use_sim_time:=true; nothing moves without -p dry_run:=false."
+)
 
 
 class InferenceNode(LifecycleNode):
@@ -49,7 +54,11 @@ class InferenceNode(LifecycleNode):
         if parameters["autostart"] or parameters["bundles"]:
             check(parameters)
         if not parameters["autostart"]:
-            self.get_logger().info("waiting to be configured; -p autostart:=true configures and activates at start")
+            name = self.get_fully_qualified_name()
+            self.get_logger().info(
+                "waiting to be configured; -p autostart:=true configures and activates at start, or now: "
+                f"ros2 lifecycle set {name} configure && ros2 lifecycle set {name} activate"
+            )
             return
         self.trigger_configure()
         if self._failure:
@@ -59,6 +68,7 @@ class InferenceNode(LifecycleNode):
 
     def main_loop(self, done: threading.Event) -> int:
         wait_for(done)
+        self.get_logger().info("ending; a stop is the last command")
         return 0
 
     def on_callback_error(self, reason: str) -> None:
@@ -181,6 +191,8 @@ class InferenceNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `inference_node`."""
+    if print_help("inference_node", _ABOUT, PARAMETERS, args):
+        return 0
     unblock_stderr()
     return run(InferenceNode, args)
 

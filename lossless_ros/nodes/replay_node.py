@@ -9,7 +9,7 @@ from rclpy.node import Node
 
 from lossless_ros.files import check_writable
 from lossless_ros.models.runtimes.registry import RUNTIMES
-from lossless_ros.nodes.app.parameters import NodeParameter, declare, read, require
+from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read, require
 from lossless_ros.nodes.app.process import end_if, run
 from lossless_ros.signals import Interrupted
 
@@ -21,6 +21,7 @@ PARAMETERS = (
     NodeParameter("runtime", "torch", "Inference runtime; torch is the reference.", choices=RUNTIMES),
     NodeParameter("result", "", "JSON file for the result; empty: no file."),
 )
+_ABOUT = "Replay recorded episodes through a policy. Begin with -p bundle:=triplet5 -p bag:=FOLDER."
 
 
 class ReplayNode(Node):
@@ -75,6 +76,8 @@ class ReplayNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `replay_node`."""
+    if print_help("replay_node", _ABOUT, PARAMETERS, args):
+        return 0
     return run(ReplayNode, args)
 
 

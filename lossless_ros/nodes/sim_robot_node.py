@@ -18,7 +18,7 @@ from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.files import check_folder_writable, check_writable, write_atomically
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import choose_task, find_bundles
-from lossless_ros.nodes.app.parameters import NodeParameter, declare, read
+from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read
 from lossless_ros.nodes.app.process import run
 from lossless_ros.nodes.sim_robot.episode import EpisodeRunner
 from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
@@ -71,6 +71,10 @@ PARAMETERS = (
 
 
 _COMMAND_PATIENCE_S = 2.0  # without commands, before the log says so
+_ABOUT = (
+    "Simulate a robot with the topics of a real one. Begin with -p bundles:=triplet5, and start inference_node in\n"
+    "another terminal."
+)
 
 
 class SimRobotNode(Node):
@@ -148,9 +152,8 @@ class SimRobotNode(Node):
                 why = f"a node publishes {topic}, but sends nothing: is it active?"
             else:
                 why = (
-                    f"no node publishes {topic}. Start inference_node with -p bundles:=... -p robot:=sim "
-                    "-p autostart:=true -p dry_run:=false -p use_sim_time:=true; in a dry run its commands are on "
-                    "/inference_node/would_send only"
+                    f"no node publishes {topic}; start inference_node with -p autostart:=true -p use_sim_time:=true "
+                    "-p dry_run:=false (a dry run publishes on ~/would_send only)"
                 )
             self.get_logger().warning(
                 f"nobody commands the arm, which stands still in the scene of seed {seed}: {why}",
@@ -211,6 +214,8 @@ def resolve_task(parameters: dict[str, Any]) -> tuple[str, Contract]:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `sim_robot_node`."""
+    if print_help("sim_robot_node", _ABOUT, PARAMETERS, args):
+        return 0
     return run(SimRobotNode, args)
 
 

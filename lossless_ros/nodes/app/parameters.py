@@ -1,6 +1,7 @@
 """Tables of node parameters: declared with descriptions and ranges, overridden by the robot's file, never unknown."""
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -60,6 +61,19 @@ class NodeParameter:
             low, high = (int(bound) if math.isfinite(bound) else _INT64_MAX for bound in self.range)
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
         return descriptor
+
+
+def print_help(name: str, about: str, table: tuple[NodeParameter, ...], args: list[str] | None) -> bool:
+    """Print an executable's use and parameters if its arguments ask for help; return whether they do."""
+    if not {"-h", "--help"} & set(sys.argv[1:] if args is None else args):
+        return False
+    print(f"usage: {name} --ros-args [-p PARAMETER:=VALUE] ... [--params-file FILE]\n\n{about}\n\nparameters:")
+    for parameter in table:
+        default = "required" if parameter.required else f"default: {_launch_text(parameter.default) or 'empty'}"
+        unit = f" [{parameter.unit}]" if parameter.unit else ""
+        print(f"  {parameter.name}: {parameter.description}{unit}")
+        print(f"      {default}; {parameter.constraints}")
+    return True
 
 
 def declare_robot(node: Node, parameter: NodeParameter) -> dict[str, Any]:

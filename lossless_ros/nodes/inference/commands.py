@@ -43,6 +43,7 @@ class Commands:
         self._lock = threading.Lock()
         self._open, self._exclusive, self._dry_run = False, exclusive, dry_run
         self._pending_stop = False  # a stop that has not reached the robot yet
+        self._stop_is_logged = False  # and no motion after it
         self._clock = ClockMonitor()
         self._simulated = robot.simulated
         self._max_age = round(contract.max_age_s * 1e9)
@@ -106,6 +107,9 @@ class Commands:
                 self._stop("action", str(error), False)
                 return False
             self._pending_stop = False
+            if self._stop_is_logged:
+                self._stop_is_logged = False
+                self._node.get_logger().info("moving again")
             self.sent += 1
             self._frame_stamp, self._sent_at, self._stamp = frame.stamp, now, stamp
             return True
@@ -209,6 +213,7 @@ class Commands:
         self._pending_stop |= self.guard.stop(kind, reason, latch)
         self._flush_pending_stop()
         if (self.guard.state, self.guard.kind) != before:
+            self._stop_is_logged = True
             self._node.get_logger().warning(f"stopped: {clean(reason)}")
 
     def _flush_pending_stop(self) -> None:

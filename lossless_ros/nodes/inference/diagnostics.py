@@ -16,6 +16,7 @@ from lossless_ros.control.deadline import Deadline
 from lossless_ros.control.inference_worker import InferenceWorker
 from lossless_ros.control.stream_timing import StreamTiming
 from lossless_ros.models.task_policies import TaskPolicies
+from lossless_ros.nodes.inference.clock_hint import clock_hint
 from lossless_ros.nodes.inference.commands import Commands
 from lossless_ros.nodes.inference.observations import ObservationSubscriber
 from lossless_ros.text import clean
@@ -121,6 +122,8 @@ class StatusReporter:
         observations, commands = self._sources.observations, self._sources.commands
         missing = ", ".join(map(observations.topic, observations.refresh_subscriptions()))
         silent, wrong = observations.silent_topics(_SILENT_S), observations.type_faults()
+        if commands.guard.state != "moving" and (hint := clock_hint(self._node)):
+            yield hint
         if wrong:
             yield wrong
         elif missing:

@@ -104,7 +104,8 @@ class PolicyRunner:
         self._commands.open()
         self._active, self._reporter.active_since = True, time.monotonic()
         policy = self._policies.active
-        target = "~/would_send (dry run)" if self._parameters["dry_run"] else "the robot"
+        dry_run = "~/would_send only (dry run; start with dry_run:=false to move the robot)"
+        target = dry_run if self._parameters["dry_run"] else "the robot"
         self._node.get_logger().info(
             f"active: task {self._policies.task} on {policy.device} ({policy.runtime}, {policy.precision}) at "
             f"{self._contract.rate_hz:g} Hz, commands go to {target}"
