@@ -89,6 +89,7 @@ class InferenceNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = None
         gc.collect()  # the executor may have held on to what was cleaned up
+        self.get_logger().info("configuring: loading the policies takes some seconds")
         try:
             self._robot_parameters.follow()
             self._runner = PolicyRunner(self, read(self, PARAMETERS))
