@@ -1,7 +1,6 @@
 """Collection of simulated episodes as a ROS 2 node: `lossless collect` for launch files."""
 
 import math
-import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from lossless_ros import defaults
 from lossless_ros.defaults import EXPERTS_HELP
 from lossless_ros.episodes.image_formats import DEFAULT_FORMAT, IMAGE_FORMATS
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read, require
-from lossless_ros.nodes.app.process import end_if, run
+from lossless_ros.nodes.app.process import end_if, leave, run
 from lossless_ros.signals import Interrupted
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.simulation.episode import MAX_STEPS
@@ -99,4 +98,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -2,38 +2,43 @@
 
 import os
 import signal
+from typing import NoReturn
 
 
-def inference_node() -> int:
+def inference_node() -> NoReturn:
     """Run the inference node."""
     _end_at_once_if_interrupted()
+    from lossless_ros.nodes.app.process import leave
     from lossless_ros.nodes.inference_node import main
 
-    return main()
+    leave(main())
 
 
-def sim_robot_node() -> int:
+def sim_robot_node() -> NoReturn:
     """Run the simulated robot."""
     _end_at_once_if_interrupted()
+    from lossless_ros.nodes.app.process import leave
     from lossless_ros.nodes.sim_robot_node import main
 
-    return main()
+    leave(main())
 
 
-def collection_node() -> int:
+def collection_node() -> NoReturn:
     """Run the collection of episodes."""
     _end_at_once_if_interrupted()
+    from lossless_ros.nodes.app.process import leave
     from lossless_ros.nodes.collection_node import main
 
-    return main()
+    leave(main())
 
 
-def replay_node() -> int:
+def replay_node() -> NoReturn:
     """Run the replay of recordings."""
     _end_at_once_if_interrupted()
+    from lossless_ros.nodes.app.process import leave
     from lossless_ros.nodes.replay_node import main
 
-    return main()
+    leave(main())
 
 
 def _end_at_once_if_interrupted() -> None:

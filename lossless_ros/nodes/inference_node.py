@@ -1,7 +1,6 @@
 """The inference node: frames from the robot's topics in, guarded velocity commands out, one per control period."""
 
 import gc
-import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from std_srvs.srv import Trigger
 
 from lossless_ros.errors import LosslessError, unknown
 from lossless_ros.nodes.app.parameters import ANY_TIME, print_help, read
-from lossless_ros.nodes.app.process import run, unblock_stderr, wait_for
+from lossless_ros.nodes.app.process import leave, run, unblock_stderr, wait_for
 from lossless_ros.nodes.app.robot_parameters import RobotParameters
 from lossless_ros.nodes.inference.parameters import PARAMETERS, ROBOT, check
 from lossless_ros.nodes.inference.policy_runner import PolicyRunner
@@ -199,4 +198,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

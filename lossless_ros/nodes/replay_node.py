@@ -1,7 +1,6 @@
 """Replay evaluation of recorded episodes as a ROS 2 node: `lossless replay` for launch files."""
 
 import json
-import sys
 import threading
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from rclpy.node import Node
 from lossless_ros.files import check_writable
 from lossless_ros.models.runtimes.registry import RUNTIMES
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read, require
-from lossless_ros.nodes.app.process import end_if, run
+from lossless_ros.nodes.app.process import end_if, leave, run
 from lossless_ros.signals import Interrupted
 
 PARAMETERS = (
@@ -82,4 +81,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -2,7 +2,6 @@
 
 import json
 import math
-import sys
 import threading
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ from lossless_ros.files import check_folder_writable, check_writable, write_atom
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import choose_task, find_bundles
 from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help, read
-from lossless_ros.nodes.app.process import run
+from lossless_ros.nodes.app.process import leave, run
 from lossless_ros.nodes.sim_robot.episode import EpisodeRunner
 from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
 from lossless_ros.simulation.env import check_world, make_simulator
@@ -220,4 +219,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
