@@ -12,7 +12,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.rollout import EvalConfig, check_training_seeds, describe_policy, summarize
 from lossless_ros.models.bundle import copy_bundle, read_bundle
 from lossless_ros.paths import find_bundle
-from lossless_ros.simulation.env import check_world
+from lossless_ros.simulation.env import check_cameras, check_world
 from lossless_ros.simulation.episode import check_numbers
 from lossless_ros.testing.node_processes import NodeProcesses
 
@@ -49,6 +49,7 @@ def evaluate_over_ros(
     metadata = read_bundle(bundle)
     task = config.task or metadata.task
     check_world(task, config.domain)
+    check_cameras(metadata.contract)
     check_numbers(config.episodes, config.seed, config.max_steps)
     check_training_seeds(config)
 

@@ -21,7 +21,7 @@ from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help
 from lossless_ros.nodes.app.process import leave, run
 from lossless_ros.nodes.sim_robot.episode import EpisodeRunner
 from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
-from lossless_ros.simulation.env import check_world, make_simulator
+from lossless_ros.simulation.env import check_cameras, check_world, make_simulator
 
 DEFAULT_TASK = "rgb_stacking/triplet1"
 PARAMETERS = (
@@ -101,6 +101,7 @@ class SimRobotNode(Node):
         if self._settings["record"]:
             check_folder_writable(Path(self._settings["record"]))
         check_world(self._settings["task"], self._settings["domain"])
+        check_cameras(self._contract)
 
     def main_loop(self, done: threading.Event) -> int:
         first, number = self._settings["seed"], self._settings["episodes"]

@@ -23,6 +23,7 @@ from lossless_ros.simulation.env import (
     Info,
     Observation,
     UnstableEpisodeError,
+    check_cameras,
     check_world,
     make_expert,
     make_noise,
@@ -94,7 +95,8 @@ def collect(
     check_image_format(config.image_format)
     check_numbers(config.episodes, config.seed, config.max_steps)
     workers = check_workers(config.workers)
-    recorder = DemonstrationRecorder(config, load_contract(config.contract))
+    recorder = DemonstrationRecorder(config, contract := load_contract(config.contract))
+    check_cameras(contract)
     check_world(config.task, config.domain, config.expert, config.expert_noise, config.gripper_noise)
     prepare_folder(Path(config.out))
     done: dict[int, dict[str, Any]] = {}

@@ -23,15 +23,18 @@ class UnstableEpisodeError(LosslessError):
 
 
 @contextmanager
-def simulator_errors() -> Iterator[None]:
-    """Re-raise the simulator's input errors as LosslessError, and say how to install it where it is missing."""
+def simulator_errors(rendering: bool = False) -> Iterator[None]:
+    """Re-raise the simulator's input errors as LosslessError, and say how to install it where it is missing.
+
+    With `rendering`, say first what keeps this machine from rendering.
+    """
     try:
         from lossless_sim.errors import SimError, UnstableError
         from lossless_sim.opengl import check_opengl
     except ImportError as error:
         raise LosslessError(f"the simulator is not installed ({error}); install lossless_ros[sim]") from None
     try:
-        check_opengl(rendering=False)
+        check_opengl(rendering)
         yield
     except UnstableError as error:
         raise UnstableEpisodeError(str(error)) from None
@@ -132,9 +135,9 @@ def check_world(
     """Check names before any process starts.
 
     Raises:
-        LosslessError: unknown task, domain or expert, or noise out of range.
+        LosslessError: unknown task, domain or expert, noise out of range, or no off-screen OpenGL.
     """
-    with simulator_errors():
+    with simulator_errors(rendering=True):
         from lossless_sim.domains import load_domain
         from lossless_sim.experts import Noise
         from lossless_sim.experts import make_expert as make
@@ -145,6 +148,23 @@ def check_world(
             make(expert, task, 0)
             Noise(expert_noise, 0, gripper_noise)
         load_domain(domain)
+
+
+def check_cameras(contract: Contract) -> None:
+    """Check that the simulator has a contract's cameras, before any process starts.
+
+    Raises:
+        LosslessError: it lacks one, or the images are not square and of one size.
+    """
+    with simulator_errors():
+        from lossless_sim.scene.names import CAMERAS
+
+    for camera in contract.cameras:
+        if camera.name not in CAMERAS:
+            raise LosslessError(
+                f"contract {contract.name} has camera '{camera.name}', the simulator has {', '.join(CAMERAS)}"
+            )
+    _image_size(contract)
 
 
 def task_names() -> list[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
@@ -173,16 +174,27 @@ def _serve(make_worker: Callable[[], Callable[[Any], Any]], pipe: Connection) ->
     _reporter = _Reporter(pipe)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     try:
+        item = pipe.recv()  # before anything can fail: a pipe that is closed with unread data may lose the error
         worker = make_worker()
         while True:
-            result = worker(pipe.recv())
+            result = worker(item)
             _reporter.flush()
             pipe.send((result, None, ""))
-    except (EOFError, BrokenPipeError):  # the parent wants no more
+            item = pipe.recv()
+    except (EOFError, ConnectionError):  # the parent wants no more
         return
     except Exception as error:
-        with contextlib.suppress(BrokenPipeError):  # the parent has ended on another worker's error
-            pipe.send((None, error, traceback.format_exc()))
+        with contextlib.suppress(ConnectionError):  # the parent has ended on another worker's error
+            pipe.send((None, _picklable(error), traceback.format_exc()))
+
+
+def _picklable(error: Exception) -> Exception:
+    """Return an error that arrives: some classes of other packages cannot be unpickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _exit_with_parent() -> None:
