@@ -17,6 +17,7 @@ from lossless_ros.errors import DataError, LosslessError
 from lossless_ros.observation.frames import Frame
 from lossless_ros.observation.messages import check_frame_id, stamp_ns
 from lossless_ros.observation.streams import type_fault
+from lossless_ros.observation.timing import clock_fault
 
 _TYPES = get_typestore(Stores.ROS2_JAZZY)
 
@@ -205,7 +206,7 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None, ech
         frames=labeled.frames,
         image_files=observations.image_files(labeled.frames),
         actions=labeled.actions,
-        fault=observations.fault() or commands.fault(),
+        fault=observations.fault() or commands.fault() or clock_fault({**observations.delays, **commands.delays}),
         object_poses=poses,
         left_out={**observations.dropped, **labeled.left_out},
         notes=labeled.notes,

@@ -90,6 +90,11 @@ class RecordedCommands:
         return dict(zip((self.topics.twist, self.topics.gripper), COMMAND_TYPES, strict=True))
 
     @property
+    def delays(self) -> dict[str, list[int]]:
+        """Return how long after its stamp each twist was recorded [ns], by topic."""
+        return {f"/{self.topics.twist}": [twist.logged - twist.stamp for twist in self._twists]}
+
+    @property
     def gripper_range(self) -> tuple[float, float] | None:
         """Return the lowest and the highest gripper command, None without one."""
         commands = [command for _, command in self._grippers]

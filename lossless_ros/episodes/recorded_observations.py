@@ -10,7 +10,7 @@ from lossless_ros.observation.frames import Aligner, Frame, Lane
 from lossless_ros.observation.joints import JointInventory
 from lossless_ros.observation.messages import decode, stamp_ns
 from lossless_ros.observation.streams import stream_topic, stream_type
-from lossless_ros.observation.timing import clock_fault, timing_fault
+from lossless_ros.observation.timing import clock_fault, order_fault, timing_fault
 
 
 class RecordedObservations:
@@ -50,6 +50,11 @@ class RecordedObservations:
         self._stamps: dict[Lane, list[int]] = {(s, part): [] for s in contract.streams for part in contract.parts(s)}
         self._delays: dict[str, list[int]] = {topic: [] for topic in self._streams}
         self._files: dict[tuple[str, int], bytes] = {}  # of compressed images, by stream and stamp
+
+    @property
+    def delays(self) -> dict[str, list[int]]:
+        """Return by topic how long after its stamp each message was recorded [ns]."""
+        return {f"/{topic}": values for topic, values in self._delays.items()}
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -97,8 +102,8 @@ class RecordedObservations:
             for part in parts[:1] if together else parts:
                 joint = self._robot.joints.get(part, part)
                 stamps[f"/{topic}" if together else f"{joint} on /{topic}"] = self._stamps[stream, part]
-        delays = {f"/{topic}": values for topic, values in self._delays.items()}
-        return clock_fault(delays) or timing_fault(self._contract, stamps)
+        orders = (order_fault(self._contract, topic, values) for topic, values in stamps.items())
+        return next(filter(None, orders), None) or clock_fault(self.delays) or timing_fault(self._contract, stamps)
 
     def image_files(self, frames: list[Frame]) -> tuple[list[bytes] | None, ...]:
         """Return per camera the compressed images of the frames, None for a camera with raw images."""

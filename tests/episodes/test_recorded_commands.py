@@ -72,10 +72,12 @@ def test_a_good_recording_loses_nothing(tmp_path):
         (lambda i, t: twist(t, GOOD, "tool0" if i == 9 else "base_link"), "in frame 'tool0', expected 'base_link'"),
         (lambda i, t: twist(t, GOOD) if i % 2 == 0 else None,
          "/servo_node/delta_twist_cmds has 10.0 Hz, contract 'table' needs 20 Hz"),
+        (lambda i, t: twist(t + 7 * 10**9, GOOD),
+         "the stamps of /servo_node/delta_twist_cmds are 7.00 s ahead of those of /front/image_raw"),
         (lambda i, t: twist(0, GOOD), "all 30 messages on /servo_node/delta_twist_cmds are stamped 0 s"),
         (lambda i, t: twist(t if i < 15 else t - 10 * PERIOD_NS, GOOD), "delta_twist_cmds goes back in time by 0.45 s"),
     ],
-    ids=["unitless", "one-too-fast", "other-axis", "nan", "inf", "frame", "one-frame", "slow", "unstamped", "back"],
+    ids=["unitless", "one-too-fast", "other-axis", "nan", "inf", "frame", "one-frame", "slow", "clock", "zero", "back"],
 )  # fmt: skip
 def test_twists_that_cannot_be_learned_are_refused_by_episode_and_topic(tmp_path, change, message):
     with pytest.raises(LosslessError, match=message) as caught:
@@ -211,6 +213,10 @@ def test_a_stream_of_another_clock_or_a_slow_joint_is_named(tmp_path):
     ahead = edited(recording(), POSES, lambda i, e: pose(stamp_of(e) + 5 * 10**9))
     with pytest.raises(LosslessError, match="the stamps of /tcp_pose are 5.00 s ahead of those of /front/image_raw"):
         decode(tmp_path / "ahead", ahead)
+
+    unstamped = edited(recording(), POSES, lambda i, e: pose(0))
+    with pytest.raises(LosslessError, match="all 30 messages on /tcp_pose are stamped 0 s"):
+        decode(tmp_path / "unstamped", unstamped)
 
     def without_finger(i, event):
         positions = dict(zip(event.msg.name, event.msg.position.tolist(), strict=True))

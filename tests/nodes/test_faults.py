@@ -154,6 +154,28 @@ def changed(stream: str, **fields: Any) -> Corruption:
     return corrupt
 
 
+def in_frame(stream: str, frame_id: str) -> Corruption:
+    """Name another frame in the messages of a stream."""
+
+    def corrupt(name: str, msg: Any) -> list[Any]:
+        if name == stream:
+            msg.header.frame_id = frame_id
+        return [msg]
+
+    return corrupt
+
+
+def separate_joints(stream: str, msg: Any) -> list[Any]:
+    """Publish the joints of arm and gripper in messages of their own, between those of another device."""
+    if stream != "joint_states":
+        return [msg]
+    arm, gripper, lift = (copy.deepcopy(msg) for _ in range(3))
+    arm.name, arm.position = msg.name[:-1], msg.position[:-1]
+    gripper.name, gripper.position = msg.name[-1:], msg.position[-1:]
+    lift.name, lift.position = ["lift"], [0.3]
+    return [arm, lift, gripper]
+
+
 FAULTS: dict[str, tuple[Corruption, str]] = {
     "camera stops": (lambda stream, msg: [] if stream == "basket_front_right" else [msg], "basket_front_right"),
     "camera freezes": (freeze(), "data is"),
@@ -166,6 +188,7 @@ FAULTS: dict[str, tuple[Corruption, str]] = {
     "joints in the past": (shifted("joint_states", -10), "data is"),
     "joint is missing": (changed("joint_states", name=lambda n: n[1:], position=lambda p: p[1:]), "no position of"),
     "joint is renamed": (changed("joint_states", name=lambda n: ["elbow", *n[1:]]), "no position of right_j0"),
+    "pose in another frame": (in_frame("tcp_pose", "tool0"), "in frame 'tool0', expected 'base'"),
     "pose is NaN": (changed("tcp_pose", pose=lambda p: at_x(p, float("nan"))), "tcp_pose is not a valid pose"),
     "pose overflows": (changed("tcp_pose", pose=lambda p: at_x(p, 1e300)), "tcp_pose is not a valid pose"),
     "joint is NaN": (changed("joint_states", position=lambda p: [float("nan"), *p[1:]]), "not finite"),
@@ -185,6 +208,7 @@ def test_bad_data_stops_the_robot_until_it_is_good_again(running: Any, fault: st
 
 HARMLESS: dict[str, Corruption] = {
     "joints in another order": changed("joint_states", name=lambda n: n[::-1], position=lambda p: p[::-1]),
+    "joints in messages of their own": separate_joints,
     "duplicate images": lambda stream, msg: [msg, copy.deepcopy(msg)],
     "images out of order": lambda stream, msg: [msg, older(msg)] if stream == "basket_front_left" else [msg],
     "other image size": lambda stream, msg: [smaller(msg) if stream == "basket_front_left" else msg],
