@@ -186,6 +186,8 @@ def _serve(make_worker: Callable[[], Callable[[Any], Any]], pipe: Connection) ->
     except Exception as error:
         with contextlib.suppress(ConnectionError):  # the parent has ended on another worker's error
             pipe.send((None, _picklable(error), traceback.format_exc()))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # nothing is left to remove; exceptions at exit print a traceback
 
 
 def _picklable(error: Exception) -> Exception:
