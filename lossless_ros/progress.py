@@ -154,7 +154,8 @@ class EpisodeProgress:
     def __init__(self, update: Callable[[int, int, str], object], episodes: int, max_steps: int) -> None:
         self._update, self._episodes, self._max_steps = update, episodes, max_steps
         self._finished = self._finished_steps = self._kept = self._steps = 0
-        self._show()
+        if episodes > 0:  # else an error follows
+            self._show()
 
     def on_steps(self, count: int) -> None:
         """Count steps of episodes that run."""

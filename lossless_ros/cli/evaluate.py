@@ -82,12 +82,11 @@ def evaluate(
         echo(f"{trained} of {episodes} episodes were trained on, so the success rate is no measure of other episodes")
     elif bundle is not None and trained is None:
         echo(f"{bundle} does not say which episodes it was trained on; some of these may be among them")
-    again = against is not None and not against.endswith(".json")
-    announce_evaluation(episodes, 1 if over_ros else workers, config.max_steps, 2 if again else 1)
     baseline = None
     if against is not None:
         with _Tally(f"evaluating {against}", config) as tally:
             baseline = evaluate_baseline(against, config, tally.on_episode, tally.on_steps)
+    announce_evaluation(episodes, 1 if over_ros else workers, config.max_steps)
     with _Tally("evaluating", config) as tally:
         result = _run(config, over_ros, tally)
     low, high = result["interval_95"]

@@ -32,7 +32,12 @@ from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.checkpoint import RunIdentity, checkpoint_path, read_checkpoint
 from lossless_ros.training.determinism import deterministic
 from lossless_ros.training.distributed import ProcessGroup, process_group
-from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters, network_config
+from lossless_ros.training.hyperparameters import (
+    Hyperparameters,
+    load_hyperparameters,
+    network_config,
+    settings_for_this_machine,
+)
 from lossless_ros.training.loggers import RunLogger
 from lossless_ros.training.loop import OnProgress, TrainingLoop
 from lossless_ros.training.object_positions import ObjectPositionHead, check_contract
@@ -128,6 +133,8 @@ def _train(
     job = _prepare(config, hyperparameters, group)
     episodes = _decode(job, group, on_progress)
     task = _find_task(episodes, job.out)
+    if group.is_main and config.hyperparameters == defaults.SETTINGS:
+        echo(f"training settings: {settings_for_this_machine()}, for this machine; --config chooses others")
     hyperparameters = job.hyperparameters  # those of `config`, adapted to the bundle to start from
     data = TrainingData(*split(episodes, hyperparameters.held_out, hyperparameters.only_successful))
     _report_recordings(job, data, group)

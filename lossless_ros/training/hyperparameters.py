@@ -184,7 +184,7 @@ def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
     if isinstance(name, Hyperparameters):
         return name
     if name == defaults.SETTINGS:
-        name = _settings_for_this_machine()
+        name = settings_for_this_machine()
     path = find_config("training", name)
     default, given = load_yaml(find_config("training", "default")), load_yaml(path)
     old = [f"{key} is now {RENAMED[key]}" for key in given if key in RENAMED]
@@ -193,12 +193,11 @@ def load_hyperparameters(name: str | Hyperparameters) -> Hyperparameters:
     return from_mapping(Hyperparameters, {**default, **rename_keys(given, RENAMED, str(path))}, str(path))
 
 
-def _settings_for_this_machine() -> str:
+def settings_for_this_machine() -> str:
+    """Return the name of the settings for its device."""
     from torch import cuda
 
-    name, why = ("default", "a GPU") if cuda.is_available() else ("stacking", "no GPU")
-    echo(f"training settings: {name}, for a machine with {why}; --config chooses others")
-    return name
+    return "default" if cuda.is_available() else "stacking"
 
 
 def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> NetworkConfig:
