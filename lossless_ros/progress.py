@@ -51,6 +51,7 @@ class Progress:
     def __init__(self, title: str, total: int | None) -> None:
         self._title, self._total, self._done, self._note = title, total, 0, ""
         self._pace = Pace(None if total is None else 0)
+        self._sized = total is not None
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._printed = self._started = time.monotonic()
@@ -97,8 +98,13 @@ class Progress:
             with self._lock:
                 if self._terminal:
                     self._draw()
-                elif time.monotonic() - self._printed >= LONGEST_SILENCE_S:
+                elif self._has_begun and time.monotonic() - self._printed >= LONGEST_SILENCE_S:
                     self._print()
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether work is done, or its size is known from the start; before that a mistake may end it in one line."""
+        return self._done > 0 or self._sized
 
     def _draw(self) -> None:
         description = clean(f"{self._title} {self._note}")
