@@ -259,12 +259,17 @@ def test_jumping_policy_is_kept_within_the_limits(running: Any) -> None:
     assert max(robot.velocity(msg)[1] for msg in robot.commands[first:]) > 0.04  # it moves as fast as the limits allow
 
 
+def clock_stops(report: dict[str, str]) -> str:
+    """Return the number of stops for the clock in a report, empty for none."""
+    return report["stops by kind"].partition("clock ")[2].partition(",")[0]
+
+
 def test_clock_that_jumps_back_stops_the_robot_and_restarts_its_timing(running: Any) -> None:
     """As the clock of a bag played in a loop does."""
     robot, first = running.robot, len(running.robot.commands)
-    before = int(robot.diagnostics[-1]["stops"])
+    before = clock_stops(robot.diagnostics[-1])
     robot.offset -= 300
-    running.world.wait_until(lambda: reported(robot.diagnostics[-1], "clock jumped back by", before))
+    running.world.wait_until(lambda: clock_stops(robot.diagnostics[-1]) != before)  # a busy machine may add others
     running.world.wait_until(lambda: robot.moving)
     assert min(abs(robot.velocity(msg)[0]) for msg in robot.commands[first:]) < 0.02  # it started from rest again
 
