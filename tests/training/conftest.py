@@ -35,7 +35,7 @@ def episodes(tmp_path_factory, contract) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hyperparameters() -> Hyperparameters:
     """A quick run on small images."""
     return dataclasses.replace(

@@ -12,6 +12,7 @@ from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes, read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import load_bundle, read_bundle
+from lossless_ros.simulation import collect as simulation_collect
 from lossless_ros.simulation.collect import CollectConfig, collect
 from lossless_ros.training import dagger_rollouts
 from lossless_ros.training.behavior_cloning import TrainConfig, train
@@ -80,14 +81,20 @@ def run_short_in_this_process(make_worker, items, workers, on_steps):
     return map(worker, items)
 
 
+def run_in_this_process(make_worker, items, workers):
+    return map(make_worker(), items)
+
+
 def ignore(info):
     """Report no progress."""
 
 
-def test_rollouts_label_the_frames_of_the_student_with_the_expert(rollouts, tmp_path):
+def test_rollouts_label_the_frames_of_the_student_with_the_expert(rollouts, tmp_path, monkeypatch):
     contract = load_contract("rgb_stacking")
     alone = replace(rollouts, out=tmp_path / "alone", beta=0.0)
     infos = collect_rollouts(alone, [5, 6], 2, ignore)
+    for module in (dagger_rollouts, simulation_collect):  # starting a process takes longer than its episode
+        monkeypatch.setattr(module, "run_parallel", run_in_this_process)
     assert [info["seed"] for info in infos] == [5, 6]
     assert all(info["labelled"] == "scripted" for info in infos)
     by_student = read_episode(tmp_path / "alone" / "episode_000005", contract)
@@ -104,6 +111,7 @@ def test_rollouts_label_the_frames_of_the_student_with_the_expert(rollouts, tmp_
 
 
 def test_episode_whose_physics_diverges_is_left_out(rollouts, tmp_path, monkeypatch):
+    monkeypatch.setattr(dagger_rollouts, "run_parallel", run_in_this_process)
     monkeypatch.chdir(tmp_path)  # MuJoCo writes a log to the working directory
     domain = tmp_path / "explosive.yaml"
     domain.write_text("dynamics: {object_mass: {range: [1.0e-30, 1.0e-30], unit: 1, reason: it explodes}}")

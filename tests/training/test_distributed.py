@@ -17,26 +17,35 @@ from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.distributed import ProcessGroup
 
 SCRIPT = """
-import json, sys
+import contextlib, json, sys
 from pathlib import Path
 import torch
 from lossless_ros.contract import Contract
 from lossless_ros.contract.config import from_mapping
+from lossless_ros.training import behavior_cloning
 from lossless_ros.training.behavior_cloning import TrainConfig, train
+from lossless_ros.training.distributed import process_group
 from lossless_ros.training.hyperparameters import Hyperparameters
 
-folder, out, job = Path(sys.argv[1]), Path(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())
-torch.set_num_threads(1)
-result = train(TrainConfig(
-    data=folder,
-    out=out,
-    mode=job["mode"],
-    hyperparameters=from_mapping(Hyperparameters, job["hyperparameters"], "hyperparameters"),
-    contract=from_mapping(Contract, job["contract"], "contract"),
-))
-out.with_suffix(f".{'main' if result else 'other'}").write_text(json.dumps(result))
-"""
+episodes, jobs = Path(sys.argv[1]), Path(sys.argv[2])
 
+def train_all():
+    for number, job in enumerate(json.loads(jobs.read_text())):
+        out = jobs.parent / f"{number}.safetensors"
+        result = train(TrainConfig(
+            data=episodes,
+            out=out,
+            mode=job["mode"],
+            hyperparameters=from_mapping(Hyperparameters, job["hyperparameters"], "hyperparameters"),
+            contract=from_mapping(Contract, job["contract"], "contract"),
+        ))
+        out.with_suffix(f".{'main' if result else 'other'}").write_text(json.dumps(result))
+
+torch.set_num_threads(1)
+with process_group(torch.device("cpu")) as group:  # torchrun's store serves one group
+    behavior_cloning.process_group = lambda device: contextlib.nullcontext(group)
+    train_all()
+"""
 
 CASES = {
     "both phases": ("adapters", {"head_warmup_steps": 2}),
@@ -49,31 +58,46 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_two_processes_train_the_policy_of_one(job, episodes, contract, hyperparameters, tmp_path, case):
-    """With chunks that end in some shares only, and a batch that does not divide evenly."""
+def settings(hyperparameters, case):
+    """Chunks that end in some shares only, and a batch that does not divide evenly."""
     mode, changes = CASES[case]
-    hyperparameters = replace(hyperparameters, **{"steps": 4, "batch_size": 5, "chunk_size": 3, **changes})
-    job = replace(job, mode=mode, hyperparameters=hyperparameters)
-    together = tmp_path / "together.safetensors"
-    expected = train(job)
-    (tmp_path / "script.py").write_text(SCRIPT)
-    settings = {"mode": mode, "hyperparameters": asdict(hyperparameters), "contract": asdict(contract)}
-    (tmp_path / "job.json").write_text(json.dumps(settings))
+    return mode, replace(hyperparameters, **{"steps": 4, "batch_size": 5, "chunk_size": 3, **changes})
+
+
+@pytest.fixture(scope="module")
+def together(episodes, contract, hyperparameters, tmp_path_factory):
+    """Return the folder with what two processes trained, case by case."""
+    folder = tmp_path_factory.mktemp("together")
+    (folder / "script.py").write_text(SCRIPT)
+    jobs = []
+    for case in CASES:
+        mode, changed = settings(hyperparameters, case)
+        jobs.append({"mode": mode, "hyperparameters": asdict(changed), "contract": asdict(contract)})
+    (folder / "jobs.json").write_text(json.dumps(jobs))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    arguments = [tmp_path / "script.py", episodes, together, tmp_path / "job.json"]
+    environment["XDG_CACHE_HOME"] = str(folder / "cache")
+    arguments = [folder / "script.py", episodes, folder / "jobs.json"]
     ran = subprocess.run([*command, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=540)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    result = json.loads(together.with_suffix(".main").read_text())
-    assert json.loads(together.with_suffix(".other").read_text()) == {}
-    assert result["bundle_hash"] == read_bundle(together).hash
+    return folder
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_train_the_policy_of_one(job, together, hyperparameters, tmp_path, case):
+    mode, hyperparameters = settings(hyperparameters, case)
+    job = replace(job, mode=mode, hyperparameters=hyperparameters)
+    out = together / f"{list(CASES).index(case)}.safetensors"
+    expected = train(job)
+    result = json.loads(out.with_suffix(".main").read_text())
+    assert json.loads(out.with_suffix(".other").read_text()) == {}
+    assert result["bundle_hash"] == read_bundle(out).hash
     for one, other in zip(expected["curve"], result["curve"], strict=True):
         assert one["held_out_loss"] == pytest.approx(other["held_out_loss"], abs=1e-4)
         if one["train_loss"] is not None:
             assert one["train_loss"] == pytest.approx(other["train_loss"], abs=1e-4)
-    ours, theirs = load_bundle(job.out)[1], load_bundle(together)[1]
+    ours, theirs = load_bundle(job.out)[1], load_bundle(out)[1]
     hardly_trained = replace(hyperparameters, steps=1, learning_rate=1e-12, head_warmup_steps=0)
     train(replace(job, out=tmp_path / "start.safetensors", hyperparameters=hardly_trained))
     before = load_bundle(tmp_path / "start.safetensors")[1]
