@@ -32,14 +32,18 @@ class Kinematics:
     that the frame has in the first call after `restart` is held.
 
     Raises:
-        LosslessError: mink is not installed, or the robot's file and its model do not match.
+        LosslessError: mink is not installed, MuJoCo cannot be imported, or the robot's file and its model do not match.
     """
 
     def __init__(self, arm: Arm, period: float, tilts: bool = False) -> None:
         try:
             import mink
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise LosslessError(f"joint commands need mink ({error}); install lossless_ros[joints]") from None
+        except Exception as error:  # MuJoCo loads OpenGL when it is imported, and fails in many ways
+            platform = os.environ.get("MUJOCO_GL", "")
+            why = " ".join(str(error).split())
+            raise LosslessError(f"MuJoCo cannot be imported with MUJOCO_GL={platform} ({why}); unset it") from None
 
         self._model = model = _load(arm)
         self._period, self._tilts = period, tilts

@@ -1,6 +1,9 @@
 """Joint velocities on the Sawyer's own URDF: they follow the twist and stay within the joint limits."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +120,18 @@ def test_joints_outside_the_chain_stand_still(tmp_path: Path) -> None:
     kinematics = Kinematics(Arm(str(file), "tip", (0.3, 0.6), (1.0, 1.0)), PERIOD, tilts=True)
     assert kinematics.joints == ("a", "b")
     assert kinematics.velocities(np.array([0.3, 0.6]), np.array([0.05, 0, 0, 0, 0, 0])).shape == (2,)
+
+
+def test_mujoco_that_cannot_be_imported_is_one_line():
+    script = (
+        "from lossless_ros.contract import load_robot\n"
+        "from lossless_ros.control.kinematics import Kinematics\n"
+        "from lossless_ros.errors import LosslessError\n"
+        "try:\n    Kinematics(load_robot('sim').arm, 0.05)\n"
+        "except LosslessError as error:\n    print(error)\n"
+    )
+    path = os.pathsep.join(part for part in sys.path if part)
+    environment = {**os.environ, "MUJOCO_GL": "vulkan", "PYTHONPATH": path}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60)
+    assert ran.stdout.startswith("MuJoCo cannot be imported with MUJOCO_GL=vulkan ("), ran.stderr
+    assert ran.stdout.count("\n") == 1
