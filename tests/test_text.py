@@ -7,12 +7,9 @@ import pytest
 
 from lossless_ros.errors import DataError, LosslessError
 from lossless_ros.evaluation.page import write_page
-from lossless_ros.models.bundle import Bundle, read_bundle, save_bundle
 from lossless_ros.progress import Progress, echo
 from lossless_ros.text import clean
-from tests.support.policies import config, contract
 
-__all__ = ["config", "contract"]
 EVIL = "a\x1b[2J\x1b]0;title\x07b\nc\r\u2028d\x9b31m\u202e\x00"
 SHOWN = "a\\x1b[2J\\x1b]0;title\\x07b c d\\x9b31m\\u202e\\x00"
 
@@ -33,12 +30,6 @@ def test_lines_and_progress_are_clean(capsys: pytest.CaptureFixture[str]) -> Non
         progress.advance(EVIL)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == SHOWN and lines[1].startswith(f"{SHOWN} 1 of 1 {SHOWN}")
-
-
-def test_the_task_of_a_bundle_is_clean(tmp_path: Path, contract: object, config: object) -> None:
-    path = tmp_path / "evil.safetensors"
-    save_bundle(path, Bundle(EVIL, "top", contract, "lite0", "0", config), {})  # type: ignore[arg-type]
-    assert read_bundle(path).task == SHOWN
 
 
 def test_a_page_is_clean(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.models.safetensors_file import FormatError, SafetensorsFile
 from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics, statistics_from_arrays
 from lossless_ros.paths import find_bundle
-from lossless_ros.text import clean
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -140,10 +139,10 @@ def _describe(path: Path | str, file: SafetensorsFile) -> Bundle:
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
     bundle = Bundle(
-        task=clean(metadata["task"]),  # it is shown in logs, and may be anybody's text
-        mode=clean(metadata["mode"]),
+        task=metadata["task"],
+        mode=metadata["mode"],
         contract=from_mapping(Contract, parts["contract"], f"{path}: contract"),
-        backbone=clean(metadata["backbone"]),
+        backbone=metadata["backbone"],
         fingerprint=metadata["fingerprint"],
         network=from_mapping(NetworkConfig, parts["network"], f"{path}: network"),
         provenance=parts["provenance"],
