@@ -81,7 +81,7 @@ def run_short_in_this_process(make_worker, items, workers, on_steps):
     return map(worker, items)
 
 
-def run_in_this_process(make_worker, items, workers):
+def run_in_this_process(make_worker, items, workers, *progress):
     return map(make_worker(), items)
 
 
