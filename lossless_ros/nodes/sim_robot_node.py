@@ -65,7 +65,12 @@ PARAMETERS = (
     NodeParameter(
         "record", "", "Folder for the episodes, one rosbag2 folder each as of lossless collect; empty: do not record."
     ),
-    NodeParameter("timeout", 120.0, "How long to wait for the inference node, or for one of its commands.", unit="s"),
+    NodeParameter(
+        "timeout",
+        120.0,
+        "In lock_step: how long to wait for the inference node, or for one of its commands.",
+        unit="s",
+    ),
 )
 
 

@@ -183,7 +183,7 @@ FAULTS: dict[str, tuple[Corruption, str]] = {
     "unknown encoding": (changed("basket_front_left", encoding="yuv9"), "encoding 'yuv9' is not one of"),
     "truncated image": (changed("basket_front_left", data=lambda d: d[:100]), "does not fit 100 bytes"),
     "camera in the future": (shifted("basket_front_left", 10), "data is"),
-    "all in the future": (ahead(), "in the future"),
+    "all in the future": (ahead(), "ahead of the node's clock"),
     "camera in the past": (shifted("basket_front_left", -10), "data is"),
     "joints in the past": (shifted("joint_states", -10), "data is"),
     "joint is missing": (changed("joint_states", name=lambda n: n[1:], position=lambda p: p[1:]), "no position of"),
@@ -444,7 +444,7 @@ def test_stop_and_switch_end_an_open_loop(fresh: Any) -> None:
 
     def starts_over(since: int) -> bool:
         world.wait_until(lambda: not np.isnan(first_motion(robot, since)))
-        return first_motion(robot, since) == pytest.approx(STEP_SPEED * limit)
+        return 0 < first_motion(robot, since) <= STEP_SPEED * limit  # the limits of acceleration may lower it
 
     def in_open_loop() -> bool:
         return bool(robot.velocity(robot.commands[-1])[1] < 0)

@@ -27,7 +27,7 @@ def test_executables_and_files_are_where_ros_looks(workspace: Path, check_files)
 def test_sourced_workspace_runs_nodes_and_finds_its_configuration(workspace: Path, tmp_path: Path, run) -> None:
     lib = workspace / "install" / "lossless_ros" / "lib" / "lossless_ros"
     script = f". {workspace}/install/setup.sh && {lib}/lossless info rgb_stacking"
-    assert "20 Hz" in run("sh", "-c", script, cwd=tmp_path)
+    assert "rate_hz: 20" in run("sh", "-c", script, cwd=tmp_path)
     script = f". {workspace}/install/setup.sh && {lib}/lossless info triplet5"
     assert "task: rgb_stacking/triplet5" in run("sh", "-c", script, cwd=tmp_path)
     script = f". {workspace}/install/setup.sh && {lib}/inference_node --ros-args --nonsense"
