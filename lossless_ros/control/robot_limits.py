@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.contract import Contract, Robot
+from lossless_ros.contract import Contract, Robot, load_robot, robot_file
+from lossless_ros.errors import LosslessError
 
 ANY_RATE = (0.0, np.inf)
 ANY_GRIPPER = (-np.inf, np.inf)
@@ -61,6 +62,21 @@ class RobotLimits:
             ends = f"{gripper.open:g} (open) and {gripper.closed:g} (closed)"
             faults.append(f"gripper commands {ends}, safety.gripper_range allows {low:g} to {high:g}")
         return f"contract '{contract.name}' has {'; '.join(faults)}" if faults else None
+
+
+def check_robot_allows(name: str, contract: Contract) -> None:
+    """Check that a robot, a name of config/robots or a YAML file, allows what a contract wants.
+
+    Raises:
+        LosslessError: no such robot, its file is invalid, or the contract goes beyond one of its limits.
+    """
+    safety = robot_file(name).get("safety") or {}
+    try:
+        limits = RobotLimits(**{f.name: safety[f.name] for f in dataclasses.fields(RobotLimits) if f.name in safety})
+    except (TypeError, ValueError) as error:
+        raise LosslessError(f"robot {name}: safety: {error}") from None
+    if fault := limits.contract_fault(contract, load_robot(name)):
+        raise LosslessError(f"robot {name}: {fault}")
 
 
 def frame_fault(contract: Contract, robot: Robot) -> str | None:

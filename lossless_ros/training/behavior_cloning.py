@@ -12,6 +12,7 @@ import torch
 
 from lossless_ros import defaults
 from lossless_ros.contract import Contract, Robot, load_contract, load_robot
+from lossless_ros.control.robot_limits import check_robot_allows
 from lossless_ros.episodes.cache import DecodedEpisode, decode_episodes
 from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.left_out import describe_left_out, gripper_note, left_out_by_episode, left_out_frames
@@ -211,7 +212,11 @@ def _round_weights(trainer: Trainer, dtype: str, last: dict[str, Any]) -> dict[s
 def _prepare(config: TrainConfig, hyperparameters: Hyperparameters, group: ProcessGroup) -> _Job:
     """Check what can be checked early, and load everything but the episodes."""
     contract = config.contract if isinstance(config.contract, Contract) else load_contract(config.contract)
-    robot = config.robot if isinstance(config.robot, Robot) else load_robot(config.robot)
+    if isinstance(config.robot, Robot):
+        robot = config.robot
+    else:
+        robot = load_robot(config.robot)
+        check_robot_allows(config.robot, contract)  # the node would refuse the bundle
     out = Path(config.out)
     check_out(out)
     if group.size > 1 and hyperparameters.max_minutes is not None:

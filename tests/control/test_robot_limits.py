@@ -1,12 +1,14 @@
 """Limits that a robot's file states: a contract beyond them is refused with both numbers."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lossless_ros.contract import Axis, Contract, Gripper, Robot, load_contract
-from lossless_ros.control.robot_limits import RobotLimits, frame_fault
+from lossless_ros.control.robot_limits import RobotLimits, check_robot_allows, frame_fault
+from lossless_ros.errors import LosslessError
 
 LIMITS = RobotLimits(
     linear_velocity=0.25, angular_velocity=1.5, max_age=0.5, rate_range=(5.0, 100.0), gripper_range=(0.0, 0.8)
@@ -91,3 +93,17 @@ def test_missing_limits_are_named_by_their_keys() -> None:
 def test_invalid_limits_are_refused(limits: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RobotLimits(**limits)
+
+
+def test_file_of_a_robot_allows_what_its_node_allows(tmp_path: Path) -> None:
+    check_robot_allows("sawyer", CONTRACT)
+    with pytest.raises(
+        LosslessError, match=r"robot sawyer: contract 'rgb_stacking' has rate_hz of 200 Hz, .* 5 to 100"
+    ):
+        check_robot_allows("sawyer", changed(rate_hz=200.0))
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**: {ros__parameters: {safety: {max_age: fast}}}")
+    with pytest.raises(LosslessError, match=r"robot \S+/robot.yaml: safety: "):
+        check_robot_allows(str(file), CONTRACT)
+    file.write_text("/**: {ros__parameters: {safety: {deadline: 0.1}}}")
+    check_robot_allows(str(file), changed(rate_hz=200.0))

@@ -271,7 +271,7 @@ def test_full_disk_of_the_caches_is_one_line(job, limit_file_size):
     assert not list(cache_dir().rglob(".*"))
 
 
-def test_wrong_arguments_are_one_line_before_any_work(job, tmp_path):
+def test_wrong_arguments_are_one_line_before_any_work(job, contract, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LosslessError, match="unknown backbone 'resnet51'"):
         train(replace(job, backbone="resnet51"))
@@ -281,6 +281,8 @@ def test_wrong_arguments_are_one_line_before_any_work(job, tmp_path):
         train(replace(job, out=tmp_path / "file" / "b.safetensors"))
     with pytest.raises(LosslessError, match="no topic /arm/tool; the bag has"):
         train(replace(job, robot=Robot(topics={"tcp_pose": "/arm/tool"})))
+    with pytest.raises(LosslessError, match="robot sawyer: .* rate_hz of 200 Hz, safety.rate_range allows 5 to 100"):
+        train(replace(job, robot="sawyer", contract=replace(contract, rate_hz=200.0)))
     with pytest.raises(LosslessError, match="no such folder"):
         train(replace(job, data=tmp_path / "none"))
 
