@@ -64,6 +64,9 @@ class RobotLimits:
         return f"contract '{contract.name}' has {'; '.join(faults)}" if faults else None
 
 
+LIMIT_NAMES = tuple(field.name for field in dataclasses.fields(RobotLimits))  # keys under safety in a robot's file
+
+
 def check_robot_allows(name: str, contract: Contract) -> None:
     """Check that a robot, a name of config/robots or a YAML file, allows what a contract wants.
 
@@ -72,7 +75,7 @@ def check_robot_allows(name: str, contract: Contract) -> None:
     """
     safety = robot_file(name).get("safety") or {}
     try:
-        limits = RobotLimits(**{f.name: safety[f.name] for f in dataclasses.fields(RobotLimits) if f.name in safety})
+        limits = RobotLimits(**{name: safety[name] for name in LIMIT_NAMES if name in safety})
     except (TypeError, ValueError) as error:
         raise LosslessError(f"robot {name}: safety: {error}") from None
     if fault := limits.contract_fault(contract, load_robot(name)):

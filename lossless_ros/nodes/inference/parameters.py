@@ -8,7 +8,7 @@ import numpy as np
 from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot, check_names, load_contract, load_robot
 from lossless_ros.control.guard import RESUME_MODES
 from lossless_ros.control.limits import UNBOUNDED_WORKSPACE, Limits, LimitSettings
-from lossless_ros.control.robot_limits import ANY_GRIPPER, ANY_RATE, RobotLimits, frame_fault
+from lossless_ros.control.robot_limits import ANY_GRIPPER, ANY_RATE, LIMIT_NAMES, RobotLimits, frame_fault
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import check_contract, choose_task, find_bundles
@@ -173,9 +173,8 @@ def check_robot_limits(contract: Contract, robot: Robot, parameters: dict[str, A
     Raises:
         LosslessError: the contract goes beyond a limit, or a real arm is to move and a limit is not given.
     """
-    names = ("linear_velocity", "angular_velocity", "max_age", "rate_range", "gripper_range")
     try:
-        limits = RobotLimits(**{name: parameters[f"safety.{name}"] for name in names})
+        limits = RobotLimits(**{name: parameters[f"safety.{name}"] for name in LIMIT_NAMES})
     except ValueError as error:
         raise LosslessError(f"safety: {error}") from None
     where = f"robot {parameters['robot']}"
