@@ -76,7 +76,7 @@ setup(
         "joints": ["mink"],  # joint commands by differential inverse kinematics
         "training": ["tensorboard"],
         "cluster": ["ray"],  # collection on many machines
-        "test": ["pytest"],
+        "test": ["pytest", "hypothesis"],
     },
     entry_points={
         "console_scripts": [
