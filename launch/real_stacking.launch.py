@@ -12,21 +12,14 @@ the DDS settings that images need.
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-    Shutdown,
-)
-from launch.events.process import ProcessExited
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from lossless_ros import defaults
 from lossless_ros.errors import LosslessError
+from lossless_ros.nodes.app.launch_node import main_node
 from lossless_ros.nodes.app.parameters import optional_launch_arguments
 from lossless_ros.nodes.inference.parameters import BUNDLES, PARAMETERS, ROBOT
 from lossless_ros.paths import find_config
@@ -52,19 +45,13 @@ def typed(name: str, kind: type) -> ParameterValue:
     return ParameterValue(LaunchConfiguration(name), value_type=kind)
 
 
-def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
-    """End the launch with the node, unless it is already shutting down: a second shutdown is an error."""
-    return None if context.is_shutdown else Shutdown(reason="the inference node has ended")
-
-
 def inference(context: LaunchContext) -> list:
     """Return the node, which configures and activates itself: events of launch_ros fail in an interrupted launch."""
     arguments = context.launch_configurations
     find_config("robots", arguments["robot"])  # report an unknown robot before anything starts
-    node = Node(
-        package="lossless_ros",
-        executable="inference_node",
-        name="inference_node",
+    node = main_node(
+        "inference_node",
+        "the inference node has ended",
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             *filter(None, [arguments["params_file"]]),
@@ -77,10 +64,6 @@ def inference(context: LaunchContext) -> list:
                 **{name: typed(name, kind) for name, kind in TYPES.items() if arguments[name]},
             },
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        output="both",
-        on_exit=end,
-        sigterm_timeout="1",
     )
     return [node]
 

@@ -8,14 +8,13 @@ but the speed; with mode:=real_time it does not wait. The launch ends after the 
 """
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction, Shutdown
-from launch.events.process import ProcessExited
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
-from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from lossless_ros import defaults
+from lossless_ros.nodes.app.launch_node import main_node
 from lossless_ros.nodes.app.parameters import launch_arguments
 from lossless_ros.nodes.inference.parameters import BUNDLES, ROBOT
 from lossless_ros.nodes.sim_robot_node import PARAMETERS
@@ -34,11 +33,6 @@ ARGUMENTS = {  # name: (default or None, description); real_stacking declares th
 }
 
 
-def end(event: ProcessExited, context: LaunchContext) -> Shutdown | None:
-    """End the launch with the simulator, unless it is already shutting down: a second shutdown is an error."""
-    return None if context.is_shutdown else Shutdown(reason="the simulated robot has ended")
-
-
 def explain_dry_run(context: LaunchContext) -> list:
     """Run in real time in a dry run, in which no command would end a step, and say what it shows."""
     arguments = context.launch_configurations
@@ -54,20 +48,15 @@ def explain_dry_run(context: LaunchContext) -> list:
 
 
 def generate_launch_description() -> LaunchDescription:
-    simulator = Node(
-        package="lossless_ros",
-        executable="sim_robot_node",
-        name="sim_robot_node",
+    simulator = main_node(
+        "sim_robot_node",
+        "the simulated robot has ended",
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             {n: ParameterValue(LaunchConfiguration(n), value_type=t) for n, t in SIMULATOR.items()},
             {"bundles": ParameterValue(LaunchConfiguration("bundle"), value_type=str)},
         ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        output="both",
-        on_exit=end,
-        sigterm_timeout="1",
-        sigkill_timeout="2",
+        sigkill_timeout="1",
     )
     given = [("bundle", LaunchConfiguration("bundle")), ("use_sim_time", "true")]
     policy = PathJoinSubstitution([FindPackageShare("lossless_ros"), "launch", "real_stacking.launch.py"])
