@@ -189,11 +189,12 @@ def _contract(name: str) -> dict[str, Any]:
 
 
 def _robot(name: str) -> dict[str, Any]:
-    from lossless_ros.contract import HARDWARE, load_robot, robot_file
+    from lossless_ros.contract import HARDWARE, parse_robot, robot_file
 
-    load_robot(name)  # checks it
-    parameters = {key: value for key, value in robot_file(name).items() if key != HARDWARE}
-    return {"robot": find_config("robots", name).stem, **parameters, HARDWARE: robot_file(name).get(HARDWARE, {})}
+    file = robot_file(name)
+    parse_robot(name, file)  # checks it
+    parameters = {key: value for key, value in file.items() if key != HARDWARE}
+    return {"robot": find_config("robots", name).stem, **parameters, HARDWARE: file.get(HARDWARE, {})}
 
 
 def _training(name: str) -> dict[str, Any]:

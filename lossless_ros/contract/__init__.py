@@ -17,7 +17,7 @@ from lossless_ros.contract.contract import (
     Proprioception,
     load_contract,
 )
-from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, robot_file
+from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, parse_robot, robot_file
 from lossless_ros.contract.robot_names import check_names
 
 __all__ = [
@@ -42,5 +42,6 @@ __all__ = [
     "check_names",
     "load_contract",
     "load_robot",
+    "parse_robot",
     "robot_file",
 ]

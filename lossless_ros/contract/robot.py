@@ -63,7 +63,16 @@ def load_robot(name: str) -> Robot:
     Raises:
         LosslessError: no such robot, or its file is invalid.
     """
-    return from_mapping(Robot, robot_file(name).get(HARDWARE, {}), f"{find_config('robots', name)}: {HARDWARE}")
+    return parse_robot(name, robot_file(name))
+
+
+def parse_robot(name: str, parameters: dict[str, Any]) -> Robot:
+    """Return the robot in the parameters of its file, see `robot_file`.
+
+    Raises:
+        LosslessError: the `hardware` part is invalid.
+    """
+    return from_mapping(Robot, parameters.get(HARDWARE, {}), f"{find_config('robots', name)}: {HARDWARE}")
 
 
 def robot_file(name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.contract import Contract, Robot, load_robot, robot_file
+from lossless_ros.contract import Contract, Robot, parse_robot, robot_file
 from lossless_ros.errors import LosslessError
 
 ANY_RATE = (0.0, np.inf)
@@ -67,19 +67,22 @@ class RobotLimits:
 LIMIT_NAMES = tuple(field.name for field in dataclasses.fields(RobotLimits))  # keys under safety in a robot's file
 
 
-def check_robot_allows(name: str, contract: Contract) -> None:
-    """Check that a robot, a name of config/robots or a YAML file, allows what a contract wants.
+def load_allowed_robot(name: str, contract: Contract) -> Robot:
+    """Load a robot, a name of config/robots or a YAML file, that allows what a contract wants.
 
     Raises:
         LosslessError: no such robot, its file is invalid, or the contract goes beyond one of its limits.
     """
-    safety = robot_file(name).get("safety") or {}
+    parameters = robot_file(name)
+    robot = parse_robot(name, parameters)
+    safety = parameters.get("safety") or {}
     try:
         limits = RobotLimits(**{name: safety[name] for name in LIMIT_NAMES if name in safety})
     except (TypeError, ValueError) as error:
         raise LosslessError(f"robot {name}: safety: {error}") from None
-    if fault := limits.contract_fault(contract, load_robot(name)):
+    if fault := limits.contract_fault(contract, robot):
         raise LosslessError(f"robot {name}: {fault}")
+    return robot
 
 
 def frame_fault(contract: Contract, robot: Robot) -> str | None:

@@ -125,14 +125,19 @@ def read_messages(
         LosslessError: the bag lacks a topic, a topic has another type, or the bag cannot be read.
     """
     with Bag(path) as bag:
-        _check_topics(path, bag.topics, topics, types or {})
-        for topic, kind, time, data in bag.messages(topics):
-            try:
-                msg = _TYPES.deserialize_cdr(data, kind)
-            except Exception as error:  # rosbags raises many types on damaged messages
-                why = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
-                raise LosslessError(f"{path}: a message on /{topic} cannot be read ({why})") from None
-            yield topic, time, msg
+        yield from _messages(bag, topics, types or {})
+
+
+def _messages(bag: Bag, topics: set[str], types: Mapping[str, str]) -> Iterator[tuple[str, int, Any]]:
+    """Yield the messages of an open bag, see `read_messages`."""
+    _check_topics(bag.path, bag.topics, topics, types)
+    for topic, kind, time, data in bag.messages(topics):
+        try:
+            msg = _TYPES.deserialize_cdr(data, kind)
+        except Exception as error:  # rosbags raises many types on damaged messages
+            why = f"{type(error).__name__}: {' '.join(str(error).split())[:80]}"
+            raise LosslessError(f"{bag.path}: a message on /{topic} cannot be read ({why})") from None
+        yield topic, time, msg
 
 
 def _check_topics(path: Path, present: Mapping[str, Topic], topics: set[str], types: Mapping[str, str]) -> None:
@@ -155,9 +160,9 @@ def read_frames(path: Path, contract: Contract, robot: Robot | None = None) -> l
     robot = robot or Robot()
     with Bag(path) as bag:
         observations = RecordedObservations(contract, robot, bag.topics)
-    for topic, time, msg in read_messages(path, set(observations.topics), observations.topics):
-        with _named(path, topic, time, msg):
-            observations.add(topic, time, msg)
+        for topic, time, msg in _messages(bag, set(observations.topics), observations.topics):
+            with _named(path, topic, time, msg):
+                observations.add(topic, time, msg)
     _check_complete(path, observations)
     return observations.frames
 
@@ -181,22 +186,22 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None, ech
             bag that cannot be read.
     """
     robot = robot or Robot()
+    object_poses: dict[int, np.ndarray] = {}
     with Bag(path) as bag:
         present, info = bag.topics, bag.info
-    observations = RecordedObservations(contract, robot, present)
-    own = CommandTopics.of(robot)
-    commands = RecordedCommands(contract, robot, own.or_echoes(present) if echoed else own)
-    object_poses: dict[int, np.ndarray] = {}
-    types = {**observations.topics, **commands.types}
-    for topic, time, msg in read_messages(path, {*types} | ({OBJECT_POSES} & set(present)), types):
-        with _named(path, topic, time, msg):
-            if topic == OBJECT_POSES:
-                check_frame_id(msg, contract.action.frame_id)
-                object_poses[stamp_ns(msg)] = read_object_poses(msg)
-            elif topic in commands.types:
-                commands.add(topic, time, msg)
-            else:
-                observations.add(topic, time, msg)
+        observations = RecordedObservations(contract, robot, present)
+        own = CommandTopics.of(robot)
+        commands = RecordedCommands(contract, robot, own.or_echoes(present) if echoed else own)
+        types = {**observations.topics, **commands.types}
+        for topic, time, msg in _messages(bag, {*types} | ({OBJECT_POSES} & set(present)), types):
+            with _named(path, topic, time, msg):
+                if topic == OBJECT_POSES:
+                    check_frame_id(msg, contract.action.frame_id)
+                    object_poses[stamp_ns(msg)] = read_object_poses(msg)
+                elif topic in commands.types:
+                    commands.add(topic, time, msg)
+                else:
+                    observations.add(topic, time, msg)
     _check_complete(path, observations)
     labeled = commands.label(observations.frames)
     poses = _align_object_poses(path, object_poses, labeled.frames) if OBJECT_POSES in present else None

@@ -96,45 +96,76 @@ def read_bundle(path: Path | str) -> Bundle:
     Raises:
         LosslessError: the name is unknown, or the file is missing, damaged, not a bundle, or of a newer format.
     """
-    with _open(path) as file:
-        return _describe(path, file)
+    with BundleFile(path) as file:
+        return file.bundle
 
 
 def load_bundle(path: Path | str) -> "tuple[Bundle, dict[str, Tensor]]":
-    """Read a bundle and the tensors of its network as float32, checked against the hash in the file.
-
-    Tensors of format 1 get today's names.
+    """Read a bundle and the tensors of its network, see `BundleFile.load`.
 
     Raises:
         LosslessError: as `read_bundle`, or the content does not match the hash.
     """
-    with _open(path) as file:
-        bundle = _describe(path, file)
-        tensors = file.load()
-    if _content_hash(file.metadata, {n: t.numpy() for n, t in tensors.items()}) != bundle.hash:
-        raise LosslessError(f"{path}: content was changed after writing (hash differs); copy it again or train again")
-    if file.metadata["format_version"] == "1":
-        tensors = legacy.rename_tensors(tensors)
-    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(PREFIX)}
-    return bundle, {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+    with BundleFile(path) as file:
+        return file.bundle, file.load()
 
 
-def tensor_shapes(path: Path | str) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the tensors of a bundle's network by name, without reading them.
+class BundleFile:
+    """An open bundle whose header has been read and checked; a context manager. A file renamed over it changes nothing.
 
-    Raises:
-        LosslessError: as `read_bundle`.
+    Attributes:
+        bundle: the metadata and statistics.
+        shapes: of the tensors of the network, by name.
     """
-    with _open(path) as file:
-        _check_metadata(path, file.metadata)
-        shapes = {name: stored.shape for name, stored in file.tensors.items() if not name.startswith(PREFIX)}
-    return legacy.rename_tensors(shapes) if file.metadata["format_version"] == "1" else shapes
+
+    def __init__(self, path: Path | str) -> None:
+        """Open a file, or a shipped bundle by its name.
+
+        Raises:
+            LosslessError: as `read_bundle`.
+        """
+        self._path = path
+        self._file = _open(path)
+        try:
+            with _one_line(path):
+                self.bundle = _describe(path, self._file)
+            shapes = {name: stored.shape for name, stored in self._file.tensors.items() if not _describes_data(name)}
+            self.shapes = self._todays_names(shapes)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def load(self) -> "dict[str, Tensor]":
+        """Read the tensors of the network as float32, checked against the hash in the file.
+
+        Tensors of format 1 get today's names.
+
+        Raises:
+            LosslessError: the content does not match the hash, or the file became shorter.
+        """
+        with _one_line(self._path):
+            tensors = self._file.load()
+        if _content_hash(self._file.metadata, {n: t.numpy() for n, t in tensors.items()}) != self.bundle.hash:
+            raise LosslessError(
+                f"{self._path}: content was changed after writing (hash differs); copy it again or train again"
+            )
+        tensors = self._todays_names({name: tensor for name, tensor in tensors.items() if not _describes_data(name)})
+        return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+    def __enter__(self) -> "BundleFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def _todays_names(self, values: dict[str, Any]) -> dict[str, Any]:
+        return legacy.rename_tensors(values) if self._file.metadata["format_version"] == "1" else values
 
 
 def _describe(path: Path | str, file: SafetensorsFile) -> Bundle:
     """Return the metadata and statistics of an open bundle."""
     metadata = _check_metadata(path, file.metadata)
-    arrays = file.arrays(name for name in file.tensors if name.startswith(PREFIX))
+    arrays = file.arrays(name for name in file.tensors if _describes_data(name))
     parts = {k: _json(path, k, metadata[k]) for k in ("contract", "network", "provenance")}
     if metadata["format_version"] == "1":
         parts["network"] = rename_keys(parts["network"], legacy.NETWORK_KEYS, f"{path}: network")
@@ -228,17 +259,27 @@ def _is_statistic(name: str) -> bool:
     return name in ("mean", "std") or name.rpartition(".")[2] in ("running_mean", "running_var")
 
 
-@contextlib.contextmanager
-def _open(path: Path | str) -> Iterator[SafetensorsFile]:
-    """Open a bundle file; its faults become a LosslessError."""
+def _describes_data(name: str) -> bool:
+    """Return whether a tensor of a file is a statistic of the training data, not one of the network."""
+    return name.startswith(PREFIX)
+
+
+def _open(path: Path | str) -> SafetensorsFile:
+    """Open a bundle file and read its header."""
     path = find_bundle(path)
     if path.is_dir():
         raise LosslessError(f"{path} is a folder, expected a bundle file written by lossless train")
     if not path.is_file():
         raise LosslessError(f"no such file: {path} (expected a bundle written by lossless train)")
+    with _one_line(path):
+        return SafetensorsFile(path, BUNDLE_LIMITS)
+
+
+@contextlib.contextmanager
+def _one_line(path: Path | str) -> Iterator[None]:
+    """Turn the faults of a file into a LosslessError."""
     try:
-        with SafetensorsFile(path, BUNDLE_LIMITS) as file:
-            yield file
+        yield
     except (FormatError, OSError) as error:
         raise LosslessError(f"{path} is not a bundle: not a complete safetensors file ({error})") from None
 

@@ -11,7 +11,7 @@ import torch
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.action_chunking import make_chunk_executor
 from lossless_ros.models.backbones import Backbone, load_backbone
-from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle, read_bundle, tensor_shapes, with_execution
+from lossless_ros.models.bundle import Bundle, BundleFile, check_backbone, with_execution
 from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network, to_action
 from lossless_ros.models.out_of_memory import explain_out_of_memory
@@ -142,13 +142,12 @@ def load_policy(
         torch.backends.cudnn.allow_tf32 = False  # float32 is meant to be exact; float16 is the fast choice
     runtime = find_runtime(runtime, torch_device)
     requested, precision = precision, find_precision(precision, runtime)
-    described = read_bundle(bundle)
-    backbone = backbone or load_backbone(described.backbone, weights, allow_hub, described.source)
-    check_backbone(bundle, described, backbone.name, backbone.fingerprint)
-    _check_sizes(bundle, described, backbone)
-    description, tensors = load_bundle(bundle)
-    if description != described:
-        raise LosslessError(f"{bundle} changed while it was read; load it again")
+    with BundleFile(bundle) as file:
+        description = file.bundle
+        backbone = backbone or load_backbone(description.backbone, weights, allow_hub, description.source)
+        check_backbone(bundle, description, backbone.name, backbone.fingerprint)
+        _check_sizes(bundle, file, backbone)
+        tensors = file.load()
     if execution is not None:
         description = with_execution(description, execution)
     network = Network(description.network, backbone, description.contract)
@@ -169,7 +168,7 @@ def load_policy(
     return policy
 
 
-def _check_sizes(path: Path, bundle: Bundle, backbone: Backbone) -> None:
+def _check_sizes(path: Path, file: BundleFile, backbone: Backbone) -> None:
     """Check a file's tensors against the network that its metadata describe, before memory is used for either.
 
     Raises:
@@ -177,8 +176,9 @@ def _check_sizes(path: Path, bundle: Bundle, backbone: Backbone) -> None:
     """
     own = "trainable_backbone"  # as large as the backbone, which is loaded already
     with torch.device("meta"):
-        network = Network(dataclasses.replace(bundle.network, trainable_backbone=""), backbone, bundle.contract)
-    shapes = {name: shape for name, shape in tensor_shapes(path).items() if not name.startswith(own)}
+        config = dataclasses.replace(file.bundle.network, trainable_backbone="")
+        network = Network(config, backbone, file.bundle.contract)
+    shapes = {name: shape for name, shape in file.shapes.items() if not name.startswith(own)}
     _check_shapes(path, shapes, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
 
 

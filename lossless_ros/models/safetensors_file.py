@@ -45,7 +45,7 @@ class StoredTensor:
 
 
 class SafetensorsFile:
-    """An open file whose header has been read and checked; a context manager.
+    """An open file whose header has been read and checked. A context manager.
 
     Large reads release the interpreter, and what holds it takes milliseconds: the header is small.
 
@@ -103,11 +103,15 @@ class SafetensorsFile:
 
         return {name: tensor(stored) for name, stored in self.tensors.items()}
 
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
     def __enter__(self) -> "SafetensorsFile":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
+        self.close()
 
     def _array(self, name: str) -> np.ndarray:
         stored = self.tensors[name]

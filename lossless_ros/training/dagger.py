@@ -15,11 +15,12 @@ from lossless_ros.files import write_atomically
 from lossless_ros.models.bundle import Bundle, read_bundle
 from lossless_ros.progress import EpisodeProgress
 from lossless_ros.simulation.env import check_world
-from lossless_ros.training.behavior_cloning import Paths, TrainConfig, as_paths, check_out, train
+from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.dagger_rollouts import RolloutConfig, collect_rollouts
 from lossless_ros.training.hyperparameters import ADDED, RENAMED, STORED, Hyperparameters, load_hyperparameters
 from lossless_ros.training.loop import OnProgress
+from lossless_ros.training.train_config import Paths, TrainConfig, as_paths, check_out
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.out_of_memory import explain_out_of_memory
@@ -30,8 +29,8 @@ class TrainingLoop:
         self._trainer, self._out, self._identity = trainer, out, identity
         self._logger, self._on_progress = logger, on_progress
 
-    def run(self) -> dict[str, Any]:
-        """Take all remaining steps and return the last validation.
+    def run(self) -> None:
+        """Take all remaining steps; the last point of the trainer's curve is then that of the trained policy.
 
         Raises:
             LosslessError: out of memory, a loss that is not finite, or a checkpoint that cannot be written.
@@ -50,7 +49,6 @@ class TrainingLoop:
         if trainer.curve[-1]["step"] < trainer.step:
             self._validate()
         self._logger.close(trainer.curve)
-        return trainer.curve[-1]
 
     def _count_due(self) -> int:
         """Return how many validations are due by now."""

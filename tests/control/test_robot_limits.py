@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from lossless_ros.contract import Axis, Contract, Gripper, Robot, load_contract
-from lossless_ros.control.robot_limits import RobotLimits, check_robot_allows, frame_fault
+from lossless_ros.contract import Axis, Contract, Gripper, Robot, load_contract, load_robot
+from lossless_ros.control.robot_limits import RobotLimits, frame_fault, load_allowed_robot
 from lossless_ros.errors import LosslessError
 
 LIMITS = RobotLimits(
@@ -96,14 +96,14 @@ def test_invalid_limits_are_refused(limits: dict[str, Any], message: str) -> Non
 
 
 def test_file_of_a_robot_allows_what_its_node_allows(tmp_path: Path) -> None:
-    check_robot_allows("sawyer", CONTRACT)
+    assert load_allowed_robot("sawyer", CONTRACT) == load_robot("sawyer")
     with pytest.raises(
         LosslessError, match=r"robot sawyer: contract 'rgb_stacking' has rate_hz of 200 Hz, .* 5 to 100"
     ):
-        check_robot_allows("sawyer", changed(rate_hz=200.0))
+        load_allowed_robot("sawyer", changed(rate_hz=200.0))
     file = tmp_path / "robot.yaml"
     file.write_text("/**: {ros__parameters: {safety: {max_age: fast}}}")
     with pytest.raises(LosslessError, match=r"robot \S+/robot.yaml: safety: "):
-        check_robot_allows(str(file), CONTRACT)
+        load_allowed_robot(str(file), CONTRACT)
     file.write_text("/**: {ros__parameters: {safety: {deadline: 0.1}}}")
-    check_robot_allows(str(file), changed(rate_hz=200.0))
+    load_allowed_robot(str(file), changed(rate_hz=200.0))

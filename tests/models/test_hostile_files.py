@@ -1,5 +1,6 @@
 """Files that are damaged, huge or made to harm: each is one line, read without mapping it, before memory is used."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -12,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from lossless_ros.contract.size_limits import BUNDLE_LIMITS
 from lossless_ros.errors import LosslessError
 from lossless_ros.models import bundle as module
-from lossless_ros.models.bundle import load_bundle, read_bundle
+from lossless_ros.models import policy
+from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import BundleFile, load_bundle, read_bundle, save_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.models.training_statistics import PREFIX, TrainingStatistics
 
@@ -72,22 +75,46 @@ def test_size_is_checked_before_anything_is_read(tmp_path: Path) -> None:
 def test_file_is_not_mapped_and_may_shrink_while_it_is_read(bundle_path: Path) -> None:
     """Reading a mapped file that was overwritten in place ends the process by SIGBUS."""
     unreadable = pytest.raises(LosslessError, match=r"triplet1.safetensors is not .*\(it ends before byte ")
-    with unreadable, module._open(bundle_path) as file:
+    with unreadable, BundleFile(bundle_path) as file:
         assert str(bundle_path) not in Path("/proc/self/maps").read_text()
         os.truncate(bundle_path, 100)
         file.load()
 
 
-def test_file_that_is_replaced_between_its_check_and_its_use_is_not_used(bundle_path: Path, monkeypatch) -> None:
+def test_file_replaced_between_its_check_and_its_use_is_not_used(bundle_path: Path, lite0, monkeypatch) -> None:
     bundle, tensors = load_bundle(bundle_path)
+    check = policy._check_sizes
 
-    def replaced(path: Path):
-        module.save_bundle(bundle_path, bundle.__class__(**{**vars(bundle), "provenance": {"seed": 7}}), tensors)
-        return load_bundle(path)
+    def replace(path: Path, file: BundleFile, backbone: Backbone) -> None:
+        check(path, file, backbone)
+        save_bundle(path, dataclasses.replace(bundle, provenance={"seed": 7}), {n: 2 * t for n, t in tensors.items()})
 
-    monkeypatch.setattr("lossless_ros.models.policy.load_bundle", replaced)
-    with pytest.raises(LosslessError, match="triplet1.safetensors changed while it was read; load it again"):
-        load_policy(bundle_path, "cpu")
+    monkeypatch.setattr(policy, "_check_sizes", replace)
+    checked = load_policy(bundle_path, "cpu", lite0)
+    assert checked.bundle == bundle
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in checked.network.state_dict().items())
+    assert read_bundle(bundle_path).provenance == {"seed": 7}
+
+
+def test_file_overwritten_between_its_check_and_its_use_is_refused(bundle_path: Path, lite0, monkeypatch) -> None:
+    check = policy._check_sizes
+
+    def overwrite(path: Path, file: BundleFile, backbone: Backbone) -> None:
+        check(path, file, backbone)
+        with path.open("r+b") as other:
+            other.seek(-4, os.SEEK_END)
+            other.write(bytes(4))
+
+    monkeypatch.setattr(policy, "_check_sizes", overwrite)
+    with pytest.raises(LosslessError, match=r"triplet1.safetensors: content was changed after writing"):
+        load_policy(bundle_path, "cpu", lite0)
+
+
+def test_header_of_a_loaded_policy_is_read_once(bundle_path: Path, lite0, monkeypatch) -> None:
+    opened = []
+    monkeypatch.setattr(module, "_describe", lambda *args, d=module._describe: opened.append(args) or d(*args))
+    load_policy(bundle_path, "cpu", lite0)
+    assert len(opened) == 1
 
 
 def rewrite(path: Path, **metadata: str) -> None:

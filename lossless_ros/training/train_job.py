@@ -1,0 +1,110 @@
+"""A training job: its names resolved and its files loaded, before anything is trained."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lossless_ros.contract import Contract, Robot, load_contract
+from lossless_ros.control.robot_limits import load_allowed_robot
+from lossless_ros.errors import LosslessError
+from lossless_ros.models.backbones import Backbone, load_backbone
+from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
+from lossless_ros.models.execution import Execution
+from lossless_ros.models.network_config import NetworkConfig
+from lossless_ros.training.batches import TrainingData
+from lossless_ros.training.checkpoint import RunIdentity
+from lossless_ros.training.hyperparameters import Hyperparameters, network_config
+from lossless_ros.training.object_positions import check_contract
+from lossless_ros.training.train_config import TrainConfig, check_out
+
+
+@dataclass(frozen=True)
+class InitialPolicy:
+    """The bundle that training starts from, and its tensors."""
+
+    bundle: Bundle
+    tensors: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """What a `TrainConfig` names, loaded."""
+
+    config: TrainConfig
+    out: Path
+    contract: Contract
+    robot: Robot
+    backbone: Backbone
+    fingerprint: str  # of the backbone, before training
+    hyperparameters: Hyperparameters  # those of `config`, adapted to the bundle to start from
+    network: NetworkConfig
+    execution: Execution
+    init: InitialPolicy | None
+
+    def identify(self, data: TrainingData) -> RunIdentity:
+        """Return what a checkpoint must match to be continued by this job on `data`."""
+        return RunIdentity(
+            mode=self.config.mode,
+            backbone=self.config.backbone,
+            fingerprint=self.fingerprint,
+            training_key=data.training.key,
+            held_out_key=data.held_out.key,
+            contract=self.contract.to_json(),
+            init_hash=self.init.bundle.hash if self.init else "",
+            hyperparameters=self.hyperparameters,
+        )
+
+
+def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJob:
+    """Check what can be checked early, and load everything but the episodes.
+
+    Args:
+        config: what to train on what.
+        hyperparameters: those of `config`, loaded.
+
+    Raises:
+        LosslessError: a name is unknown, a file cannot be used, or two of them do not fit together.
+    """
+    contract = config.contract if isinstance(config.contract, Contract) else load_contract(config.contract)
+    robot = config.robot
+    if not isinstance(robot, Robot):
+        robot = load_allowed_robot(robot, contract)  # the node would refuse the bundle of another contract
+    out = Path(config.out)
+    check_out(out)
+    weights = Path(config.weights) if config.weights is not None else None
+    backbone = load_backbone(config.backbone, weights, config.allow_hub)
+    network = network_config(hyperparameters, config.mode, backbone)
+    if hyperparameters.object_position_weight:
+        check_contract(contract)
+    init = None
+    if config.init_from is not None:
+        init = _load_initial_policy(Path(config.init_from), config.mode, backbone)
+        network = init.bundle.network
+        # A warmup would train the head without the adapters that it was trained with.
+        hyperparameters = dataclasses.replace(hyperparameters, head_warmup_steps=0)
+    try:  # its chunks may be those of the bundle to start from
+        execution = Execution.parse(hyperparameters.execution, network.chunk_size)
+    except ValueError as error:
+        raise LosslessError(str(error)) from None
+    return TrainJob(
+        config=config,
+        out=out,
+        contract=contract,
+        robot=robot,
+        backbone=backbone,
+        fingerprint=backbone.fingerprint,
+        hyperparameters=hyperparameters,
+        network=network,
+        execution=execution,
+        init=init,
+    )
+
+
+def _load_initial_policy(path: Path, mode: str, backbone: Backbone) -> InitialPolicy:
+    bundle, tensors = load_bundle(path)
+    check_backbone(path, bundle, backbone.name, backbone.fingerprint)
+    if bundle.mode != mode:
+        raise LosslessError(f"{path} is of mode {bundle.mode}, not {mode}; train with --mode {bundle.mode}")
+    return InitialPolicy(bundle, tensors)

@@ -1,0 +1,99 @@
+"""A policy whose training is complete: rounded to what its bundle stores, written and described."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from lossless_ros.episodes.left_out import left_out_by_episode
+from lossless_ros.models.adapters import count_parameters
+from lossless_ros.models.backbones import Backbone
+from lossless_ros.models.bundle import Bundle, round_to_dtype, save_bundle
+from lossless_ros.models.network import Network
+from lossless_ros.models.training_statistics import TrainingStatistics
+from lossless_ros.provenance import versions
+from lossless_ros.training.recordings import Recordings
+from lossless_ros.training.statistics import training_statistics
+from lossless_ros.training.train_job import TrainJob
+from lossless_ros.training.trainer import Trainer
+
+_METRICS = ("train_loss", "held_out_loss", "mae", "gripper_agreement", "object_error_mm")
+
+
+@dataclass(frozen=True)
+class TrainedPolicy:
+    """A trainer at its end, with the weights that the bundle stores."""
+
+    trainer: Trainer
+    metrics: dict[str, Any]  # of the last validation
+    statistics: TrainingStatistics
+
+    def save(self, job: TrainJob, recordings: Recordings) -> dict[str, Any]:
+        """Write the bundle and return what `train` returns.
+
+        Raises:
+            LosslessError: the file cannot be written.
+        """
+        config, trainer = job.config, self.trainer
+        data = recordings.describe(job.init.bundle if job.init else None)
+        provenance = {
+            "data": data,
+            "steps": trainer.step,
+            "config": dataclasses.asdict(job.hyperparameters),
+            "versions": versions(),
+            "metrics": self.metrics,
+        }
+        bundle = Bundle(
+            task=recordings.task,
+            mode=config.mode,
+            contract=job.contract,
+            backbone=config.backbone,
+            fingerprint=job.fingerprint,
+            network=job.network,
+            provenance=provenance,
+            source=job.backbone.source,
+            execution=job.execution,
+            dtype=job.hyperparameters.bundle_dtype,
+            statistics=self.statistics,
+        )
+        trainer.network.auxiliary = trainer.result.auxiliary = None
+        bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
+        return {
+            "bundle": str(job.out),
+            "bundle_hash": bundle.hash,
+            "task": recordings.task,
+            "mode": config.mode,
+            "backbone": config.backbone,
+            "steps": trainer.step,
+            "seconds": trainer.elapsed,
+            "curve": trainer.curve,
+            **self.metrics,
+            "parameters": _count_parameters(trainer.network, job.backbone),
+            "data": {**data, "left_out_by_episode": left_out_by_episode(recordings.data.episodes)},
+        }
+
+
+def finish(trainer: Trainer, dtype: str, recordings: Recordings) -> TrainedPolicy:
+    """Round the trained weights to what a bundle of this dtype stores, and measure the policy with them."""
+    last = trainer.curve[-1]
+    if dtype != "float32":
+        with torch.no_grad():
+            round_to_dtype(trainer.result.state_dict(), dtype)
+        trainer.validate()
+        trainer.curve[-2:] = [
+            {**trainer.curve[-1], "train_loss": last["train_loss"], "learning_rate": last["learning_rate"]}
+        ]
+    metrics = {name: trainer.curve[-1][name] for name in _METRICS}
+    return TrainedPolicy(trainer, metrics, training_statistics(trainer.result, trainer.backbone, recordings.data))
+
+
+def _count_parameters(network: Network, backbone: Backbone) -> dict[str, int]:
+    return {
+        "backbone": backbone.num_parameters,
+        "trained": count_parameters(network),
+        "adapters": count_parameters(network.adapters),
+        "top": count_parameters(network.top),
+        "own_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
+        "head": count_parameters(network.head) + count_parameters(network.norm),
+    }
