@@ -3,6 +3,8 @@ BIN := .venv/bin
 export MUJOCO_GL ?= egl
 # a sourced ROS 2 conflicts with the wheels in .venv
 unexport PYTHONPATH AMENT_PREFIX_PATH
+# set in many containers; each process would compile torch again, which takes 10 s
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test lint bench lock clean
 
