@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+from lossless_ros.cli import interruption
+from lossless_ros.cli.app import main
 from lossless_ros.cli.descriptions import describe
 from lossless_ros.cli.info import lines
 from lossless_ros.cli.list import Kind, list_shipped
@@ -165,6 +167,30 @@ def test_verify_takes_the_name_of_a_shipped_bundle():
     assert json.loads(result.stdout)["ok"]
 
 
+@pytest.fixture
+def lossless_here(monkeypatch, capsys):
+    """Run a command as `lossless` does, but in this process, which has imported most of what commands need."""
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setattr(interruption, "watch", lambda: None)  # pytest has signal handlers of its own
+    monkeypatch.setattr(interruption, "_kept", [])
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lossless", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def check_mistake(result, line):
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert re.search(line, lines[0]), lines[0]
+
+
 EXPERT = ["evaluate", "--expert", "random", "--task", "rgb_stacking/triplet1"]
 
 
@@ -235,10 +261,19 @@ def collect(folder, **changes):
         (lambda t: ["collect"], "--task"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, line):
-    result = lossless(*arguments(tmp_path))
-    assert result.returncode == 2, result.stderr
-    assert result.stdout == ""
-    lines = result.stderr.strip().splitlines()
-    assert len(lines) == 1, result.stderr
-    assert re.search(line, lines[0]), lines[0]
+def test_a_mistake_is_one_line_and_exit_code_2(lossless_here, tmp_path, arguments, line):
+    check_mistake(lossless_here(*arguments(tmp_path)), line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [  # each of them imports other libraries, which must not print anything
+        (lambda t: ["colect"], "colect"),
+        (lambda t: ["list", "tasks", "--json", "/proc/a.json"], "cannot write /proc/a.json"),
+        (lambda t: [*EXPERT, "--record", "/proc/bags"], "cannot write into /proc/bags"),
+        (lambda t: ["train", "--data", t / "none", "--out", t / "b.safetensors"], "no such folder"),
+        (lambda t: ["replay", "--bundle", "triplet5", "--bag", t / "none"], "no such folder"),
+    ],
+)
+def test_a_mistake_in_a_process_of_its_own_is_one_line_and_exit_code_2(tmp_path, arguments, line):
+    check_mistake(lossless(*arguments(tmp_path)), line)
