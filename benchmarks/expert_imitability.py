@@ -1,11 +1,12 @@
 """Which expert can be imitated? A student that sees true object poses is trained on the demonstrations of each.
 
-    python -m benchmarks.expert_imitability --folder work --tasks triplet5 triplet1 --demonstrations 400
+    python -m benchmarks.expert_imitability --folder work --tasks triplet5 triplet1 --demonstrations 400 --num-modes 0 5
 
-Per expert and task: demonstrations in `randomized`, behavior cloning of a student with the policies' action head, then
-fifty episodes in `lab`. Like a policy, the student sees only the present. What an image policy lacks in comparison is
-perception; what the student itself lacks cannot be seen in the expert's actions. Writes expert_imitability.csv (a row
-per episode) and expert_imitability.json into the folder. The same command resumes.
+Per expert and task: demonstrations in `randomized`, behavior cloning of students with the action head of policies (a point
+or a mixture of so many modes), then fifty episodes of each in `lab`. Like a policy, the student sees only the present.
+What an image policy lacks in comparison is perception; what the student itself lacks cannot be seen in the expert's
+actions. Writes expert_imitability.csv (a row per episode) and expert_imitability.json into the folder. The same command
+resumes.
 """
 
 import argparse
@@ -68,12 +69,12 @@ class Demonstrator:
 class Evaluator:
     """Runs a trained student."""
 
-    def __init__(self, task: str, weights: Path) -> None:
+    def __init__(self, task: str, num_modes: int, weights: Path) -> None:
         torch.set_num_threads(1)
         self._contract = load_contract(CONTRACT)
         self._env = make_simulator(f"rgb_stacking/{task}", EVAL_DOMAIN, self._contract, images=False)
         tensors = torch.load(weights, weights_only=True)
-        self._student = Student(len(tensors["mean"]), self._contract.action.dim)
+        self._student = Student(len(tensors["mean"]), self._contract.action.dim, num_modes)
         self._student.load_state_dict(tensors)
         self._student.eval()
 
@@ -84,8 +85,8 @@ class Evaluator:
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             with torch.inference_mode():
-                outputs = self._student(torch.from_numpy(privileged_state(observation, info))[None])
-                chunk = to_action(outputs, self._contract)[0].numpy()
+                normalized = self._student.act(torch.from_numpy(privileged_state(observation, info))[None])
+                chunk = to_action(normalized, self._contract)[0].numpy()
             action = ensemble(step * period_ns, chunk)
             return action, action
 
@@ -102,9 +103,10 @@ class Imitability:
     episodes: int
     workers: int
 
-    def run(self, expert: str, task: str) -> None:
+    def run(self, expert: str, task: str, num_modes: int) -> None:
         """Collect, train and evaluate as far as that is missing, and add the student to the summary."""
-        rows = select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert, task=task)
+        student = {"expert": expert, "task": task, "num_modes": str(num_modes)}
+        rows = select(read_rows(self.folder / f"{TABLE}.csv"), **student)
         done = {int(row["seed"]) for row in rows}
         missing = [seed for seed in range(self.episodes) if seed not in done]
         if not missing:
@@ -114,17 +116,17 @@ class Imitability:
         folder.mkdir(exist_ok=True)
         paths = sorted(run_parallel(partial(Demonstrator, expert, task, folder), seeds, self.workers))
         demonstrations = [episode for episode in map(_load, paths) if episode["success"]]
-        weights = self.folder / f"{expert}_{task}.pt"
+        weights = self.folder / f"{expert}_{task}_{num_modes}.pt"
         if not weights.exists():
-            student = train_student(demonstrations, load_contract(CONTRACT))
+            trained = train_student(demonstrations, load_contract(CONTRACT), num_modes)
             part = weights.with_suffix(".part")
-            torch.save(student.state_dict(), part)
+            torch.save(trained.state_dict(), part)
             part.rename(weights)
-        for result in run_parallel(partial(Evaluator, task, weights), missing, self.workers):
-            append_rows(self.folder / f"{TABLE}.csv", [{"expert": expert, "task": task, **episode_row(result)}])
-        self.write(expert, task, demonstrations)
+        for result in run_parallel(partial(Evaluator, task, num_modes, weights), missing, self.workers):
+            append_rows(self.folder / f"{TABLE}.csv", [{**student, **episode_row(result)}])
+        self.write(student, demonstrations)
 
-    def write(self, expert: str, task: str, demonstrations: list[dict[str, np.ndarray]]) -> None:
+    def write(self, student: dict[str, str], demonstrations: list[dict[str, np.ndarray]]) -> None:
         """Add a student to the summary."""
         path = self.folder / f"{TABLE}.json"
         summary = {
@@ -134,13 +136,13 @@ class Imitability:
                 "successes": len(demonstrations),
                 "frames": sum(len(episode["actions"]) for episode in demonstrations),
             },
-            "result": totals(select(read_rows(self.folder / f"{TABLE}.csv"), expert=expert, task=task)),
+            "result": totals(select(read_rows(self.folder / f"{TABLE}.csv"), **student)),
         }
         document = {
             "train_domain": TRAIN_DOMAIN,
             "expert_noise": EXPERT_NOISE,
             "eval_domain": EVAL_DOMAIN,
-            "students": {**read_summary(path).get("students", {}), f"{expert}/{task}": summary},
+            "students": {**read_summary(path).get("students", {}), "/".join(student.values()): summary},
         }
         write_summary(path, document, ("students",))
 
@@ -155,6 +157,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="for demonstrations, students and results")
     parser.add_argument("--experts", nargs="+", choices=EXPERTS, default=list(EXPERTS))
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=["triplet5"])
+    parser.add_argument("--num-modes", nargs="+", type=int, default=[0], help="of the students; 0: squared errors")
     parser.add_argument("--demonstrations", type=int, default=120, help="of each expert")
     parser.add_argument("--episodes", type=int, default=50, help="of each student, seeds from 0")
     parser.add_argument("--workers", type=int, default=1)
@@ -163,7 +166,8 @@ def main() -> None:
     imitability = Imitability(options.folder, options.demonstrations, options.episodes, options.workers)
     for task in options.tasks:
         for expert in options.experts:
-            imitability.run(expert, task)
+            for num_modes in options.num_modes:
+                imitability.run(expert, task, num_modes)
 
 
 if __name__ == "__main__":

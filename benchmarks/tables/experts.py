@@ -51,12 +51,14 @@ def expert_imitability() -> str:
     rows = read_rows(RESULTS / "expert_imitability.csv")
     cells = []
     for student, part in read_summary(RESULTS / "expert_imitability.json")["students"].items():
-        expert, task = student.split("/")
-        shown, result = part["demonstrations"], totals(select(rows, expert=expert, task=task))
+        expert, task, num_modes = student.split("/")
+        result = totals(select(rows, expert=expert, task=task, num_modes=num_modes))
+        shown = part["demonstrations"]
         own = f"{shown['successes']} of {shown['episodes']}"
         student = f"{result['successes']} of {result['n']}", interval(result["successes"], result["n"])
-        cells.append((f"`{expert}`", task, own, *student, *(result["stages"][stage] for stage in SHOWN_STAGES)))
-    return markdown(("expert", "objects", "expert's success", "student's success", "95 %", *SHOWN_STAGES), cells)
+        stages = [result["stages"][stage] for stage in SHOWN_STAGES]
+        cells.append((f"`{expert}`", task, num_modes, own, *student, *stages))
+    return markdown(("expert", "objects", "modes", "expert's success", "success", "95 %", *SHOWN_STAGES), cells)
 
 
 def expert_imitability_pairs() -> str:

@@ -91,8 +91,9 @@ def test_summaries_have_the_totals_of_their_episodes() -> None:
         for error_mm, result in part["results"].items():
             assert result == totals(_episodes("pose_error", triplet=triplet, error_mm=error_mm)), (triplet, error_mm)
     for student, part in read_summary(RESULTS / "expert_imitability.json")["students"].items():
-        expert, task = student.split("/")
-        assert part["result"] == totals(_episodes("expert_imitability", expert=expert, task=task)), student
+        expert, task, num_modes = student.split("/")
+        episodes = _episodes("expert_imitability", expert=expert, task=task, num_modes=num_modes)
+        assert part["result"] == totals(episodes), student
 
 
 def test_expert_success_rows_are_consistent() -> None:
