@@ -2,11 +2,11 @@
 
     python -m benchmarks.expert_imitability --folder work --tasks triplet5 triplet1 --demonstrations 400 --num-modes 0 5
 
-Per expert and task: demonstrations in `randomized`, behavior cloning of students with the action head of policies (a point
-or a mixture of so many modes), then fifty episodes of each in `lab`. Like a policy, the student sees only the present.
-What an image policy lacks in comparison is perception; what the student itself lacks cannot be seen in the expert's
-actions. Writes expert_imitability.csv (a row per episode) and expert_imitability.json into the folder. The same command
-resumes.
+Per expert and task: demonstrations in `randomized`, behavior cloning of students with the action head of policies (a
+point, or a mixture of so many modes), then fifty episodes of each in `lab`. Like a policy, the student sees only the
+present. What an image policy lacks in comparison is perception; what the student itself lacks cannot be seen in the
+expert's actions. Writes expert_imitability.csv (a row per episode) and expert_imitability.json into the folder. The
+same command resumes.
 """
 
 import argparse
