@@ -23,7 +23,8 @@ def age_fault(stamp: int, now: int, max_age: int) -> str | None:
     """Return why data with this stamp is too old, or too far in the future, to act on now [ns]."""
     age = now - stamp
     if age > max_age:
-        return f"data is {age / 1e9:.3f} s old, at most {max_age / 1e9:g} s are allowed (are the clocks synchronized?)"
+        found, allowed = f"data is {age / 1e9:.3f} s old", f"at most {max_age / 1e9:g} s are allowed"
+        return f"{found}, {allowed} (is the computer or the network overloaded, or are the clocks not synchronized?)"
     if age < -max_age:
         return f"data is stamped {-age / 1e9:.3f} s in the future (are the clocks synchronized?)"
     return None
