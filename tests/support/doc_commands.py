@@ -134,12 +134,14 @@ def _launch_module(file: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(file.partition(".")[0], path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    imported = re.findall(r"^from (launch(?:_ros)?(?:\.\w+)*) import", path.read_text(), re.MULTILINE)
+    shared = "lossless_ros.nodes.app.launch_node"  # imports launch as well
+    sources = path.read_text() + (ROOT / shared.replace(".", "/")).with_suffix(".py").read_text()
+    imported = re.findall(r"^from (launch(?:_ros)?(?:\.\w+)*) import", sources, re.MULTILINE)
     missing = [] if importlib.util.find_spec("launch_ros") else imported
     sys.modules.update({name: mock.MagicMock() for name in missing})
     try:
         spec.loader.exec_module(module)
     finally:  # only these: what else was imported meanwhile has to stay
-        for name in missing:
+        for name in (*missing, shared) if missing else ():
             sys.modules.pop(name, None)
     return module
