@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from launch import LaunchContext
 from launch.actions import Shutdown
 from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
