@@ -32,4 +32,5 @@ TABLES: dict[str, Callable[[], str]] = {
     "training-cost": speed.training,
     "latency": speed.latency,
     "soak": speed.soak,
+    "restarts": speed.restarts,
 }

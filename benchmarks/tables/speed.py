@@ -1,5 +1,6 @@
-"""Tables of speed: simulator, training step, latency of the inference node, and the soak test."""
+"""Tables of speed: simulator, training step, latency of the inference node, soak test, and restarts."""
 
+import json
 from typing import Any
 
 from benchmarks.common import RESULTS, markdown, read_summary
@@ -72,6 +73,18 @@ def soak() -> str:
     )
     columns = ("duration", "commands", "stops in time", "stop after the last image p50 / p99 / max")
     return markdown((*columns, "memory: first, last", "trend"), [cells])
+
+
+def restarts() -> str:
+    """The inference node, configured again and again."""
+    run = json.loads((RESULTS / "restarts.json").read_text())
+    memory, threads = run["memory_mb"], run["threads"]
+    cells = (
+        run["rounds"],
+        *(f"{memory[at]:.0f} MB, {threads[at]} threads" for at in (0, 19, -1)),
+        f"{run['growth_mb']:+.1f} MB, {run['more_threads']:+d} threads",
+    )
+    return markdown(("rounds", "after the first", "after the 20th", "after the last", "since the 20th"), [cells])
 
 
 def _times(row: dict[str, Any]) -> tuple[object, ...]:
