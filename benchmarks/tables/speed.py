@@ -1,6 +1,5 @@
 """Tables of speed: simulator, training step, latency of the inference node, soak test, and restarts."""
 
-import json
 from typing import Any
 
 from benchmarks.common import RESULTS, markdown, read_summary
@@ -77,7 +76,7 @@ def soak() -> str:
 
 def restarts() -> str:
     """The inference node, configured again and again."""
-    run = json.loads((RESULTS / "restarts.json").read_text())
+    run = read_summary(RESULTS / "restarts.json")
     memory, threads = run["memory_mb"], run["threads"]
     cells = (
         run["rounds"],
