@@ -14,6 +14,7 @@ from lossless_sim.tasks import make_env
 
 TASK = "rgb_stacking/triplet1"
 CUBE_LIKE = "rgb_stacking/triplet5"
+AWAY = {"green": 0.3, "blue": -0.3}  # y of objects that are in nobody's way [m]
 
 
 @pytest.mark.parametrize(("spec", "domain"), [("scripted", "nominal"), ("scripted", "randomized")])
@@ -89,6 +90,49 @@ def test_reactive_expert_turns_only_where_fingers_have_no_room() -> None:
 
     assert abs(turn(0.06)) > 0.1
     assert turn(0.2) == 0.0
+
+
+def test_reactive_expert_turns_away_from_the_slanted_sides_of_a_wedge() -> None:
+    """Triplet 1's red has two parallel faces, here along the fingers' motion or across it."""
+    obs, info = make_env(TASK, cameras=()).reset(seed=0)
+    current = PrivilegedState.of(obs, info)
+    expert = make_expert("reactive", TASK, 0)
+
+    def turn(across: float) -> float:
+        half = (current.yaw + across) / 2
+        on_its_side = np.sqrt(0.5) * np.array([-np.sin(half), np.cos(half), np.sin(half), np.cos(half)])
+        red = np.append([0.6, 0.0, 0.1], on_its_side)
+        away = {color: np.append([0.6, y, 0.1], info["objects"][color][3:]) for color, y in AWAY.items()}
+        return float(expert.act(obs, {**info, "objects": {"red": red, **away}})[3])
+
+    assert turn(0.0) == 0.0
+    assert abs(turn(np.pi / 2)) > 0.5
+
+
+@pytest.mark.parametrize("holds", [True, False])
+def test_reactive_expert_keeps_red_over_blue_until_the_pads_are_off(holds: bool) -> None:
+    obs, info = make_env(CUBE_LIKE, cameras=()).reset(seed=0)
+    current = PrivilegedState.of(obs, info)
+    red = info["objects"]["red"] + np.append(current.tcp - current.objects["red"].center, np.zeros(4))
+    blue = np.append(red[:3] + [0.01, 0.0, -0.05], [0.0, 0.0, 0.0, 1.0])
+    placed = {**info, "objects": {**info["objects"], "red": red, "blue": blue}}
+    bottom = PrivilegedState.of(obs, placed).objects["red"].bottom
+    blue[2] += bottom - PrivilegedState.of(obs, placed).objects["blue"].top
+    state = obs["state"].copy()
+    if holds:
+        share = next(s for s in np.linspace(0, 1, 101) if _clearance(obs, placed, s) < 0.0)
+        history(state, "gripper/joints/angle")[0] = share * FINGER_UNITS
+    action = make_expert("reactive", CUBE_LIKE, 0).act({**obs, "state": state}, placed)
+    assert action[-1] == -1.0
+    assert (action[0] > 0.01) == holds
+    assert abs(action[1]) < 0.005
+
+
+def _clearance(obs: dict[str, np.ndarray], info: dict[str, object], share: float) -> float:
+    """Gap between the pads and red with the fingers at that share of their range [m]."""
+    state = obs["state"].copy()
+    history(state, "gripper/joints/angle")[0] = share * FINGER_UNITS
+    return PrivilegedState.of({**obs, "state": state}, info).pad_clearance("red")
 
 
 def test_scripted_expert_topples_blue_before_it_stacks() -> None:

@@ -25,6 +25,13 @@ def test_ray_through_a_cube_hits_opposite_faces() -> None:
     assert np.allclose(cube.normals[hits.exit_face[0]], [0, 1, 0])
 
 
+def test_faces_along_a_direction_are_those_that_fingers_touch() -> None:
+    near, far = object_polyhedron(CUBE).faces_along(np.pi / 2 + 0.1)
+    assert np.allclose([near, far], [[0, -1, 0], [0, 1, 0]])
+    near, far = object_polyhedron("r3").faces_along(np.pi / 2)  # a wedge; its slanted sides face these fingers
+    assert near @ far > -0.75
+
+
 def test_ray_next_to_a_cube_misses_it() -> None:
     hits = object_polyhedron(CUBE).intersect_rays(np.array([[0.1, 0.0, 0.0]]), np.array([0.0, 1.0, 0.0]))
     assert hits.entry[0] == np.inf

@@ -93,6 +93,11 @@ class ConvexPolyhedron:
         """Return how far it extends from its center along a horizontal direction at `yaw` [rad], in [m]."""
         return float(np.abs((self.vertices - self.center)[:, :2] @ [np.cos(yaw), np.sin(yaw)]).max())
 
+    def faces_along(self, yaw: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the normals (3,) of the two faces that a horizontal line through the center at `yaw` [rad] crosses."""
+        hits = self.intersect_rays(self.center, np.array([np.cos(yaw), np.sin(yaw), 0.0]))
+        return self.normals[hits.entry_face], self.normals[hits.exit_face]
+
     def intersect_rays(self, origins: np.ndarray, direction: np.ndarray) -> RayHits:
         """Intersect lines with the polyhedron.
 

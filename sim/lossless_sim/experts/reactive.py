@@ -119,6 +119,5 @@ def _turn_to_grasp(state: PrivilegedState, grasp: np.ndarray) -> float:
 
 def _has_opposite_faces(shape: ConvexPolyhedron, yaw: float) -> bool:
     """Return whether the faces that the pads meet beside the center are nearly upright and opposite to each other."""
-    hits = shape.intersect_rays(shape.center[None], np.array([np.cos(yaw), np.sin(yaw), 0.0]))
-    entry, exit_ = shape.normals[hits.entry_face[0]], shape.normals[hits.exit_face[0]]
-    return bool(max(abs(entry[2]), abs(exit_[2])) < MAX_FACE_TILT and entry @ exit_ < MAX_FACE_COS)
+    near, far = shape.faces_along(yaw)
+    return bool(max(abs(near[2]), abs(far[2])) < MAX_FACE_TILT and near @ far < MAX_FACE_COS)
