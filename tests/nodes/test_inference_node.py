@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,21 @@ def test_real_robot_is_a_dry_run_by_default(world: Any, bundle: Any) -> None:
     assert process.wait(timeout=60) == 0, process.stderr.read()
     world.wait_until(lambda: not any(robot.velocity(robot.dry_run_commands[-1])))
     assert not robot.commands and not robot.grippers
+
+
+def test_shared_memory_goes_with_the_process(world: Any, constant_bundle: Any) -> None:
+    robot = world.robot()
+    process = world.start("inference_node", bundles=constant_bundle, autostart=True)
+    world.wait_until(lambda: robot.moving)
+
+    def shared(pid: int | str) -> set[str]:
+        return {word for word in Path(f"/proc/{pid}/maps").read_text().split() if word.startswith("/dev/shm/fastrtps_")}
+
+    files = shared(process.pid) - shared("self")  # each maps what the other one writes
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 0, process.stderr.read()
+    assert files
+    assert not [file for file in files if Path(file).exists()]
 
 
 def test_every_shutdown_ends_in_a_stop(world: Any, bundle: Any) -> None:

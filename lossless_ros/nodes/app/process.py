@@ -1,5 +1,6 @@
 """A node as a process: signals, exit codes, and one shutdown sequence."""
 
+import gc
 import os
 import signal
 import stat
@@ -109,7 +110,12 @@ def run(make: Callable[[], NodeApp], args: list[str] | None = None) -> int:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process at once: tearing down torch and its runtimes takes seconds, and nothing is left to do."""
+    """End the process at once: tearing down torch and its runtimes takes seconds, and nothing is left to do.
+
+    First the node itself goes, which reference cycles keep: the memory that DDS shares between processes would stay in
+    /dev/shm, about 100 MB.
+    """
+    gc.collect()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
