@@ -156,7 +156,7 @@ def test_list_shows_the_shipped_bundles_and_info_describes_them():
     result = lossless("list", "bundles", "--json", "-")
     assert result.returncode == 0, result.stderr
     rows = json.loads(result.stdout)["bundles"]
-    assert [row["name"] for row in rows] == ["triplet3", "triplet4", "triplet5"]
+    assert [row["name"] for row in rows] == [f"triplet{n}" for n in range(1, 6)]
     result = lossless("info", rows[0]["name"], "--json", "-")
     assert json.loads(result.stdout)["task"] == rows[0]["task"] == f"rgb_stacking/{rows[0]['name']}"
 
