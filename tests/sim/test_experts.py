@@ -67,10 +67,8 @@ def test_reactive_expert_reopens_fingers_that_closed_next_to_red(
     current = PrivilegedState.of(obs, info)
     to_gripper = current.tcp + np.array([distance, 0.0, 0.0]) - current.objects["red"].center
     red = info["objects"]["red"] + np.append(to_gripper, np.zeros(4))
-    state = obs["state"].copy()
-    history(state, "gripper/joints/angle")[0] = closed * FINGER_UNITS
     expert = make_expert("reactive", CUBE_LIKE, 0)
-    action = expert.act({**obs, "state": state}, {**info, "objects": {**info["objects"], "red": red}})
+    action = expert.act(_with_fingers(obs, closed), {**info, "objects": {**info["objects"], "red": red}})
     assert action[-1] == gripper
 
 
@@ -118,21 +116,20 @@ def test_reactive_expert_keeps_red_over_blue_until_the_pads_are_off(holds: bool)
     placed = {**info, "objects": {**info["objects"], "red": red, "blue": blue}}
     bottom = PrivilegedState.of(obs, placed).objects["red"].bottom
     blue[2] += bottom - PrivilegedState.of(obs, placed).objects["blue"].top
-    state = obs["state"].copy()
     if holds:
-        share = next(s for s in np.linspace(0, 1, 101) if _clearance(obs, placed, s) < 0.0)
-        history(state, "gripper/joints/angle")[0] = share * FINGER_UNITS
-    action = make_expert("reactive", CUBE_LIKE, 0).act({**obs, "state": state}, placed)
+        closing = (_with_fingers(obs, share) for share in np.linspace(0, 1, 101))
+        obs = next(seen for seen in closing if PrivilegedState.of(seen, placed).pad_clearance("red") < 0.0)
+    action = make_expert("reactive", CUBE_LIKE, 0).act(obs, placed)
     assert action[-1] == -1.0
     assert (action[0] > 0.01) == holds
     assert abs(action[1]) < 0.005
 
 
-def _clearance(obs: dict[str, np.ndarray], info: dict[str, object], share: float) -> float:
-    """Gap between the pads and red with the fingers at that share of their range [m]."""
+def _with_fingers(obs: dict[str, np.ndarray], closed: float) -> dict[str, np.ndarray]:
+    """The observation with the fingers at that share of their range."""
     state = obs["state"].copy()
-    history(state, "gripper/joints/angle")[0] = share * FINGER_UNITS
-    return PrivilegedState.of({**obs, "state": state}, info).pad_clearance("red")
+    history(state, "gripper/joints/angle")[0] = closed * FINGER_UNITS
+    return {**obs, "state": state}
 
 
 def test_scripted_expert_topples_blue_before_it_stacks() -> None:

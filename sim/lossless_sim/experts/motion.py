@@ -15,6 +15,7 @@ ARRIVED = 0.005  # distance from a target that counts as reached [m]
 CARRY_HEIGHT = 0.03  # of a carried object's bottom above its support [m]
 RETREAT_HEIGHT = 0.07  # of the TCP above the released object [m]
 MAX_TCP_HEIGHT = 0.262  # [m]
+FINGERS_OPEN = 0.02  # finger angle below which the fingers are open [rad]
 OPEN, CLOSE = -1.0, 1.0  # gripper
 
 
@@ -107,6 +108,6 @@ def carry(state: PrivilegedState, color: str, goal: np.ndarray, support: float, 
 def retreat(state: PrivilegedState, color: str) -> np.ndarray:
     """Return the action (5,) that releases an object and rises once the pads are off."""
     goal = min(MAX_TCP_HEIGHT, state.objects[color].top + RETREAT_HEIGHT)
-    is_open = state.finger_angle < 0.02
+    is_open = state.finger_angle < FINGERS_OPEN
     free = 1.0 if is_open else np.clip((state.pad_clearance(color) - 0.003) / 0.005, 0.0, 1.0)
     return proportional_action(np.array([0.0, 0.0, (goal - state.tcp[2]) * free]), 0.0, OPEN)

@@ -15,6 +15,7 @@ from lossless_sim.experts.grasp import YAWS, clearance_cost
 from lossless_sim.experts.gripper import MIN_TCP_HEIGHT, OPENING, PALM
 from lossless_sim.experts.motion import (
     CLOSE,
+    FINGERS_OPEN,
     OPEN,
     approach,
     carry,
@@ -30,7 +31,6 @@ BETWEEN_PADS = 0.022  # distance within which red is still between the closing p
 HELD = 0.035  # distance within which what the pads touch is red [m]
 CLOSING = 0.1  # finger angle above which the fingers are closing [rad]
 OVERLAP = 0.014  # of the pads and red beyond which they cannot be on both sides of it [m]
-FINGERS_OPEN = 0.02  # finger angle below which the fingers are open [rad]
 PADS_OFF = 0.001  # gap between the pads and red beyond which they do not move it [m]
 RELEASED = 0.002  # gap between the pads and red beyond which it is released [m]
 ALIGNED = 0.02  # distance of red from its goal at which to release it [m]
@@ -70,7 +70,7 @@ class ReactiveExpert:
 
 def _release(state: PrivilegedState) -> np.ndarray:
     """Return the action (5,) that opens the fingers, keeps red in place until the pads are off it, and rises."""
-    if state.finger_angle > FINGERS_OPEN and -OVERLAP < state.pad_clearance("red") < PADS_OFF:
+    if state.finger_angle > FINGERS_OPEN and _is_between_pads(state) and state.pad_clearance("red") < PADS_OFF:
         offset = _goal(state.objects["blue"]) - state.objects["red"].center[:2]
         return proportional_action(np.append(offset, 0.0), 0.0, OPEN)
     return retreat(state, "red")
