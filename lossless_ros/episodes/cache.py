@@ -20,9 +20,9 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import atomic_folder
 from lossless_ros.paths import cache_dir
 
-_LAYOUT = "3"  # version of the files and of how an episode is read; change it with either
+_LAYOUT = "4"  # version of the files and of how an episode is read; change it with either
 _READING = "reading.json"  # what was left out of the bag, and why
-_OBJECTS = "object_positions.npy"  # only of bags that have object poses
+_OBJECTS = "object_poses.npy"  # only of bags that have object poses
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class DecodedEpisode:
         proprioception: (T, P) float32.
         actions: (T, A) float32: m/s, rad/s, gripper -1 or +1.
         key: hash of the bag's content and the contract.
-        object_positions: (T, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
-            None if the bag has none.
+        object_poses: (T, 3, 7) float32 true poses of the red, green and blue object in the base frame: x, y, z [m],
+            qx, qy, qz, qw; None if the bag has none.
         periods: (T,) float64 times of the frames since the first one [control periods]; None for 0, 1, 2, ...
         left_out: number of the bag's frames that are not among the T, by reason.
         notes: on what was left out, one line each.
@@ -50,7 +50,7 @@ class DecodedEpisode:
     proprioception: np.ndarray
     actions: np.ndarray
     key: str
-    object_positions: np.ndarray | None = None
+    object_poses: np.ndarray | None = None
     periods: np.ndarray | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         )
         names = ("proprioception", "actions", "periods")
         proprioception, actions, periods = (np.load(folder / f"{name}.npy") for name in names)
-        object_positions = np.load(folder / _OBJECTS) if (folder / _OBJECTS).is_file() else None
+        object_poses = np.load(folder / _OBJECTS) if (folder / _OBJECTS).is_file() else None
         info, reading = (json.loads((folder / name).read_text()) for name in ("info.json", _READING))
     except (OSError, ValueError) as error:
         raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
@@ -100,7 +100,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         proprioception=proprioception,
         actions=actions,
         key=key,
-        object_positions=object_positions,
+        object_poses=object_poses,
         periods=periods,
         left_out=reading["left_out"],
         notes=tuple(reading["notes"]),
@@ -122,7 +122,7 @@ def _write(folder: Path, path: Path, contract: Contract, robot: Robot) -> None:
             np.save(part / "actions.npy", episode.actions)
             np.save(part / "periods.npy", (stamps - stamps[0]) / contract.period_ns)
             if episode.object_poses is not None:
-                np.save(part / _OBJECTS, episode.object_poses[:, :, :3].astype(np.float32))
+                np.save(part / _OBJECTS, episode.object_poses.astype(np.float32))
             (part / "info.json").write_text(json.dumps(episode.info))
             names = ("left_out", "notes", "gripper_range")
             (part / _READING).write_text(json.dumps({name: getattr(episode, name) for name in names}))

@@ -31,16 +31,17 @@ class Dataset:
         episodes: in the order of the frames.
         proprioception: (N, P) float32.
         actions: (N, A) float32: m/s, rad/s, gripper -1 or +1.
-        object_positions: (N, 3, 3) float32 true positions of the red, green and blue object in the base frame [m];
-            nan in episodes without them.
+        object_poses: (N, 3, 7) float32 true poses of the red, green and blue object in the base frame: x, y, z [m], qx,
+            qy, qz, qw; nan in episodes without them.
+        starts: index of each episode's first frame, and the number of frames (E + 1,).
     """
 
     def __init__(self, episodes: Sequence[DecodedEpisode]) -> None:
         self.episodes = tuple(episodes)
         self.proprioception = np.concatenate([e.proprioception for e in self.episodes])
         self.actions = np.concatenate([e.actions for e in self.episodes])
-        self.object_positions = np.concatenate([_object_positions(e) for e in self.episodes])
-        self._starts = np.cumsum([0, *(len(e) for e in self.episodes)])
+        self.object_poses = np.concatenate([_object_poses(e) for e in self.episodes])
+        self.starts = np.cumsum([0, *(len(e) for e in self.episodes)])
         self._periods = np.concatenate([i * _APART + _periods(e) for i, e in enumerate(self.episodes)])
 
     def __len__(self) -> int:
@@ -53,8 +54,8 @@ class Dataset:
 
     def batch(self, indices: np.ndarray) -> Batch:
         """Return the frames at `indices` (B,)."""
-        which = np.searchsorted(self._starts, indices, side="right") - 1
-        at = indices - self._starts[which]
+        which = np.searchsorted(self.starts, indices, side="right") - 1
+        at = indices - self.starts[which]
         cameras = range(len(self.episodes[0].images))
         images = tuple(
             np.stack([self.episodes[e].images[c][t] for e, t in zip(which, at, strict=True)]) for c in cameras
@@ -82,7 +83,7 @@ class Dataset:
         moves = (np.abs(self.actions[:, :-1]) >= threshold * limits).any(1)
         gripper = self.actions[:, -1] > 0
         changes = np.append(False, gripper[1:] != gripper[:-1])
-        changes[self._starts[:-1]] = False  # from one episode to the next
+        changes[self.starts[:-1]] = False  # from one episode to the next
         return np.flatnonzero(moves | changes)
 
     def spread(self, count: int) -> np.ndarray:
@@ -95,10 +96,10 @@ def _periods(episode: DecodedEpisode) -> np.ndarray:
     return episode.periods if episode.periods is not None else np.arange(len(episode), dtype=np.float64)
 
 
-def _object_positions(episode: DecodedEpisode) -> np.ndarray:
-    if episode.object_positions is not None:
-        return episode.object_positions
-    return np.full((len(episode), len(OBJECTS), 3), np.nan, np.float32)
+def _object_poses(episode: DecodedEpisode) -> np.ndarray:
+    if episode.object_poses is not None:
+        return episode.object_poses
+    return np.full((len(episode), len(OBJECTS), 7), np.nan, np.float32)
 
 
 def split(episodes: Sequence[DecodedEpisode], held_out: float, only_successful: bool) -> tuple[Dataset, Dataset]:

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from lossless_ros import defaults
@@ -20,7 +19,7 @@ from lossless_ros.training.distributed import ProcessGroup, process_group
 from lossless_ros.training.hyperparameters import Hyperparameters, load_hyperparameters, settings_for_this_machine
 from lossless_ros.training.loggers import RunLogger
 from lossless_ros.training.loop import OnProgress, TrainingLoop
-from lossless_ros.training.object_positions import ObjectPositionHead
+from lossless_ros.training.object_targets import wants_object_targets
 from lossless_ros.training.recordings import load_recordings
 from lossless_ros.training.threads import choose_threads, limited_threads
 from lossless_ros.training.train_config import TrainConfig
@@ -85,20 +84,10 @@ def _make_trainer(job: TrainJob, data: TrainingData, group: ProcessGroup, starte
     network.fit_statistics(data.training.proprioception)
     if job.init:
         network.load(job.init.tensors)
-    if _uses_object_positions(job.hyperparameters, data, group):
-        network.auxiliary = ObjectPositionHead(network.embedding_dim)
     with explain_out_of_memory(f"on {group.device}", "try a smaller backbone"):
         job.backbone.to(group.device)
         network.to(group.device)
-        return Trainer(job.hyperparameters, job.contract, job.backbone, network, data, group, started)
-
-
-def _uses_object_positions(hyperparameters: Hyperparameters, data: TrainingData, group: ProcessGroup) -> bool:
-    """Return whether there is an auxiliary loss, and say if its setting has no effect."""
-    if not hyperparameters.object_position_weight:
-        return False
-    if np.isfinite(data.training.object_positions).any():
-        return True
-    if group.is_main:
-        echo("the episodes have no object poses, so object_position_weight has no effect")
-    return False
+        trainer = Trainer(job.hyperparameters, job.contract, job.backbone, network, data, group, started)
+    if wants_object_targets(job.hyperparameters) and network.auxiliary is None and group.is_main:
+        echo("the episodes have no object poses, so object_position_weight and object_width_weight have no effect")
+    return trainer

@@ -53,7 +53,11 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
         lambda value: 0 < value < inf,
         "more than 0",
     ),
-    (("weight_decay", "gripper_weight", "object_position_weight"), lambda value: 0 <= value < inf, "0 or more"),
+    (
+        ("weight_decay", "gripper_weight", "object_position_weight", "object_width_weight"),
+        lambda value: 0 <= value < inf,
+        "0 or more",
+    ),
     (
         ("held_out", "random_shift", "color_jitter", "ema_decay"),
         lambda value: 0 <= value < 1,
@@ -95,6 +99,7 @@ ADDED = {  # newer settings -> what runs without them have
     "keypoint_channels": 64,
     "pooling": MEAN,
     "object_position_weight": 0.0,
+    "object_width_weight": 0.0,
 }
 STORED = {  # newer settings that change what is stored, or only rounding -> what runs without them have
     "execution": f"{ENSEMBLE}:{DEFAULT_COEFF}",
@@ -117,6 +122,7 @@ class Hyperparameters:
     grad_clip_norm: float
     gripper_weight: float
     object_position_weight: float
+    object_width_weight: float
     random_shift: float
     color_jitter: float
     held_out: float

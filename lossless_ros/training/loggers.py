@@ -36,7 +36,8 @@ class RunLogger:
             return
         values = {name: point[name] for name in _SCALARS if point.get(name) is not None}
         values |= {f"mean_absolute_error/{axis}": error for axis, error in point["mae"].items()}
-        values |= {f"object_error_mm/{name}": error for name, error in (point["object_error_mm"] or {}).items()}
+        for kind in ("object_error_mm", "object_width_error_mm"):
+            values |= {f"{kind}/{name}": error for name, error in (point[kind] or {}).items()}
         for name, value in values.items():
             self._writer.add_scalar(name, value, point["step"])
 

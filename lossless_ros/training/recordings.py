@@ -41,7 +41,7 @@ class Recordings:
             "held_out_frames": len(data.held_out),
             "left_out_frames": left_out_frames(data.episodes),
             "left_out_episodes": self.num_episodes - len(data.episodes),
-            "episodes_with_object_poses": sum(e.object_positions is not None for e in data.training.episodes),
+            "episodes_with_object_poses": sum(e.object_poses is not None for e in data.training.episodes),
             "key": data.training.key,
             **describe_seeds(data, before),
         }

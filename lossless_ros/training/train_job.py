@@ -16,7 +16,7 @@ from lossless_ros.models.network_config import NetworkConfig
 from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.checkpoint import RunIdentity
 from lossless_ros.training.hyperparameters import Hyperparameters, network_config
-from lossless_ros.training.object_positions import check_contract
+from lossless_ros.training.object_targets import check_contract, wants_object_targets
 from lossless_ros.training.train_config import TrainConfig, check_out
 
 
@@ -76,7 +76,7 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
     weights = Path(config.weights) if config.weights is not None else None
     backbone = load_backbone(config.backbone, weights, config.allow_hub)
     network = network_config(hyperparameters, config.mode, backbone)
-    if hyperparameters.object_position_weight:
+    if wants_object_targets(hyperparameters):
         check_contract(contract)
     init = None
     if config.init_from is not None:

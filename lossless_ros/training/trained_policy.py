@@ -18,7 +18,7 @@ from lossless_ros.training.statistics import training_statistics
 from lossless_ros.training.train_job import TrainJob
 from lossless_ros.training.trainer import Trainer
 
-_METRICS = ("train_loss", "held_out_loss", "mae", "gripper_agreement", "object_error_mm")
+_METRICS = ("train_loss", "held_out_loss", "mae", "gripper_agreement", "object_error_mm", "object_width_error_mm")
 
 
 @dataclass(frozen=True)

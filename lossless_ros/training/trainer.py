@@ -23,7 +23,7 @@ from lossless_ros.training.distributed import ProcessGroup
 from lossless_ros.training.frozen_maps import FrozenMaps
 from lossless_ros.training.hyperparameters import Hyperparameters
 from lossless_ros.training.loss import action_errors, action_limits, loss
-from lossless_ros.training.object_positions import position_errors_mm, position_loss, relative_positions
+from lossless_ros.training.object_targets import NO_ERRORS, ObjectHead, object_targets
 from lossless_ros.training.optimizer import cosine_decay, make_optimizer, set_learning_rate, warmup
 
 _MAX_VALIDATION_SHARE = 0.1  # of the time budget, for validations
@@ -36,6 +36,8 @@ class NotFiniteError(Exception):
 
 class Trainer:
     """Trains a network, first on cached features of the bare backbone if the run has any, then on augmented images.
+
+    It adds the auxiliary head that the settings ask for, if the data has object poses.
 
     Args:
         config: hyperparameters.
@@ -64,6 +66,9 @@ class Trainer:
         self.backbone, self.network = fuse_batchnorm(backbone), network
         self.step = 0
         self.curve: list[dict[str, Any]] = []
+        self._targets = object_targets(contract, data, config)
+        if self._targets is not None:
+            network.auxiliary = ObjectHead(network.embedding_dim, self._targets.num_widths).to(group.device)
         self._limits = action_limits(contract, group.device)
         speed_limits = np.array(contract.action.limits[:-1])
         self._batches = BatchLoader(config, data, network, self.backbone, group, speed_limits)
@@ -120,10 +125,11 @@ class Trainer:
         Raises:
             NotFiniteError: the loss or gradient is not finite; the network was not changed.
         """
-        outputs, positions, batch = self._forward()
+        outputs, objects, batch = self._forward()
         value = self._loss(outputs, self.data.training, batch.frames, batch.local)
-        if positions is not None:
-            value = value + self.config.object_position_weight * self._position_loss(positions, batch)
+        if self._targets is not None and objects is not None:
+            targets = self._batches.tensor(self._targets.of(self.data.training, batch.frames))
+            value = value + self._targets.loss(objects, targets, batch.local, self.group.size)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip_norm)
@@ -142,20 +148,20 @@ class Trainer:
 
         Returns:
             step, train_loss (mean since the last validation, with augmentation), held_out_loss, learning_rate (of the
-            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement, object_error_mm (median
-            per object; None without an auxiliary head or object positions).
+            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement, object_error_mm and
+            object_width_error_mm (per object; None without an auxiliary head or object poses).
         """
         started = time.monotonic()
         data, network = self.data.held_out, self.result.eval()
         frames = data.spread(self.config.val_frames)
         with torch.inference_mode():
-            outputs, positions = self._predict(network, data, frames)
+            outputs, objects = self._predict(network, data, frames)
             held_out_loss = self._loss(outputs, data, frames).item()
             actions = self._batches.tensor(data.actions[frames])
             errors = action_errors(network.select_mode(outputs)[:, 0], actions, self.contract)
-            errors["object_error_mm"] = None
-            if positions is not None:
-                errors["object_error_mm"] = position_errors_mm(positions, self._position_targets(data, frames))
+            errors |= NO_ERRORS
+            if self._targets is not None and objects is not None:
+                errors |= self._targets.errors(objects, self._batches.tensor(self._targets.of(data, frames)))
         self._validation_s, self._validated_at = time.monotonic() - started, self.elapsed
         self.curve.append({**self._training_point(), "held_out_loss": held_out_loss, **errors})
         return self.curve[-1]
@@ -184,7 +190,7 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def _forward(self) -> tuple[Tensor, Tensor | None, StepBatch]:
-        """Return head outputs (L, T * W) and object positions (L, 3, 3) for this process's share of a batch, and it."""
+        """Return the head outputs (L, T * W) and the auxiliary head's for this process's share of a batch, and it."""
         self.network.train()
         from_features = self.step < self._feature_steps
         if self.step == self._feature_steps:
@@ -192,21 +198,21 @@ class Trainer:
             self._phase_step, self._phase_progress = self.step, self.progress
         batch = self._batches.features(self.step) if from_features else self._batches.augmented_images(self.step)
         with self._autocast():
-            outputs, positions = self._policy(batch.visual, batch.proprio)
-        return outputs.float(), None if positions is None else positions.float(), batch
+            outputs, objects = self._policy(batch.visual, batch.proprio)
+        return outputs.float(), None if objects is None else objects.float(), batch
 
     def _predict(self, network: Network, data: Dataset, frames: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Return head outputs (N, T * W) and object positions (N, 3, 3) for frames (N,)."""
+        """Return the head outputs (N, T * W) and the auxiliary head's for frames (N,)."""
         policy = _PolicyForward(network, self.backbone, self._frozen_maps)
-        outputs, positions = [], []
+        outputs, objects = [], []
         for chunk in np.array_split(frames, -(-len(frames) // _VALIDATION_BATCH)):
             batch = data.batch(chunk)
             with self._autocast():
                 images, proprio = self._batches.images(batch), self._batches.tensor(batch.proprioception)
-                actions, objects = policy(images, proprio)
+                actions, more = policy(images, proprio)
             outputs.append(actions.float())
-            positions += [] if objects is None else [objects.float()]
-        return torch.cat(outputs), torch.cat(positions) if positions else None
+            objects += [] if more is None else [more.float()]
+        return torch.cat(outputs), torch.cat(objects) if objects else None
 
     def _loss(self, outputs: Tensor, data: Dataset, frames: np.ndarray, local: np.ndarray | None = None) -> Tensor:
         """Return the loss of `outputs` for the frames (B,).
@@ -228,16 +234,6 @@ class Trainer:
             self.config.gripper_weight,
             shape.num_modes,
         )
-
-    def _position_loss(self, predicted: Tensor, batch: StepBatch) -> Tensor:
-        """Return the loss of this process's predictions (L, 3, 3), scaled as in `_loss`."""
-        targets = self._position_targets(self.data.training, batch.frames)
-        known = targets.isfinite().all(2).all(1).sum().item()
-        return position_loss(predicted, targets[torch.from_numpy(batch.local)], known / self.group.size)
-
-    def _position_targets(self, data: Dataset, frames: np.ndarray) -> Tensor:
-        """Return what the auxiliary head should predict for frames (B,), see `relative_positions`."""
-        return self._batches.tensor(relative_positions(self.contract, data, frames))
 
     def _learning_rate_scale(self) -> float:
         """Return the scale of this step's learning rate: a warmup in each phase, a cosine decay over the last one."""

@@ -136,36 +136,36 @@ def test_poses_follow_the_frames_of_a_slower_contract(tmp_path):
     )
 
 
-def test_cache_and_dataset_carry_the_positions(tmp_path):
+def test_cache_and_dataset_carry_the_poses(tmp_path):
     recorded = record(tmp_path / "bag")
     record(tmp_path / "without", object_poses=False)
-    expected = np.float32([[poses[name][:3] for name in OBJECTS] for poses in recorded])
+    expected = np.float32([[poses[name] for name in OBJECTS] for poses in recorded])
     for _ in range(2):  # decoded, then from the cache
         with_poses, without = decode_episodes([tmp_path / "bag", tmp_path / "without"], CONTRACT)
-        assert with_poses.object_positions.dtype == np.float32
-        np.testing.assert_array_equal(with_poses.object_positions, expected)
-        assert without.object_positions is None
-    both = Dataset([with_poses, with_poses]).object_positions
+        assert with_poses.object_poses.dtype == np.float32
+        np.testing.assert_array_equal(with_poses.object_poses, expected)
+        assert without.object_poses is None
+    both = Dataset([with_poses, with_poses]).object_poses
     np.testing.assert_array_equal(both, np.concatenate([expected, expected]))
-    mixed = Dataset([with_poses, without]).object_positions
+    mixed = Dataset([with_poses, without]).object_poses
     np.testing.assert_array_equal(mixed[:STEPS], expected)
-    assert mixed.shape == (2 * STEPS, 3, 3) and np.isnan(mixed[STEPS:]).all()
+    assert mixed.shape == (2 * STEPS, 3, 7) and np.isnan(mixed[STEPS:]).all()
 
 
 def test_cache_of_an_earlier_layout_is_not_read(tmp_path, monkeypatch):
     record(tmp_path / "bag")
     with monkeypatch.context() as earlier:
         earlier.setattr(cache, "_LAYOUT", "0")
-        earlier.setattr(cache, "_write", write_without_positions(cache._write))
+        earlier.setattr(cache, "_write", write_without_poses(cache._write))
         old = decode_episodes([tmp_path / "bag"], CONTRACT)[0]
     new = decode_episodes([tmp_path / "bag"], CONTRACT)[0]
-    assert old.object_positions is None and new.object_positions is not None
+    assert old.object_poses is None and new.object_poses is not None
     assert old.key != new.key
 
 
-def write_without_positions(write):
+def write_without_poses(write):
     def write_as_before(folder, *arguments):
         write(folder, *arguments)
-        (folder / "object_positions.npy").unlink()
+        (folder / "object_poses.npy").unlink()
 
     return write_as_before

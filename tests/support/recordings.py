@@ -1,6 +1,7 @@
 """Small synthetic episodes: the arm moves toward a bright square, and closes the gripper when it is on the right.
 
-With object poses, all objects are at the square: 0.1 m from the tool at an edge of the image.
+With object poses, all objects are at the square: 0.1 m from the tool at an edge of the image. They are turned about the
+vertical by 0.8 rad at the right edge and by -0.8 rad at the left one.
 """
 
 from pathlib import Path
@@ -56,7 +57,8 @@ def record_episode(
                 messages[camera.topic].encoding = encoding
             writer._write(stamp, messages)
             if object_poses:
-                at_square = pose + np.array([*(0.1 * direction), 0, 0, 0, 0, 0])
+                turn = 0.4 * direction[1]  # half the angle
+                at_square = np.array([*(pose[:2] + 0.1 * direction), pose[2], 0, 0, np.sin(turn), np.cos(turn)])
                 writer.observe_privileged(stamp, dict.fromkeys(OBJECTS, at_square), np.zeros(1))
             writer.act(stamp, action)
         return writer.close({"seed": seed, "success": True, "task": "rgb_stacking/triplet1", **info})

@@ -52,7 +52,7 @@ CASES = {
     "cached features only": ("adapters", {"head_warmup_steps": 4}),
     "keypoints in both phases, object positions of some episodes": (
         "adapters",
-        {"head_warmup_steps": 2, "top": "keypoints", "object_position_weight": 1.0},
+        {"head_warmup_steps": 2, "top": "keypoints", "object_position_weight": 1.0, "object_width_weight": 0.5},
     ),
     "keypoints of a copy": ("full", {"top": "keypoints"}),  # the copy's last layers get no gradient
 }

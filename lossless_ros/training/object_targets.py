@@ -1,0 +1,150 @@
+"""The auxiliary task of training: predict where the objects are and how they lie, from the inputs of the policy's head.
+
+It needs the objects' true poses, which only simulated episodes have, and makes the features precise: privileged
+supervision as by Chen et al., "Learning by Cheating", 2019. The bundle has nothing of it.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lossless_ros.contract import TCP_POSE, Contract
+from lossless_ros.episodes.dataset import Dataset
+from lossless_ros.episodes.object_poses import OBJECTS
+from lossless_ros.errors import LosslessError
+from lossless_ros.training.batches import TrainingData
+from lossless_ros.training.hyperparameters import Hyperparameters
+from lossless_ros.training.object_widths import ObjectWidths
+
+_UNIT = 0.1  # [m] of predicted and true positions, about the distance from the tool to an object
+_POSITION, _WIDTHS = slice(0, 3), slice(3, None)  # parts of a target
+
+
+class ObjectHead(nn.Module):
+    """A linear map from the inputs of the policy's head (B, D) to the targets (B, 3, 3 + W) of `ObjectTargets`."""
+
+    def __init__(self, in_features: int, num_widths: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(in_features, (3 + num_widths) * len(OBJECTS))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.linear(inputs).unflatten(1, (len(OBJECTS), -1))
+
+
+class ObjectTargets:
+    """What the auxiliary head of a run should predict, its loss and its errors.
+
+    A target (3, 3 + W) has a row per object in the order of OBJECTS. It begins with the position relative to the tool
+    center in the base frame's axes, in units of 0.1 m. With `object_width_weight`, W = `num_widths` standardized widths
+    follow, see `ObjectWidths`. What is not known is nan.
+
+    Args:
+        contract: of the data; it has the tool pose.
+        data: training and held-out frames.
+        hyperparameters: of the run.
+
+    Raises:
+        LosslessError: the simulator, which knows the objects' shapes, is not installed.
+    """
+
+    def __init__(self, contract: Contract, data: TrainingData, hyperparameters: Hyperparameters) -> None:
+        offset = contract.offset(TCP_POSE)
+        assert offset is not None
+        self._tool = slice(offset, offset + 3)
+        self._weights = hyperparameters.object_position_weight, hyperparameters.object_width_weight
+        self._widths = ObjectWidths(data) if hyperparameters.object_width_weight else None
+
+    @property
+    def num_widths(self) -> int:
+        """Number of widths per object."""
+        return self._widths.num_widths if self._widths else 0
+
+    def of(self, dataset: Dataset, frames: np.ndarray) -> np.ndarray:
+        """Return the targets (B, 3, 3 + W) float32 of frames (B,) of a dataset of the run."""
+        tool = dataset.proprioception[frames, None, self._tool]
+        positions = (dataset.object_poses[frames, :, :3] - tool) / np.float32(_UNIT)
+        if self._widths is None:
+            return positions
+        return np.concatenate([positions, self._widths.of(dataset, frames)], 2)
+
+    def loss(self, predicted: Tensor, targets: Tensor, share: np.ndarray, group_size: int) -> Tensor:
+        """Return the weighted sum of the mean squared errors of positions and of widths.
+
+        Args:
+            predicted: for this process's share of a batch (L, 3, 3 + W).
+            targets: of the whole batch (B, 3, 3 + W). Frames whose targets are nan add nothing.
+            share: positions in the batch of this process's share (L,).
+            group_size: number of processes; the mean over all of them is the loss of the batch.
+        """
+        total = predicted.new_zeros(())
+        of_share = targets[torch.from_numpy(share)]
+        for part, weight in zip((_POSITION, _WIDTHS), self._weights, strict=True):
+            if weight:
+                count = _known(targets, part).sum().item() / group_size
+                total = total + weight * mean_squared_error(predicted[..., part], of_share[..., part], count)
+        return total
+
+    def errors(self, predicted: Tensor, targets: Tensor) -> dict[str, Any]:
+        """Return `object_error_mm` and `object_width_error_mm` of predictions (B, 3, 3 + W), None where unknown."""
+        widths = predicted[..., _WIDTHS], targets[..., _WIDTHS]
+        return {
+            "object_error_mm": position_errors_mm(predicted[..., _POSITION], targets[..., _POSITION]),
+            "object_width_error_mm": self._widths.errors_mm(*widths) if self._widths else None,
+        }
+
+
+NO_ERRORS = {"object_error_mm": None, "object_width_error_mm": None}  # of a run without the auxiliary task
+
+
+def object_targets(contract: Contract, data: TrainingData, hyperparameters: Hyperparameters) -> ObjectTargets | None:
+    """Return the targets of a run's auxiliary task; None if its settings want none, or no training frame has poses.
+
+    Raises:
+        LosslessError: the simulator, which knows the objects' shapes, is not installed.
+    """
+    if not wants_object_targets(hyperparameters) or not np.isfinite(data.training.object_poses).any():
+        return None
+    return ObjectTargets(contract, data, hyperparameters)
+
+
+def wants_object_targets(hyperparameters: Hyperparameters) -> bool:
+    """Return whether the settings ask for the auxiliary task."""
+    return bool(hyperparameters.object_position_weight or hyperparameters.object_width_weight)
+
+
+def check_contract(contract: Contract) -> None:
+    """Check that positions relative to the tool can be computed.
+
+    Raises:
+        LosslessError: the contract does not have the tool pose.
+    """
+    if contract.offset(TCP_POSE) is None:
+        raise LosslessError(
+            f"object_position_weight and object_width_weight need {TCP_POSE} in the proprioception of contract "
+            f"'{contract.name}', which does not have it; set both to 0"
+        )
+
+
+def mean_squared_error(predicted: Tensor, targets: Tensor, count: float) -> Tensor:
+    """Return the mean squared error of predictions (B, 3, D), averaged over `count` frames.
+
+    Frames whose targets are nan add nothing to the sum.
+    """
+    known = _known(targets, slice(None))
+    return (predicted - targets)[known].square().mean((1, 2)).sum() / max(1.0, count)
+
+
+def position_errors_mm(predicted: Tensor, targets: Tensor) -> dict[str, float] | None:
+    """Return each object's median distance from its predicted position (B, 3, 3) [mm]; None if no frame has targets."""
+    known = _known(targets, slice(None))
+    if not known.any():
+        return None
+    distances = (predicted - targets)[known].norm(dim=2) * _UNIT * 1000
+    return dict(zip(OBJECTS, torch.median(distances, 0).values.tolist(), strict=True))
+
+
+def _known(targets: Tensor, part: slice) -> Tensor:
+    """Return in which frames (B,) a part of the targets is known."""
+    return targets[..., part].isfinite().all(2).all(1)
