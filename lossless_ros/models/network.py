@@ -48,6 +48,7 @@ class Network(nn.Module):
         layers: list[nn.Module] = []
         for i, o in zip(dims, dims[1:], strict=False):
             layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
+        self.hidden_dim = dims[-1]  # width of the head's last hidden layer
         self.action_dim = contract.action.dim
         outputs = config.chunk_size * output_dim(self.action_dim, config.num_modes)
         self.head = nn.Sequential(*layers, nn.Linear(dims[-1], outputs))

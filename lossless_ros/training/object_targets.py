@@ -1,4 +1,4 @@
-"""The auxiliary task of training: predict where the objects are and how they lie, from the inputs of the policy's head.
+"""The auxiliary task of training: predict where the objects are and how they lie.
 
 It needs the objects' true poses, which only simulated episodes have, and makes the features precise: privileged
 supervision as by Chen et al., "Learning by Cheating", 2019. The bundle has nothing of it.
@@ -20,17 +20,28 @@ from lossless_ros.training.object_widths import ObjectWidths
 
 _UNIT = 0.1  # [m] of predicted and true positions, about the distance from the tool to an object
 _POSITION, _WIDTHS = slice(0, 3), slice(3, None)  # parts of a target
+_GRIPPER_WEIGHT = 0.3  # of the widths in the gripper's frame, relative to those in the world's
 
 
 class ObjectHead(nn.Module):
-    """A linear map from the inputs of the policy's head (B, D) to the targets (B, 3, 3 + W) of `ObjectTargets`."""
+    """Linear maps from layers of the policy to the targets (B, 3, 3 + W) of `ObjectTargets`.
 
-    def __init__(self, in_features: int, num_widths: int) -> None:
+    Positions, and the half of the widths that is in the world's frame, come from the inputs of the policy's head. The
+    widths in the gripper's frame come from its last hidden layer: they depend on the product of both directions, which
+    no linear map of the inputs can tell.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int, num_widths: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(in_features, (3 + num_widths) * len(OBJECTS))
+        self.linear = nn.Linear(input_dim, (3 + num_widths // 2) * len(OBJECTS))
+        self.in_gripper = nn.Linear(hidden_dim, num_widths // 2 * len(OBJECTS)) if num_widths else None
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        return self.linear(inputs).unflatten(1, (len(OBJECTS), -1))
+    def forward(self, inputs: Tensor, hidden: Tensor) -> Tensor:
+        """Return the predictions from the head's inputs (B, `input_dim`) and last hidden layer (B, `hidden_dim`)."""
+        found = self.linear(inputs).unflatten(1, (len(OBJECTS), -1))
+        if self.in_gripper is None:
+            return found
+        return torch.cat([found, self.in_gripper(hidden).unflatten(1, (len(OBJECTS), -1))], 2)
 
 
 class ObjectTargets:
@@ -53,8 +64,14 @@ class ObjectTargets:
         offset = contract.offset(TCP_POSE)
         assert offset is not None
         self._tool = slice(offset, offset + 3)
-        self._weights = hyperparameters.object_position_weight, hyperparameters.object_width_weight
-        self._widths = ObjectWidths(data) if hyperparameters.object_width_weight else None
+        self._widths = ObjectWidths(contract, data) if hyperparameters.object_width_weight else None
+        world = slice(3, 3 + self.num_widths // 2)
+        weight = hyperparameters.object_width_weight
+        self._weights = (
+            (_POSITION, hyperparameters.object_position_weight),
+            (world, weight),
+            (slice(world.stop, None), _GRIPPER_WEIGHT * weight),
+        )
 
     @property
     def num_widths(self) -> int:
@@ -80,7 +97,7 @@ class ObjectTargets:
         """
         total = predicted.new_zeros(())
         of_share = targets[torch.from_numpy(share)]
-        for part, weight in zip((_POSITION, _WIDTHS), self._weights, strict=True):
+        for part, weight in self._weights:
             if weight:
                 count = _known(targets, part).sum().item() / group_size
                 total = total + weight * mean_squared_error(predicted[..., part], of_share[..., part], count)

@@ -8,6 +8,7 @@ object that look alike.
 import numpy as np
 from torch import Tensor
 
+from lossless_ros.contract import TCP_POSE, Contract
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.simulation.env import object_half_widths
@@ -19,15 +20,19 @@ _MIN_STD = 0.001  # [m] keeps widths that hardly vary from being amplified
 class ObjectWidths:
     """The objects' half widths in the frames of a run, standardized per object over the training frames.
 
+    The first half of them is along directions of the world, the second half along directions of the gripper. The first
+    of those is the one in which it closes.
+
     Args:
+        contract: of the data; it has the tool pose.
         data: of simulated episodes; those without object poses, or whose task does not name its objects, have none.
 
     Raises:
         LosslessError: the simulator, which knows the objects' shapes, is not installed.
     """
 
-    def __init__(self, data: TrainingData) -> None:
-        training, held_out = (_half_widths(dataset) for dataset in (data.training, data.held_out))
+    def __init__(self, contract: Contract, data: TrainingData) -> None:
+        training, held_out = (_half_widths(contract, dataset) for dataset in (data.training, data.held_out))
         self.num_widths = training.shape[2]
         known = training[np.isfinite(training).all((1, 2))]
         if not len(known):
@@ -50,8 +55,15 @@ class ObjectWidths:
         return dict(zip(OBJECTS, errors.tolist(), strict=True))
 
 
-def _half_widths(dataset: Dataset) -> np.ndarray:
+def _half_widths(contract: Contract, dataset: Dataset) -> np.ndarray:
     """Return the half widths (N, 3, W) [m] in all frames; nan where unknown."""
-    poses = np.split(dataset.object_poses, dataset.starts[1:-1])
-    tasks = [str(episode.info.get("task", "")) for episode in dataset.episodes]
-    return np.concatenate([object_half_widths(*pair) for pair in zip(tasks, poses, strict=True)])
+    offset = contract.offset(TCP_POSE)
+    assert offset is not None
+    closing = dataset.proprioception[:, offset + 6 : offset + 8]  # x and y of the tool's second axis
+    angle = np.arctan2(closing[:, 1], closing[:, 0]).astype(np.float64)
+    parts = []
+    for episode, start, end in zip(dataset.episodes, dataset.starts, dataset.starts[1:], strict=False):
+        task, poses = str(episode.info.get("task", "")), dataset.object_poses[start:end]
+        frames = (object_half_widths(task, poses, first) for first in (np.zeros(end - start), angle[start:end]))
+        parts.append(np.concatenate([*frames], 2))
+    return np.concatenate(parts)

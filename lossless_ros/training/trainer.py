@@ -68,7 +68,8 @@ class Trainer:
         self.curve: list[dict[str, Any]] = []
         self._targets = object_targets(contract, data, config)
         if self._targets is not None:
-            network.auxiliary = ObjectHead(network.embedding_dim, self._targets.num_widths).to(group.device)
+            network.auxiliary = ObjectHead(network.embedding_dim, network.hidden_dim, self._targets.num_widths)
+            network.auxiliary.to(group.device)
         self._limits = action_limits(contract, group.device)
         speed_limits = np.array(contract.action.limits[:-1])
         self._batches = BatchLoader(config, data, network, self.backbone, group, speed_limits)
@@ -271,7 +272,8 @@ class _PolicyForward(nn.Module):
         network = self.network
         features = visual if isinstance(visual, tuple) else self._features(visual)
         inputs = network.embed(features, proprio)
-        return network.head(inputs), network.auxiliary(inputs) if network.auxiliary else None
+        hidden = network.head[:-1](inputs)
+        return network.head[-1](hidden), network.auxiliary(inputs, hidden) if network.auxiliary else None
 
     def _features(self, images: Tensor) -> tuple[Tensor, ...]:
         if self._frozen_maps is None:

@@ -10,23 +10,24 @@ from lossless_sim.rotations import quaternion_to_matrix
 NUM_DIRECTIONS = 12  # over half a turn; the other half has the same widths
 
 
-def half_widths(names: Sequence[str], poses: np.ndarray) -> np.ndarray:
-    """Return how far objects extend from their centers of mass along horizontal directions of the world.
+def half_widths(names: Sequence[str], poses: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return how far objects extend from their centers of mass along horizontal directions.
 
     Args:
         names: the objects (K,), such as r3.
         poses: their poses (T, K, 7) x, y, z [m], qx, qy, qz, qw.
+        first: angle of the first direction from the world's x axis (T,) [rad].
 
     Returns:
-        (T, K, NUM_DIRECTIONS) [m]; direction i is at i / NUM_DIRECTIONS of half a turn from the world's x axis.
+        (T, K, NUM_DIRECTIONS) [m]; the directions are spread evenly over half a turn.
     """
-    angles = np.arange(NUM_DIRECTIONS) * np.pi / NUM_DIRECTIONS
-    directions = np.stack([np.cos(angles), np.sin(angles), np.zeros(NUM_DIRECTIONS)], 1)
+    angles = first[:, None] + np.arange(NUM_DIRECTIONS) * np.pi / NUM_DIRECTIONS
+    directions = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], 1)  # (T, 3, NUM_DIRECTIONS)
     widths = np.empty((*poses.shape[:2], NUM_DIRECTIONS))
     for k, name in enumerate(names):
         shape = object_polyhedron(name)
         corners = shape.vertices - shape.center
         for t, pose in enumerate(poses[:, k]):
             rotation = quaternion_to_matrix(pose[[6, 3, 4, 5]])
-            widths[t, k] = np.abs(corners @ (rotation.T @ directions.T)).max(0)
+            widths[t, k] = np.abs(corners @ (rotation.T @ directions[t])).max(0)
     return widths

@@ -80,8 +80,9 @@ def test_loss_is_the_weighted_sum_of_positions_and_widths(episodes, contract, hy
     predicted[..., :3] += 0.5
     predicted[..., 3:] += 0.1
     half = np.array([0, 2, 4])  # as in the first of two processes
-    assert targets.loss(predicted, truth, np.arange(6), 1).item() == pytest.approx(2 * 0.25 + 3 * 0.01)
-    assert targets.loss(predicted[half], truth, half, 2).item() == pytest.approx(2 * 0.25 + 3 * 0.01)
+    expected = 2 * 0.25 + 3 * 0.01 * (1 + 0.3)  # in the world's frame, and in the gripper's
+    assert targets.loss(predicted, truth, np.arange(6), 1).item() == pytest.approx(expected)
+    assert targets.loss(predicted[half], truth, half, 2).item() == pytest.approx(expected)
     unknown = torch.full_like(truth, torch.nan)
     assert targets.loss(predicted, unknown, np.arange(6), 1).item() == 0
 
@@ -90,10 +91,11 @@ def test_positions_and_widths_are_learned_from_the_images_and_validated(job, hyp
     changes = {"top": "keypoints", "object_position_weight": 1.0, "object_width_weight": 1.0, "ema_decay": 0.9}
     changes |= {"steps": 120, "batch_size": 12, "random_shift": 0.0, "num_cached_views": 1, "learning_rate": 0.003}
     result = train(replace(job, hyperparameters=replace(hyperparameters, **changes)))
-    for errors, ratio in (("object_error_mm", 0.5), ("object_width_error_mm", 0.7)):
+    turning = ("red", "green")  # blue is nearly as wide in all directions
+    for errors, names in (("object_error_mm", OBJECTS), ("object_width_error_mm", turning)):
         first, last = result["curve"][0][errors], result["curve"][-1][errors]
         assert set(last) == set(OBJECTS)
-        assert all(last[name] < ratio * first[name] for name in OBJECTS), (errors, first, last)
+        assert all(last[name] < 0.5 * first[name] for name in names)
         assert read_bundle(job.out).provenance["metrics"][errors] == last
     assert result["data"]["episodes_with_object_poses"] == 2
 
