@@ -61,8 +61,10 @@ def _position_embeddings(nodes: Sequence[Any], constants: Mapping[str, np.ndarra
     split: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
     for node in nodes:
         module = re.match(r"^/(?:.*/)?embeddings(?=/)", node.name)
-        for name in node.input if module else ():
-            if module and name.startswith("onnx::") and name in constants and constants[name].ndim == 3:
+        if module is None:
+            continue
+        for name in node.input:
+            if name.startswith("onnx::") and name in constants and constants[name].ndim == 3:
                 split[module[0]][node.op_type] = constants[name]
     return {
         f"{module[1:].replace('/', '.')}.position_embeddings": np.concatenate([parts["Concat"], parts["Reshape"]], 1)

@@ -90,13 +90,13 @@ def make_looks_renderer(task: str, domain: str, contract: Contract) -> Any:
         return LooksRenderer(find_task(task)["triplet"], domain, cameras, _image_size(contract))
 
 
-def object_half_widths(task: str, poses: np.ndarray, first: np.ndarray) -> np.ndarray:
+def object_half_widths(task: str, poses: np.ndarray, yaws: np.ndarray) -> np.ndarray:
     """Return how far the objects of a task extend from their centers along horizontal directions, see `lossless_sim`.
 
     Args:
         task: suite/name.
         poses: of the red, green and blue object (T, 3, 7).
-        first: angle of the first direction (T,) [rad].
+        yaws: angles of the directions from the x axis (T, D) [rad].
 
     Returns:
         (T, 3, D) [m]; nan where poses are nan, and for all tasks that do not name their objects.
@@ -105,14 +105,14 @@ def object_half_widths(task: str, poses: np.ndarray, first: np.ndarray) -> np.nd
         LosslessError: the simulator is not installed.
     """
     with simulator_errors():
-        from lossless_sim.object_widths import NUM_DIRECTIONS, half_widths
+        from lossless_sim.object_widths import half_widths
         from lossless_sim.scene.objects import TRIPLETS
 
         names = TRIPLETS.get(task.rpartition("/")[2])
-        widths = np.full((*poses.shape[:2], NUM_DIRECTIONS), np.nan)
+        widths = np.full((*poses.shape[:2], yaws.shape[1]), np.nan)
         known = np.isfinite(poses).all((1, 2))
         if names and known.any():
-            widths[known] = half_widths(names, poses[known].astype(np.float64), first[known])
+            widths[known] = half_widths(names, poses[known].astype(np.float64), yaws[known])
         return widths
 
 

@@ -16,7 +16,7 @@ from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.errors import LosslessError
 from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.hyperparameters import Hyperparameters
-from lossless_ros.training.object_widths import ObjectWidths
+from lossless_ros.training.object_widths import ObjectWidths, known_frames
 
 _UNIT = 0.1  # [m] of predicted and true positions, about the distance from the tool to an object
 _POSITION, _WIDTHS = slice(0, 3), slice(3, None)  # parts of a target
@@ -64,7 +64,7 @@ class ObjectTargets:
         offset = contract.offset(TCP_POSE)
         assert offset is not None
         self._tool = slice(offset, offset + 3)
-        self._widths = ObjectWidths(contract, data) if hyperparameters.object_width_weight else None
+        self._widths = ObjectWidths(data, offset) if hyperparameters.object_width_weight else None
         world = slice(3, 3 + self.num_widths // 2)
         weight = hyperparameters.object_width_weight
         self._weights = (
@@ -99,7 +99,7 @@ class ObjectTargets:
         of_share = targets[torch.from_numpy(share)]
         for part, weight in self._weights:
             if weight:
-                count = _known(targets, part).sum().item() / group_size
+                count = known_frames(targets[..., part]).sum().item() / group_size
                 total = total + weight * mean_squared_error(predicted[..., part], of_share[..., part], count)
         return total
 
@@ -149,19 +149,14 @@ def mean_squared_error(predicted: Tensor, targets: Tensor, count: float) -> Tens
 
     Frames whose targets are nan add nothing to the sum.
     """
-    known = _known(targets, slice(None))
+    known = known_frames(targets)
     return (predicted - targets)[known].square().mean((1, 2)).sum() / max(1.0, count)
 
 
 def position_errors_mm(predicted: Tensor, targets: Tensor) -> dict[str, float] | None:
     """Return each object's median distance from its predicted position (B, 3, 3) [mm]; None if no frame has targets."""
-    known = _known(targets, slice(None))
+    known = known_frames(targets)
     if not known.any():
         return None
     distances = (predicted - targets)[known].norm(dim=2) * _UNIT * 1000
     return dict(zip(OBJECTS, torch.median(distances, 0).values.tolist(), strict=True))
-
-
-def _known(targets: Tensor, part: slice) -> Tensor:
-    """Return in which frames (B,) a part of the targets is known."""
-    return targets[..., part].isfinite().all(2).all(1)

@@ -8,12 +8,12 @@ object that look alike.
 import numpy as np
 from torch import Tensor
 
-from lossless_ros.contract import TCP_POSE, Contract
 from lossless_ros.episodes.dataset import Dataset
 from lossless_ros.episodes.object_poses import OBJECTS
 from lossless_ros.simulation.env import object_half_widths
 from lossless_ros.training.batches import TrainingData
 
+_NUM_DIRECTIONS = 12  # over half a turn; the other half has the same widths
 _MIN_STD = 0.001  # [m] keeps widths that hardly vary from being amplified
 
 
@@ -24,15 +24,15 @@ class ObjectWidths:
     of those is the one in which it closes.
 
     Args:
-        contract: of the data; it has the tool pose.
         data: of simulated episodes; those without object poses, or whose task does not name its objects, have none.
+        tool: index of the tool pose in the proprioception.
 
     Raises:
         LosslessError: the simulator, which knows the objects' shapes, is not installed.
     """
 
-    def __init__(self, contract: Contract, data: TrainingData) -> None:
-        training, held_out = (_half_widths(contract, dataset) for dataset in (data.training, data.held_out))
+    def __init__(self, data: TrainingData, tool: int) -> None:
+        training, held_out = (_half_widths(dataset, tool) for dataset in (data.training, data.held_out))
         self.num_widths = training.shape[2]
         known = training[np.isfinite(training).all((1, 2))]
         if not len(known):
@@ -48,22 +48,23 @@ class ObjectWidths:
 
     def errors_mm(self, predicted: Tensor, targets: Tensor) -> dict[str, float] | None:
         """Return each object's root mean squared error [mm] of predictions (B, 3, W); None if no frame has targets."""
-        known = targets.isfinite().all(2).all(1)
+        known = known_frames(targets)
         if not known.any():
             return None
         errors = (predicted - targets)[known].square().mean((0, 2)).sqrt().cpu().numpy() * self._std[:, 0] * 1000
         return dict(zip(OBJECTS, errors.tolist(), strict=True))
 
 
-def _half_widths(contract: Contract, dataset: Dataset) -> np.ndarray:
+def known_frames(targets: Tensor) -> Tensor:
+    """Return in which frames (B,) all targets (B, 3, D) are known."""
+    return targets.isfinite().all(2).all(1)
+
+
+def _half_widths(dataset: Dataset, tool: int) -> np.ndarray:
     """Return the half widths (N, 3, W) [m] in all frames; nan where unknown."""
-    offset = contract.offset(TCP_POSE)
-    assert offset is not None
-    closing = dataset.proprioception[:, offset + 6 : offset + 8]  # x and y of the tool's second axis
-    angle = np.arctan2(closing[:, 1], closing[:, 0]).astype(np.float64)
-    parts = []
-    for episode, start, end in zip(dataset.episodes, dataset.starts, dataset.starts[1:], strict=False):
-        task, poses = str(episode.info.get("task", "")), dataset.object_poses[start:end]
-        frames = (object_half_widths(task, poses, first) for first in (np.zeros(end - start), angle[start:end]))
-        parts.append(np.concatenate([*frames], 2))
-    return np.concatenate(parts)
+    closing = dataset.proprioception[:, tool + 6 : tool + 8]  # x and y of the tool's second axis
+    first = np.stack([np.zeros(len(dataset)), np.arctan2(closing[:, 1], closing[:, 0])], 1)  # of world and gripper
+    yaws = (first[:, :, None] + np.arange(_NUM_DIRECTIONS) * np.pi / _NUM_DIRECTIONS).reshape(len(dataset), -1)
+    tasks = [str(episode.info.get("task", "")) for episode in dataset.episodes]
+    poses, yaws_of = (np.split(values, dataset.starts[1:-1]) for values in (dataset.object_poses, yaws))
+    return np.concatenate([object_half_widths(*of_one) for of_one in zip(tasks, poses, yaws_of, strict=True)])

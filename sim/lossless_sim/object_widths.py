@@ -7,23 +7,22 @@ import numpy as np
 from lossless_sim.experts.convex_polyhedron import object_polyhedron
 from lossless_sim.rotations import quaternion_to_matrix
 
-NUM_DIRECTIONS = 12  # over half a turn; the other half has the same widths
 
-
-def half_widths(names: Sequence[str], poses: np.ndarray, first: np.ndarray) -> np.ndarray:
+def half_widths(names: Sequence[str], poses: np.ndarray, yaws: np.ndarray) -> np.ndarray:
     """Return how far objects extend from their centers of mass along horizontal directions.
+
+    The same as `ConvexPolyhedron.half_width` of each object at each pose, for many directions at once.
 
     Args:
         names: the objects (K,), such as r3.
         poses: their poses (T, K, 7) x, y, z [m], qx, qy, qz, qw.
-        first: angle of the first direction from the world's x axis (T,) [rad].
+        yaws: the directions' angles from the world's x axis (T, D) [rad].
 
     Returns:
-        (T, K, NUM_DIRECTIONS) [m]; the directions are spread evenly over half a turn.
+        (T, K, D) [m].
     """
-    angles = first[:, None] + np.arange(NUM_DIRECTIONS) * np.pi / NUM_DIRECTIONS
-    directions = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], 1)  # (T, 3, NUM_DIRECTIONS)
-    widths = np.empty((*poses.shape[:2], NUM_DIRECTIONS))
+    directions = np.stack([np.cos(yaws), np.sin(yaws), np.zeros_like(yaws)], 1)  # (T, 3, D)
+    widths = np.empty((*poses.shape[:2], yaws.shape[1]))
     for k, name in enumerate(names):
         shape = object_polyhedron(name)
         corners = shape.vertices - shape.center
