@@ -41,9 +41,8 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     subprocess.run([uv(), "venv", "--quiet", "--python", sys.executable, environment], check=True)
     packages = [*ROBOT_VERSIONS, *PACKAGES.split(), *(f"ros-{name}" for name in (*ROS.split(), "rosgraph-msgs"))]
     command = [uv(), "pip", "install", "--quiet", "--link-mode", "symlink", "--constraint", str(pins)]
-    result = subprocess.run(
-        [*command, "--python", environment / "bin" / "python", *packages], capture_output=True, text=True
-    )
+    command += ["--python", str(environment / "bin" / "python"), *packages]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder)  # without this project's overrides
     if result.returncode and re.search(r"connect|network|dns|timed out|offline", result.stderr, re.I):
         pytest.skip(f"the registry cannot be reached: {result.stderr.strip().splitlines()[-1]}")
     assert result.returncode == 0, result.stderr
@@ -59,7 +58,7 @@ def world(make_world: Any, python: str) -> Iterator[Any]:
 
 def test_environment_is_that_of_a_robot(python: str) -> None:
     code = (
-        f"import importlib.util as u, numpy; print(numpy.__version__, [m for m in {ABSENT.split()} if u.find_spec(m)])"
+        f"import importlib.util as u, cv2, numpy; print(numpy.__version__, [m for m in {ABSENT.split()} if u.find_spec(m)])"
     )
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert result.stdout.strip() == "1.26.4 []"

@@ -32,14 +32,23 @@ class NodeWorld:
         self._closing: list[Callable[[], None]] = []
 
     def wait_until(self, condition: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
-        """Return the first true value of `condition`; fail after `patience` [s], or if a process fails meanwhile."""
+        """Return the first true value of `condition`; fail after `patience` [s], or if a process fails meanwhile.
+
+        A failure shows what the processes printed.
+        """
 
         def alive_and_true() -> Any:
             for process in self._processes:
                 assert not process.poll(), process.communicate()[1]
             return condition()
 
-        return wait_until(alive_and_true, patience)
+        try:
+            return wait_until(alive_and_true, patience)
+        except AssertionError as error:
+            for process in self._processes:
+                process.kill()
+                error.add_note(process.communicate()[1][-2000:])
+            raise
 
     def start(self, name: str, *remaps: str, fault: str = "", **parameters: Any) -> "subprocess.Popen[str]":
         """Start a node of the package with parameters (`__` in a name stands for a dot).
