@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.preprocess import normalize
+from lossless_ros.models.runtimes.openvino_import import import_openvino
 
 
 class FrozenMaps:
@@ -23,8 +24,7 @@ class FrozenMaps:
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return maps (N, C, h, w) of images (N, 3, S, S) in 0..1."""
-        import openvino as ov
-
+        ov = import_openvino()
         images = images.contiguous()
         graph = self._graphs.get(tuple(images.shape))
         if graph is None:

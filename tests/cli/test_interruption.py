@@ -70,3 +70,24 @@ def test_collection_says_where_its_episodes_are_and_leaves_no_part_of_one(tmp_pa
 def test_a_call_that_takes_no_signals_ends_too():
     code, lines = interrupt([STUCK], "begins")
     assert (code, lines[-1]) == (130, "lossless: interrupted; all is kept")
+
+
+FORKS = """
+import os, signal, time
+from lossless_ros.cli import interruption
+interruption.watch()
+child = os.fork()
+if not child:
+    time.sleep(60)
+os.kill(child, signal.SIGTERM)
+_, status = os.waitpid(child, 0)
+assert os.WTERMSIG(status) == signal.SIGTERM
+time.sleep(4)  # longer than a command has to end after a signal
+print("goes on")
+"""
+
+
+def test_signal_to_a_forked_process_does_not_end_the_command():
+    """A library may fork a process and end it; OpenVINO's telemetry did, and ended a training with it."""
+    result = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "goes on\n", result.stderr

@@ -1,7 +1,7 @@
 """Networks as OpenVINO graphs on the CPU, in float32, with torch's number of threads.
 
 torch traces the graph and OpenVINO's frontend for such traces reads it; `openvino.convert_model` does the same in six
-times the time and sends telemetry. A ViT at another image size than its own differs most from torch, because OpenVINO
+times the time. A ViT at another image size than its own differs most from torch, because OpenVINO
 resamples the position embedding in another way.
 """
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.network import Network
 from lossless_ros.models.runtimes.export import WeightsAsInputs, example_inputs
+from lossless_ros.models.runtimes.openvino_import import import_openvino
 
 
 def compile_graph(network: Network, backbone: Backbone) -> Any:
@@ -23,7 +24,7 @@ def compile_graph(network: Network, backbone: Backbone) -> Any:
 
 def compile_module(module: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
     """Return the compiled graph of a module for float32 inputs of these shapes."""
-    import openvino as ov
+    ov = import_openvino()
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
@@ -61,6 +62,5 @@ class BoundGraph:
         return torch.from_numpy(self._request.get_output_tensor(0).data.copy())
 
     def _set_input(self, index: int, tensor: Tensor) -> None:
-        import openvino as ov
-
+        ov = import_openvino()
         self._request.set_input_tensor(index, ov.Tensor(tensor.numpy(), shared_memory=True))
