@@ -26,6 +26,7 @@ simulator = [
     "gymnasium",
     "fast-simplification",
 ]
+suites = ["metaworld==3.0.0", "imageio"]  # imageio: gymnasium imports it for MuJoCo's environments
 ros = [  # ROS 2 Jazzy; do not install it where a distribution's ROS is sourced
     "ros-rclpy[fastrtps]==7.1.6",
     "ros-sensor-msgs==5.3.6",
@@ -69,6 +70,7 @@ setup(
     ],
     extras_require={
         "sim": simulator,
+        "suites": [*simulator, *suites],  # tasks beside RGB-stacking
         "ros": ros,
         "cpu": ["openvino"],  # fast inference runtime on a CPU
         # runtime onnxruntime; on a GPU, and for tensorrt, install onnxruntime-gpu instead

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lossless_ros.evaluation.episode_table import STAGES
 from lossless_ros.evaluation.statistics import wilson_interval
 from lossless_ros.files import write_atomically
-from lossless_ros.simulation.env import STAGES
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SHOWN_STAGES = STAGES[:-1]  # in tables; the last one nearly always coincides with success

@@ -50,7 +50,7 @@ class Demonstrator:
         path = self._folder / f"{seed}.npz"
         if path.exists():
             return path
-        expert, noise = make_expert(self._expert, self._task, seed), make_noise(EXPERT_NOISE, seed)
+        expert, noise = make_expert(self._expert, self._task, seed), make_noise(self._task, EXPERT_NOISE, seed)
         states, actions = [], []
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,8 @@ class Evaluator:
     def __init__(self, task: str, num_modes: int, weights: Path) -> None:
         torch.set_num_threads(1)
         self._contract = load_contract(CONTRACT)
-        self._env = make_simulator(f"rgb_stacking/{task}", EVAL_DOMAIN, self._contract, images=False)
+        self._task = f"rgb_stacking/{task}"
+        self._env = make_simulator(self._task, EVAL_DOMAIN, self._contract, images=False)
         tensors = torch.load(weights, weights_only=True)
         self._student = Student(len(tensors["mean"]), self._contract.action.dim, num_modes)
         self._student.load_state_dict(tensors)
@@ -81,7 +82,7 @@ class Evaluator:
     def __call__(self, seed: int) -> dict[str, Any]:
         """Return the result of an episode."""
         period_ns = self._contract.period_ns
-        ensemble, result = TemporalEnsemble(period_ns), EpisodeResult(seed, period_ns / 1e9)
+        ensemble, result = TemporalEnsemble(period_ns), EpisodeResult(self._task, seed, period_ns / 1e9)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             with torch.inference_mode():

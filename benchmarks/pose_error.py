@@ -46,7 +46,7 @@ class Evaluator:
         """Return the row of an episode."""
         env = self._env(job.triplet)
         expert = make_expert(EXPERT, _task(job.triplet), job.seed)
-        result = EpisodeResult(job.seed, PERIOD_S)
+        result = EpisodeResult(_task(job.triplet), job.seed, PERIOD_S)
         observation, info = env.reset(seed=job.seed)
         sample = np.random.default_rng([job.seed, _STREAM_ID]).standard_normal((len(info["objects"]), 2))
         errors = dict(zip(sorted(info["objects"]), job.error_mm / 1000 * sample, strict=True))

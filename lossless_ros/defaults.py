@@ -1,5 +1,6 @@
 """Defaults that the command line, the nodes and the job objects share. Imports nothing, so that help is quick."""
 
+AUTO = "auto"  # in place of a name: that of the task's suite
 CONTRACT = "rgb_stacking"  # of config/contracts
 DOMAIN = "randomized"  # of config/domains, for collection and evaluation
 EXPERT, EXPERT_NOISE, GRIPPER_NOISE = "reactive", 0.3, 0.15  # of demonstrations to train on

@@ -12,13 +12,13 @@ import numpy as np
 
 from lossless_ros import defaults
 from lossless_ros.contract import Contract, load_contract
+from lossless_ros.defaults import MAX_STEPS
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.over_ros import evaluate_over_ros
 from lossless_ros.evaluation.rollout import EvalConfig
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.models.policy_library import RuntimeConfig, load_policies
 from lossless_ros.observation.frames import Frame
-from lossless_ros.simulation.episode import MAX_STEPS
 
 TASK = "rgb_stacking/triplet1"
 _MODES = {"adapted": "adapters", "bare": "frozen"}

@@ -21,8 +21,10 @@ def dagger(
     beta: Annotated[
         float, typer.Option(help="Probability that the expert acts in round 1; its square in round 2, and so on.")
     ] = 0.5,
-    expert: Annotated[str, typer.Option(help="scripted, reactive or specialist:PATH.")] = defaults.EXPERT,
-    domain: Domain = defaults.DOMAIN,
+    expert: Annotated[
+        str, typer.Option(help="scripted, reactive or specialist:PATH; auto: that of the task's suite.")
+    ] = defaults.AUTO,
+    domain: Domain = defaults.AUTO,
     seed: Annotated[int, typer.Option(help="Seed of the first episode.")] = 100_000,
     config: Annotated[
         str,

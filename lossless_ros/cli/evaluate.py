@@ -9,7 +9,7 @@ import typer
 from lossless_ros import defaults
 from lossless_ros.cli.cost import announce_evaluation
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Domain, ExpertNoise, Hub, Json, Runtime, Seed, Weights, check_folder
+from lossless_ros.cli.options import Domain, Hub, Json, Runtime, Seed, Weights, check_folder
 from lossless_ros.defaults import BUNDLE_HELP, EXPERTS_HELP
 from lossless_ros.errors import LosslessError
 from lossless_ros.progress import EpisodeProgress, Progress, echo, write_json
@@ -27,9 +27,11 @@ def evaluate(
     allow_training_seeds: Annotated[
         bool, typer.Option("--allow-training-seeds", help="Evaluate episodes that the bundle was trained on, too.")
     ] = False,
-    domain: Domain = defaults.DOMAIN,
+    domain: Domain = defaults.AUTO,
     workers: Annotated[int, typer.Option(help="Worker processes; not used with --over-ros.")] = 2,
-    expert_noise: ExpertNoise = 0.0,
+    expert_noise: Annotated[
+        float, typer.Option(help="Noise on the expert's executed actions, 0 to 1 of their limits.")
+    ] = 0.0,
     weights: Weights = None,
     allow_hub: Hub = False,
     json: Json = None,
@@ -93,7 +95,7 @@ def evaluate(
     rate = result["success_rate"]
     echo(
         f"{result['successes']} of {result['n']} episodes successful: {100 * rate:.1f} % "
-        f"[{100 * low:.1f}, {100 * high:.1f}] (seeds {seed} to {seed + episodes - 1}, {domain})"
+        f"[{100 * low:.1f}, {100 * high:.1f}] (seeds {seed} to {seed + episodes - 1}, {config.domain})"
     )
     echo("stages reached (episodes): " + ", ".join(f"{stage} {n}" for stage, n in result["phases"].items()))
     if baseline is not None:

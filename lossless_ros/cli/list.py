@@ -59,15 +59,9 @@ def _bundle(name: str, path: Path) -> dict[str, Any]:
 
 
 def _tasks() -> tuple[list[dict[str, Any]], Path | str]:
-    from lossless_ros.simulation.env import task_names
+    from lossless_ros.simulation.env import tasks
 
-    def about(name: str) -> str:
-        objects = name.rpartition("/")[2]
-        return (
-            f"the objects of {objects}" if objects[-1].isdigit() else f"three objects of the set {objects} per episode"
-        )
-
-    return [{"name": name, "about": about(name)} for name in task_names()], "the simulator"
+    return [{"name": name, "about": about} for name, about in tasks().items()], "the simulator"
 
 
 def _backbones() -> tuple[list[dict[str, Any]], Path | str]:

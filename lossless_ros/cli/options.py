@@ -44,16 +44,21 @@ Json = Annotated[
 ]
 Task = Annotated[str, typer.Option(help="suite/name, for example rgb_stacking/triplet1.")]
 Seed = Annotated[int, typer.Option(help="Seed of the first episode; a seed names an episode.")]
-Domain = Annotated[str, typer.Option(help="Simulated domain: a name of config/domains or a YAML file.")]
+Domain = Annotated[
+    str, typer.Option(help="Simulated domain: a name of config/domains or a YAML file; auto: that of the task's suite.")
+]
 Contract = Annotated[str, typer.Option(help="A name of config/contracts or a YAML file.")]
 ExpertNoise = Annotated[
-    float,
-    typer.Option(help="Noise on the expert's executed actions, 0 to 1 of their limits; labels stay clean."),
+    float | None,
+    typer.Option(
+        help="Noise on the expert's executed actions, 0 to 1 of their limits; labels stay clean. Default: the suite's."
+    ),
 ]
 GripperNoise = Annotated[
-    float,
+    float | None,
     typer.Option(
-        help="How often per second the executed gripper command is inverted for 0.5 to 1.5 s; labels stay clean."
+        help="How often per second the executed gripper command is inverted for 0.5 to 1.5 s; labels stay clean. "
+        "Default: the suite's."
     ),
 ]
 Workers = Annotated[int, typer.Option(help="Worker processes.")]

@@ -9,7 +9,7 @@ import typer
 from lossless_ros import defaults
 from lossless_ros.cli.cost import announce_training
 from lossless_ros.cli.interruption import keeping
-from lossless_ros.cli.options import Contract, Hub, Json, Robot, Weights, check_folder
+from lossless_ros.cli.options import Hub, Json, Robot, Weights, check_folder
 from lossless_ros.paths import cache_dir
 from lossless_ros.progress import Progress, echo, write_json
 
@@ -35,7 +35,9 @@ def train(
         str,
         typer.Option(help="A name of config/training or a YAML file; auto: stacking on a CPU, default on a GPU."),
     ] = defaults.SETTINGS,
-    contract: Contract = defaults.CONTRACT,
+    contract: Annotated[
+        str, typer.Option(help="A name of config/contracts or a YAML file; auto: that of the recordings.")
+    ] = defaults.AUTO,
     robot: Robot = "sim",
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint.")] = False,
     weights: Weights = None,

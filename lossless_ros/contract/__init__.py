@@ -16,6 +16,7 @@ from lossless_ros.contract.contract import (
     Gripper,
     Proprioception,
     load_contract,
+    open_or_close,
 )
 from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, parse_robot, robot_file
 from lossless_ros.contract.robot_names import check_names
@@ -42,6 +43,7 @@ __all__ = [
     "check_names",
     "load_contract",
     "load_robot",
+    "open_or_close",
     "parse_robot",
     "robot_file",
 ]

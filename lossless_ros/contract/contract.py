@@ -21,6 +21,7 @@ GRIPPER_TOPIC = "gripper_controller/commands"
 VELOCITY_TOPIC = "velocity_controller/commands"
 TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
 MAX_HISTORY_S = 2.0
+POSITION_DIM = 3
 POSE_DIM = 9  # position and the first two columns of the rotation matrix: no sign ambiguity as in a quaternion
 
 
@@ -55,12 +56,14 @@ class Proprioception:
 
     Attributes:
         history_s: how long before the frame the same values are also taken [s], for example 0.1 and 0.2.
+        orientation: whether the pose has an orientation; without it, it is the position only.
     """
 
     stream: str
     names: tuple[str, ...] = ()
     slop_s: float = 0.01
     history_s: tuple[float, ...] = ()
+    orientation: bool = True
 
     def __post_init__(self) -> None:
         if self.stream not in (JOINT_STATES, TCP_POSE):
@@ -76,8 +79,14 @@ class Proprioception:
     @property
     def dim(self) -> int:
         """Number of values: those at the frame, then those of each entry of `history_s`."""
-        values = len(self.names) if self.stream == JOINT_STATES else POSE_DIM
-        return values * (1 + len(self.history_s))
+        return self.values * (1 + len(self.history_s))
+
+    @property
+    def values(self) -> int:
+        """Number of values at one instant."""
+        if self.stream == JOINT_STATES:
+            return len(self.names)
+        return POSE_DIM if self.orientation else POSITION_DIM
 
 
 @dataclass(frozen=True)
@@ -111,26 +120,36 @@ class Gripper:
         if self.open == self.closed:
             raise ValueError(f"gripper open and closed are both {self.open}")
 
-    def command(self, action: float) -> float:
-        """Return the command for a policy's gripper output: > 0 closes, else opens."""
-        return self.closed if action > 0 else self.open
-
     def command_at(self, opening: float) -> float:
         """Return the command for a gripper position from -1 (open) to 1 (closed)."""
         return self.open + (self.closed - self.open) * (opening + 1) / 2
+
+    def opening(self, command: float) -> float:
+        """Return the position from -1 (open) to 1 (closed) of a command."""
+        return 2 * (command - self.open) / (self.closed - self.open) - 1
 
     def action(self, command: float) -> float:
         """Return +1 (closes) or -1 (opens), whichever end a commanded position is closer to."""
         return 1.0 if abs(command - self.closed) < abs(command - self.open) else -1.0
 
 
+def open_or_close(output: float) -> float:
+    """Return 1 (closed) for a policy's output above 0, else -1 (open)."""
+    return 1.0 if output > 0 else -1.0
+
+
 @dataclass(frozen=True)
 class Action:
-    """The policy's output: velocities along `axes` in the frame `frame_id`, then the gripper in [-1, 1]."""
+    """The policy's output: velocities along `axes` in the frame `frame_id`, then the gripper in [-1, 1].
+
+    The gripper either opens or closes (the sign of its output); a `continuous_gripper` goes to any command between open
+    (-1) and closed (1).
+    """
 
     frame_id: str
     axes: tuple[Axis, ...]
     gripper: Gripper
+    continuous_gripper: bool = False
 
     def __post_init__(self) -> None:
         check_text("frame_id", self.frame_id)
@@ -151,6 +170,18 @@ class Action:
         twist = np.zeros(6)
         twist[[TWIST_AXES.index(a.axis) for a in self.axes]] = velocity
         return twist
+
+    def gripper_target(self, output: float) -> float:
+        """Return where the gripper goes for the policy's output: -1 (open) to 1 (closed)."""
+        if self.continuous_gripper:
+            return min(max(output, -1.0), 1.0)
+        return open_or_close(output)
+
+    def gripper_output(self, command: float, gripper: Gripper) -> float:
+        """Return the policy's output for a command of a gripper, the inverse of `gripper_target`."""
+        if self.continuous_gripper:
+            return gripper.opening(command)
+        return gripper.action(command)
 
     @property
     def limits(self) -> tuple[float, ...]:

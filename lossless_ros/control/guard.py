@@ -59,7 +59,7 @@ class Guard:
         """Return the command (A + 1,) for an action (A + 1,), or None while latched.
 
         Args:
-            action: velocities along the axes, then the gripper: > 0 closes, else opens.
+            action: velocities along the axes, then the gripper from -1 (opens) to 1 (closes).
             position: tool center (3,) [m]; without it the workspace is not enforced.
             elapsed: time since the last command [s], infinite after a stop. Commands closer together than one control
                 period get proportionally smaller increments.
@@ -89,7 +89,7 @@ class Guard:
         self._acceleration = np.where(inside == velocity, (velocity - self._velocity) / period, 0.0)
         velocity = np.clip(inside, -self.limits.velocity, self.limits.velocity)
         self.state, self._velocity = "moving", velocity
-        self._gripper = self._limit_gripper(1.0 if action[-1] > 0 else -1.0, period)
+        self._gripper = self._limit_gripper(self.limits.gripper_target(float(action[-1])), period)
         return np.append(velocity, self._gripper)
 
     def stop(self, kind: str, reason: str, latch: bool = False) -> bool:

@@ -1,11 +1,11 @@
 """Motion limits, and pure functions that keep velocities within them. No ROS, no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.contract import Action
+from lossless_ros.contract import Action, open_or_close
 
 Room = tuple[np.ndarray, np.ndarray]  # (A,) each: how far every axis may move down and up [m]; infinite without a wall
 UNBOUNDED_WORKSPACE = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
@@ -55,6 +55,7 @@ class Limits:
     workspace: np.ndarray  # (2, 3) lowest and highest corner for the tool center [m]
     translation: tuple[int, ...]  # for x, y, z: index of the axis that moves along it, -1 for none
     gripper_rate: float = np.inf  # full strokes per second
+    gripper_target: Callable[[float], float] = open_or_close  # of the policy's output, see `Action.gripper_target`
 
     @staticmethod
     def for_action(action: Action, settings: LimitSettings) -> "Limits":
@@ -69,6 +70,7 @@ class Limits:
             workspace=np.array(settings.workspace, np.float64).reshape(2, 3),
             translation=tuple(names.index(f"linear.{c}") if f"linear.{c}" in names else -1 for c in "xyz"),
             gripper_rate=settings.gripper_rate,
+            gripper_target=action.gripper_target,
         )
 
 

@@ -80,7 +80,7 @@ class RecordedCommands:
     def __init__(self, contract: Contract, robot: Robot, topics: CommandTopics) -> None:
         self.topics = topics
         self._contract, self._frame_id = contract, robot.command_frame(contract)
-        self._gripper = robot.gripper or contract.action.gripper
+        self._action, self._gripper = contract.action, robot.gripper or contract.action.gripper
         self._twists: list[_Twist] = []
         self._grippers: list[tuple[int, float]] = []  # logged [ns], command
 
@@ -149,7 +149,8 @@ class RecordedCommands:
                 left_out[f"before the first message on /{self.topics.gripper}"] += 1
                 continue
             labeled.append(frame)
-            actions.append(np.append(twist.velocity[columns], self._gripper.action(grippers[number - 1][1])))
+            opening = self._action.gripper_output(grippers[number - 1][1], self._gripper)
+            actions.append(np.append(twist.velocity[columns], opening))
         array = np.array(actions, np.float32).reshape(len(actions), self._contract.action.dim)
         return LabeledFrames(labeled, array, left_out, self._notes(twists))
 

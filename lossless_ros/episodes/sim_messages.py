@@ -15,7 +15,7 @@ from lossless_ros.observation.messages import decode
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 PRIVILEGED_TYPES = {OBJECT_POSES: "geometry_msgs/msg/PoseArray", SIM_STATE: "std_msgs/msg/Float64MultiArray"}
-JOINT_NAMES = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint")
+JOINT_NAMES = (*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint")  # of the cell of RGB-stacking
 
 Messages = dict[str, Any]  # by relative topic name
 
@@ -33,13 +33,20 @@ def message_types(contract: Contract, image_format: str = "raw") -> dict[str, st
 
 
 def observation_messages(
-    contract: Contract, stamp: int, observation: dict[str, np.ndarray], image_format: str = "raw"
+    contract: Contract,
+    stamp: int,
+    observation: dict[str, np.ndarray],
+    image_format: str = "raw",
+    joint_names: Sequence[str] = JOINT_NAMES,
 ) -> Messages:
-    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation."""
+    """Return cameras, joint states and tool pose of one instant (stamp [ns]) from the simulator's observation.
+
+    `joint_names` are the robot's joints, the gripper's last.
+    """
     frame_id = contract.action.frame_id
     return {
         **image_messages(contract, stamp, observation, image_format),
-        JOINT_STATES: _joint_state(stamp, observation),
+        JOINT_STATES: _joint_state(stamp, observation, joint_names),
         TCP_POSE: _pose_stamped(stamp, frame_id, observation["tcp_pose"]),
     }
 
@@ -62,7 +69,7 @@ def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messa
     spec = contract.action
     return {
         TWIST_TOPIC: _twist(stamp, spec.frame_id, dict(zip(spec.names, action, strict=True))),
-        GRIPPER_TOPIC: _multi_array([spec.gripper.command(float(action[-1]))]),
+        GRIPPER_TOPIC: _multi_array([spec.gripper.command_at(spec.gripper_target(float(action[-1])))]),
     }
 
 
@@ -83,13 +90,13 @@ def serialize(msg: Any) -> bytes:
 class ObservationFrames:
     """Builds the frames that the inference node would build from the messages of an episode's observations."""
 
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
+    def __init__(self, contract: Contract, joint_names: Sequence[str] = JOINT_NAMES) -> None:
+        self._contract, self._joint_names = contract, joint_names
         self._aligner = Aligner(contract)
 
     def __call__(self, stamp: int, observation: dict[str, np.ndarray]) -> Frame:
         """Return the frame of the episode's next observation."""
-        messages = observation_messages(self._contract, stamp, observation)
+        messages = observation_messages(self._contract, stamp, observation, joint_names=self._joint_names)
         frames: list[Frame] = []
         for stream in self._contract.streams:
             sample = decode(self._contract, Robot(), stream, messages[self._contract.topic(stream)])
@@ -122,10 +129,10 @@ def _image(stamp: int, camera: str, rgb: np.ndarray, image_format: str) -> Any:
     return _type("sensor_msgs/msg/Image")(_header(stamp, camera), height, width, "rgb8", 0, 3 * width, data)
 
 
-def _joint_state(stamp: int, observation: dict[str, np.ndarray]) -> Any:
+def _joint_state(stamp: int, observation: dict[str, np.ndarray], names: Sequence[str]) -> Any:
     kinds = ("position", "velocity", "effort")
     values = (np.concatenate([observation[f"joint_{k}"], observation[f"gripper_{k}"]]) for k in kinds)
-    return _type("sensor_msgs/msg/JointState")(_header(stamp, ""), list(JOINT_NAMES), *map(np.float64, values))
+    return _type("sensor_msgs/msg/JointState")(_header(stamp, ""), list(names), *map(np.float64, values))
 
 
 def _pose_stamped(stamp: int, frame_id: str, pose: np.ndarray) -> Any:

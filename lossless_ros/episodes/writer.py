@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from lossless_ros.contract import JOINT_STATES, Contract
 from lossless_ros.episodes.bag import INFO_KEY
 from lossless_ros.episodes.image_formats import check_image_format
 from lossless_ros.episodes.sim_messages import (
+    JOINT_NAMES,
     PRIVILEGED_TYPES,
     TYPES,
     Messages,
@@ -42,12 +43,20 @@ class EpisodeWriter:
         contract: names the topics.
         image_format: one of IMAGE_FORMATS.
         privileged: whether the episode gets what only a simulator knows, see `observe_privileged`.
+        joint_names: of the robot, the gripper's last.
 
     Raises:
         LosslessError: unknown image format, `path` exists, or its folder cannot be written.
     """
 
-    def __init__(self, path: Path, contract: Contract, image_format: str = "raw", privileged: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        contract: Contract,
+        image_format: str = "raw",
+        privileged: bool = False,
+        joint_names: Sequence[str] = JOINT_NAMES,
+    ) -> None:
         check_image_format(image_format)
         if path.exists():
             raise LosslessError(f"{path} exists already; give another folder or remove it")
@@ -55,6 +64,7 @@ class EpisodeWriter:
         self.contract = contract
         self.image_format = image_format
         self.privileged = privileged
+        self._joint_names = joint_names
         self._part = temporary_path(path)
         shutil.rmtree(self._part, ignore_errors=True)
         self._writer = Writer(self._part / path.name, version=METADATA_VERSION, storage_plugin=StoragePlugin.MCAP)
@@ -73,7 +83,8 @@ class EpisodeWriter:
 
     def observe(self, stamp: int, observation: dict[str, np.ndarray]) -> None:
         """Write cameras, joint states and tool pose of one instant (stamp [ns]; observation as of the simulator)."""
-        self._write(stamp, observation_messages(self.contract, stamp, observation, self.image_format))
+        messages = observation_messages(self.contract, stamp, observation, self.image_format, self._joint_names)
+        self._write(stamp, messages)
 
     def observe_images(self, stamp: int, images: Mapping[str, np.ndarray]) -> None:
         """Write only the cameras of one instant (stamp [ns]), RGB (H, W, 3) uint8 by camera."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from lossless_ros import __version__
 from lossless_ros.errors import LosslessError
-from lossless_ros.evaluation.rollout import EvalConfig, check_training_seeds, describe_policy, summarize
+from lossless_ros.evaluation.rollout import EvalConfig, check_training_seeds, describe_policy, summarize, with_defaults
 from lossless_ros.models.bundle import copy_bundle, read_bundle
 from lossless_ros.paths import find_bundle
-from lossless_ros.simulation.env import check_cameras, check_world
+from lossless_ros.simulation.env import check_contract, check_world
 from lossless_ros.simulation.episode import check_numbers
 from lossless_ros.testing.node_processes import NodeProcesses
 
@@ -47,9 +47,10 @@ def evaluate_over_ros(
         raise LosslessError("--over-ros runs the inference node: give --bundle FILE, not --expert")
     bundle = find_bundle(config.bundle)
     metadata = read_bundle(bundle)
-    task = config.task or metadata.task
+    config = with_defaults(config)
+    task = config.task_name
     check_world(task, config.domain)
-    check_cameras(metadata.contract)
+    check_contract(task, metadata.contract)
     check_numbers(config.episodes, config.seed, config.max_steps)
     check_training_seeds(config)
 

@@ -27,12 +27,14 @@ from lossless_ros.simulation.env import (
     Info,
     Observation,
     UnstableEpisodeError,
+    check_contract,
     check_world,
+    find_suite,
     make_expert,
     make_noise,
     make_simulator,
 )
-from lossless_ros.simulation.episode import MAX_STEPS, EpisodeEnd, check_numbers, episode_name, run_episode, stamp_of
+from lossless_ros.simulation.episode import EpisodeEnd, check_numbers, episode_name, run_episode, stamp_of
 from lossless_ros.simulation.process_pool import run_parallel
 
 
@@ -46,14 +48,14 @@ class EvalConfig:
             scripted, reactive, random, specialist:PATH.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
         allow_training_seeds: whether episodes that the bundle was trained on may be among them.
-        domain: a name of config/domains or a YAML file.
+        domain: a name of config/domains or a YAML file; auto: that of the task's suite.
         workers: processes; the result does not depend on their number.
         runtime: inference runtime of the policy, one of `models.runtimes.registry.RUNTIMES`.
         execution: which of the predicted actions are executed, see `models.execution`; None for what the bundle says.
         expert_noise: noise on what an expert executes, as a share of the action limits (0 to 1).
         weights: local file with the backbone's weights; None for where the bundle says.
         allow_hub: whether weights may be downloaded.
-        max_steps: longest episode [control periods].
+        max_steps: longest episode [control periods]; 0: as long as the task's episodes are.
         record: folder for a rosbag2 folder per episode.
         videos: output path (.mp4) per seed.
     """
@@ -64,14 +66,14 @@ class EvalConfig:
     episodes: int = 50
     seed: int = defaults.EVAL_SEED
     allow_training_seeds: bool = False
-    domain: str = defaults.DOMAIN
+    domain: str = defaults.AUTO
     workers: int = 1
     runtime: str = "torch"
     execution: str | None = None
     expert_noise: float = 0.0
     weights: Path | None = None
     allow_hub: bool = False
-    max_steps: int = MAX_STEPS
+    max_steps: int = 0
     record: Path | None = None
     videos: Mapping[int, Path] = field(default_factory=dict)
 
@@ -90,7 +92,9 @@ class EvalConfig:
     @property
     def contract(self) -> Contract:
         """What the policy sees and does; for an expert, what is recorded."""
-        return load_contract(defaults.CONTRACT) if self.bundle is None else read_bundle(self.bundle).contract
+        if self.bundle is None:
+            return load_contract(find_suite(self.task_name).contract)
+        return read_bundle(self.bundle).contract
 
 
 def evaluate(
@@ -158,6 +162,7 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
     episodes = sorted(episodes, key=lambda episode: episode["seed"])
     successes = sum(episode["success"] for episode in episodes)
     n = len(episodes)
+    stages = find_suite(task).stages
     return {
         "task": task,
         "domain": domain,
@@ -165,7 +170,7 @@ def summarize(task: str, domain: str, episodes: list[dict[str, Any]]) -> dict[st
         "successes": successes,
         "success_rate": successes / n if n else None,
         "interval_95": list(wilson_interval(successes, n)),
-        "phases": count_stages(episodes),
+        "phases": count_stages(episodes, stages),
         "seeds": [episode["seed"] for episode in episodes],
         "episodes": episodes,
     }
@@ -183,11 +188,12 @@ def check(config: EvalConfig) -> EvalConfig:
         raise LosslessError("an expert needs --task suite/name, for example rgb_stacking/triplet1")
     if config.bundle is not None:
         config = dataclasses.replace(config, bundle=Path(config.bundle))
-    config = dataclasses.replace(config, task=config.task_name)
+    config = with_defaults(config)
     check_numbers(config.episodes, config.seed, config.max_steps)
     _check_videos(config)
     _check_record(config)
     check_world(config.task_name, config.domain, config.expert, config.expert_noise)
+    check_contract(config.task_name, config.contract)
     describe_policy(config)
     check_training_seeds(config)
     if config.bundle is not None and config.expert_noise:
@@ -195,6 +201,21 @@ def check(config: EvalConfig) -> EvalConfig:
     if config.bundle is not None and config.runtime != "torch":
         _check_runtime(config.runtime)
     return config
+
+
+def with_defaults(config: EvalConfig) -> EvalConfig:
+    """Return the job with its task, and with the suite's values in place of auto and 0 steps.
+
+    Raises:
+        LosslessError: unknown task, or the simulator is not installed.
+    """
+    suite = find_suite(config.task_name)
+    return dataclasses.replace(
+        config,
+        task=config.task_name,
+        domain=suite.domain if config.domain == defaults.AUTO else config.domain,
+        max_steps=config.max_steps or suite.max_steps,
+    )
 
 
 def check_training_seeds(config: EvalConfig) -> None:
@@ -248,7 +269,7 @@ class EvalWorker:
     """One process's environment and policy; runs the episode of a seed and returns its result."""
 
     def __init__(self, config: EvalConfig) -> None:
-        self._config, self._contract = config, config.contract
+        self._config, self._contract, self._suite = config, config.contract, find_suite(config.task_name)
         needs_images = config.bundle is not None or bool(config.videos) or config.record is not None
         self._env = make_simulator(config.task_name, config.domain, self._contract, images=needs_images)
         self._policy: Any = None
@@ -269,7 +290,7 @@ class EvalWorker:
 
     def __call__(self, seed: int) -> dict[str, Any]:
         """Return the episode's result and the time per action [ms]; with `unstable` if its physics diverged."""
-        result = EpisodeResult(seed, self._contract.period_ns / 1e9)
+        result = EpisodeResult(self._config.task_name, seed, self._contract.period_ns / 1e9)
         times: list[float] = []
         try:
             self._run(seed, result, times)
@@ -282,7 +303,7 @@ class EvalWorker:
         config, contract = self._config, self._contract
         period_s = contract.period_ns / 1e9
         video = EpisodeVideo(config.videos[seed], contract, 1 / period_s) if seed in config.videos else None
-        bag = EpisodeWriter(Path(config.record) / episode_name(seed), contract) if config.record else None
+        bag = self._recorder(seed)
         act = self._policy_actions() if config.bundle is not None else self._expert(seed)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
@@ -302,14 +323,20 @@ class EvalWorker:
         if video:
             video.close()
 
+    def _recorder(self, seed: int) -> EpisodeWriter | None:
+        if self._config.record is None:
+            return None
+        path, joints = Path(self._config.record) / episode_name(seed), self._suite.joint_names
+        return EpisodeWriter(path, self._contract, joint_names=joints)
+
     def _policy_actions(self) -> Callable[[int, Observation, Info], np.ndarray]:
         """Return a function that gives the policy's action."""
-        contract, frames = self._contract, ObservationFrames(self._contract)
+        contract, frames = self._contract, ObservationFrames(self._contract, self._suite.joint_names)
         return lambda step, observation, info: self._policy.act(frames(stamp_of(step, contract), observation))
 
     def _expert(self, seed: int) -> Callable[[int, Observation, Info], np.ndarray]:
         """Return a function that gives the expert's executed action, with its noise."""
         assert self._config.expert is not None
         expert = make_expert(self._config.expert, self._config.task_name, seed)
-        noise = make_noise(self._config.expert_noise, seed)
+        noise = make_noise(self._config.task_name, self._config.expert_noise, seed)
         return lambda step, observation, info: noise(expert.act(observation, info))

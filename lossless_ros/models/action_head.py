@@ -2,7 +2,8 @@
 
 The outputs of one step are W numbers. A point head (`num_modes` 0) predicts A of them: the velocities in units of
 their limits, then the gripper's logit. A mixture head with K modes predicts K logits, then the means and log standard
-deviations of the A - 1 velocities of each mode, then the gripper's logit.
+deviations of the A - 1 velocities of each mode, then the gripper's logit. For a contract with a continuous gripper, its
+position from -1 (open) to 1 (closed) is in the logit's place.
 """
 
 import math

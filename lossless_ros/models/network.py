@@ -131,5 +131,7 @@ def _make_top(
 def to_action(normalized: Tensor, contract: Contract) -> Tensor:
     """Return actions (..., A) from normalized ones: velocities [m/s, rad/s] within the limits, gripper in [-1, 1]."""
     limits = torch.tensor(contract.action.limits, device=normalized.device)
+    if contract.action.continuous_gripper:
+        return normalized.clamp(-1, 1) * limits
     unit = torch.cat([normalized[..., :-1].clamp(-1, 1), torch.tanh(normalized[..., -1:] / 2)], -1)
     return unit * limits

@@ -13,29 +13,41 @@ from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help
 from lossless_ros.nodes.app.process import end_if, leave, run
 from lossless_ros.signals import Interrupted
 from lossless_ros.simulation.collect import CollectConfig, collect
-from lossless_ros.simulation.episode import MAX_STEPS
 
+_OF_THE_SUITE = "that of the task's suite"
 PARAMETERS = (
     NodeParameter("task", "rgb_stacking/triplet1", "Task, suite/name."),
-    NodeParameter("domain", "randomized", "Domain of the simulation: a name from config/domains or a path."),
-    NodeParameter("expert", defaults.EXPERT, f"Expert that controls the robot: {EXPERTS_HELP}."),
+    NodeParameter(
+        "domain",
+        defaults.AUTO,
+        f"Domain of the simulation: a name from config/domains or a path; auto: {_OF_THE_SUITE}.",
+    ),
+    NodeParameter("expert", defaults.AUTO, f"Expert that controls the robot: {EXPERTS_HELP}; auto: {_OF_THE_SUITE}."),
     NodeParameter(
         "expert_noise",
-        defaults.EXPERT_NOISE,
-        "Noise on the executed arm velocities.",
+        -1.0,
+        f"Noise on the executed arm velocities; negative: {_OF_THE_SUITE}.",
         unit="fraction of the action limits",
-        range=(0, 1),
+        range=(-1, 1),
     ),
     NodeParameter(
         "gripper_noise",
-        defaults.GRIPPER_NOISE,
-        "How often the executed gripper command is inverted for 0.5 to 1.5 s.",
+        -1.0,
+        f"How often the executed gripper command is inverted for 0.5 to 1.5 s; negative: {_OF_THE_SUITE}.",
         unit="1/s",
-        range=(0, 1),
+        range=(-1, 1),
     ),
-    NodeParameter("contract", defaults.CONTRACT, "Contract: a name from config/contracts or a path."),
+    NodeParameter(
+        "contract", defaults.AUTO, f"Contract: a name from config/contracts or a path; auto: {_OF_THE_SUITE}."
+    ),
     NodeParameter("episodes", 1, "Number of episodes.", range=(1, math.inf)),
-    NodeParameter("max_steps", MAX_STEPS, "Maximum length of an episode.", unit="control periods", range=(1, math.inf)),
+    NodeParameter(
+        "max_steps",
+        0,
+        f"Maximum length of an episode; 0: {_OF_THE_SUITE}.",
+        unit="control periods",
+        range=(0, math.inf),
+    ),
     NodeParameter(
         "image_format", DEFAULT_FORMAT, "Format of the images in the bags; png has no loss.", choices=IMAGE_FORMATS
     ),
@@ -67,6 +79,8 @@ class CollectionNode(Node):
 
     def main_loop(self, done: threading.Event) -> int:
         parameters = read(self, PARAMETERS)
+        for name in ("expert_noise", "gripper_noise"):
+            parameters[name] = parameters[name] if parameters[name] >= 0 else None
         config = CollectConfig(**{**parameters, "out": Path(parameters["out"])})
         try:
             episodes = collect(config, on_progress=self._log, on_steps=lambda _: end_if(done))

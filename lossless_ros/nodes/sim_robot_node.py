@@ -21,7 +21,7 @@ from lossless_ros.nodes.app.parameters import NodeParameter, declare, print_help
 from lossless_ros.nodes.app.process import leave, run
 from lossless_ros.nodes.sim_robot.episode import EpisodeRunner
 from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
-from lossless_ros.simulation.env import check_cameras, check_world, make_simulator
+from lossless_ros.simulation.env import check_contract, check_world, find_suite, make_simulator
 
 DEFAULT_TASK = "rgb_stacking/triplet1"
 PARAMETERS = (
@@ -33,7 +33,7 @@ PARAMETERS = (
     NodeParameter(
         "contract",
         "",
-        f"Contract: a name from config/contracts or a path; empty: the bundle's, or {defaults.CONTRACT} without one.",
+        "Contract: a name from config/contracts or a path; empty: the bundle's, or the suite's without one.",
     ),
     NodeParameter(
         "seed",
@@ -89,7 +89,8 @@ class SimRobotNode(Node):
         declare(self, PARAMETERS)
         task, self._contract = resolve_task(parameters := read(self, PARAMETERS))
         self._settings = parameters | {"task": task}
-        self._interface = SimRobotInterface(self, self._contract, self._settings["command"])
+        joints = find_suite(task).joint_names
+        self._interface = SimRobotInterface(self, self._contract, self._settings["command"], joints)
         self._new_episode = self.create_client(Trigger, "inference_node/new_episode")
         self._episodes: list[dict[str, Any]] = []
 
@@ -106,7 +107,7 @@ class SimRobotNode(Node):
         if self._settings["record"]:
             check_folder_writable(Path(self._settings["record"]))
         check_world(self._settings["task"], self._settings["domain"])
-        check_cameras(self._contract)
+        check_contract(self._settings["task"], self._contract)
 
     def main_loop(self, done: threading.Event) -> int:
         first, number = self._settings["seed"], self._settings["episodes"]
@@ -211,7 +212,8 @@ def resolve_task(parameters: dict[str, Any]) -> tuple[str, Contract]:
     """
     task, contract = parameters["task"], parameters["contract"]
     if not parameters["bundles"]:
-        return task or DEFAULT_TASK, load_contract(contract or defaults.CONTRACT)
+        task = task or DEFAULT_TASK
+        return task, load_contract(contract or find_suite(task).contract)
     found = find_bundles(parameters["bundles"])
     task = choose_task(task, found)
     return task, load_contract(contract) if contract else read_bundle(found[task]).contract

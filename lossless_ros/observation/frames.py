@@ -149,9 +149,9 @@ class Aligner:
         values: list[np.ndarray] = []
         for part in self.contract.proprioception:
             lanes = [(part.stream, name) for name in part.names or ("",)]
-            values += [chosen[lane][1] for lane in lanes]
+            values += [chosen[lane][1][: part.values] for lane in lanes]
             for age in part.history_s:
-                values += [self._closest(lane, stamp - round(age * 1e9))[1] for lane in lanes]
+                values += [self._closest(lane, stamp - round(age * 1e9))[1][: part.values] for lane in lanes]
         images = tuple(chosen[camera.name, ""][1] for camera in self.contract.cameras)
         proprioception = np.concatenate(values).astype(np.float32) if values else np.zeros(0, np.float32)
         stamps: dict[str, int] = {}

@@ -23,14 +23,14 @@ from lossless_ros.simulation.env import (
     Info,
     Observation,
     UnstableEpisodeError,
-    check_cameras,
+    check_contract,
     check_world,
+    find_suite,
     make_expert,
     make_noise,
     make_simulator,
 )
 from lossless_ros.simulation.episode import (
-    MAX_STEPS,
     STEPS_AFTER_SUCCESS,
     EpisodeEnd,
     check_numbers,
@@ -52,14 +52,15 @@ class CollectConfig:
         task: suite/name.
         out: folder for the episodes; those that exist are kept.
         episodes, seed: the episodes with seeds `seed` to `seed + episodes - 1`.
-        domain: a name of config/domains or a YAML file.
+        domain: a name of config/domains or a YAML file; auto, here and below: that of the task's suite.
         expert: scripted, reactive, random or specialist:PATH.
         expert_noise: noise on executed actions, as a share of their limits (0 to 1); the expert's own action is
-            recorded as the label.
-        gripper_noise: how often per second the executed gripper command is inverted for a moment (0 to 1).
+            recorded as the label. None: that of the task's suite.
+        gripper_noise: how often per second the executed gripper command is inverted for a moment (0 to 1);
+            None: that of the task's suite.
         contract: a name of config/contracts or a YAML file.
         workers: processes on this machine, or `ray` or `ray://HOST:PORT` for the cores of a Ray cluster.
-        max_steps: longest episode [control periods].
+        max_steps: longest episode [control periods]; 0: as long as the task's episodes are.
         image_format: jpeg or png (without loss), or raw: not compressed.
     """
 
@@ -67,14 +68,30 @@ class CollectConfig:
     out: Path
     episodes: int = 1
     seed: int = 0
-    domain: str = defaults.DOMAIN
+    domain: str = defaults.AUTO
     expert: str = "scripted"
-    expert_noise: float = 0.0
-    gripper_noise: float = 0.0
-    contract: str = defaults.CONTRACT
+    expert_noise: float | None = 0.0
+    gripper_noise: float | None = 0.0
+    contract: str = defaults.AUTO
     workers: int | str = 1
-    max_steps: int = MAX_STEPS
+    max_steps: int = 0
     image_format: str = DEFAULT_FORMAT
+
+
+def with_defaults(config: CollectConfig) -> CollectConfig:
+    """Return the job with the suite's values in place of auto, None and 0 steps.
+
+    Raises:
+        LosslessError: unknown task, or the simulator is not installed.
+    """
+    suite = find_suite(config.task)
+    names = ("domain", "expert", "expert_noise", "gripper_noise", "contract")
+    missing = [name for name in names if getattr(config, name) in (defaults.AUTO, None)]
+    return replace(
+        config,
+        max_steps=config.max_steps or suite.max_steps,
+        **{name: getattr(suite, name) for name in missing},
+    )
 
 
 def collect(
@@ -93,11 +110,12 @@ def collect(
         LosslessError: wrong argument, folder not writable or full, or episodes of another job in it.
     """
     check_image_format(config.image_format)
+    config = with_defaults(config)
     check_numbers(config.episodes, config.seed, config.max_steps)
     workers = check_workers(config.workers)
     recorder = DemonstrationRecorder(config, contract := load_contract(config.contract))
-    check_cameras(contract)
-    check_world(config.task, config.domain, config.expert, config.expert_noise, config.gripper_noise)
+    check_contract(config.task, contract)
+    check_world(config.task, config.domain, config.expert, config.expert_noise or 0.0, config.gripper_noise or 0.0)
     prepare_folder(Path(config.out))
     done: dict[int, dict[str, Any]] = {}
     seeds = range(config.seed, config.seed + config.episodes)
@@ -115,7 +133,7 @@ def collect(
 
 @dataclass(frozen=True)
 class DemonstrationRecorder:
-    """Where the demonstrations of a job go, and what they have in common."""
+    """Where the demonstrations of a job go, and what they have in common; its `config` is `with_defaults`."""
 
     config: CollectConfig
     contract: Contract
@@ -167,14 +185,16 @@ class CollectWorker:
     def _record(self, seed: int, recorder: DemonstrationRecorder) -> dict[str, Any]:
         config = recorder.config
         expert = make_expert(config.expert, config.task, seed)
-        noise = make_noise(config.expert_noise, seed, config.gripper_noise)
+        noise = make_noise(config.task, config.expert_noise or 0.0, seed, config.gripper_noise or 0.0)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             action = expert.act(observation, info)
             return action, noise(action)
 
         path = recorder.folder(seed)
-        with EpisodeWriter(path, recorder.contract, config.image_format, privileged=True) as writer:
+        suite = find_suite(config.task)
+        privileged, joints = suite.has_object_poses, suite.joint_names
+        with EpisodeWriter(path, recorder.contract, config.image_format, privileged, joints) as writer:
             end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
             result = run_episode(self._env, seed, choose, end, writer)
             summary = {**recorder.key, "seed": seed, **result, "version": __version__}

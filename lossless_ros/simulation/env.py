@@ -12,8 +12,6 @@ import numpy as np
 from lossless_ros.contract import Contract
 from lossless_ros.errors import LosslessError
 
-STAGES = ("reached", "grasped", "lifted", "above", "placed", "left")  # of stacking, see `lossless_sim.stages`
-
 Observation = dict[str, np.ndarray]
 Info = dict[str, Any]
 
@@ -40,6 +38,18 @@ def simulator_errors(rendering: bool = False) -> Iterator[None]:
         raise UnstableEpisodeError(str(error)) from None
     except SimError as error:
         raise LosslessError(str(error)) from None
+
+
+def find_suite(task: str) -> Any:
+    """Return the `lossless_sim.suite.Suite` of a task.
+
+    Raises:
+        LosslessError: unknown suite or task, or the simulator is not installed.
+    """
+    with simulator_errors():
+        from lossless_sim.tasks import find_task
+
+        return find_task(task)[0]
 
 
 def make_env(task: str, domain: str, cameras: Sequence[str] = (), image_size: int = 128) -> Any:
@@ -84,10 +94,13 @@ def make_looks_renderer(task: str, domain: str, contract: Contract) -> Any:
     """
     with simulator_errors():
         from lossless_sim.looks import LooksRenderer
-        from lossless_sim.tasks import task as find_task
+        from lossless_sim.tasks import find_task
 
+        suite, name = find_task(task)
+        if not suite.has_object_poses:
+            raise LosslessError(f"episodes of {task} cannot be rendered again: its suite has one look")
         cameras = tuple(camera.name for camera in contract.cameras)
-        return LooksRenderer(find_task(task)["triplet"], domain, cameras, _image_size(contract))
+        return LooksRenderer(name, domain, cameras, _image_size(contract))
 
 
 def object_half_widths(task: str, poses: np.ndarray, yaws: np.ndarray) -> np.ndarray:
@@ -131,17 +144,19 @@ def make_expert(name: str, task: str, seed: int) -> Any:
         LosslessError: unknown expert or task, or an expert that does not know the task.
     """
     with simulator_errors():
-        from lossless_sim.experts import make_expert as make
+        from lossless_sim.tasks import find_task
 
-        expert = make(name, task, seed)
+        suite, task_name = find_task(task)
+        expert = suite.make_expert(name, task_name, seed)
         expert.reset()
         return expert
 
 
-def make_noise(scale: float, seed: int, gripper: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
+def make_noise(task: str, scale: float, seed: int, gripper: float = 0.0) -> Callable[[np.ndarray], np.ndarray]:
     """Return the noise of an episode on executed actions.
 
     Args:
+        task: suite/name.
         scale: of the velocities' noise, a share of the action limits from 0 to 1.
         seed: of the episode.
         gripper: inversions of the gripper's command per second, from 0 to 1.
@@ -152,7 +167,8 @@ def make_noise(scale: float, seed: int, gripper: float = 0.0) -> Callable[[np.nd
     with simulator_errors():
         from lossless_sim.experts import Noise
 
-        return Noise(scale, seed, gripper)
+        suite = find_suite(task)
+        return Noise(scale, seed, gripper, suite.action_high, suite.control_period)
 
 
 def check_world(
@@ -164,45 +180,51 @@ def check_world(
         LosslessError: unknown task, domain or expert, noise out of range, or no off-screen OpenGL.
     """
     with simulator_errors(rendering=True):
-        from lossless_sim.domains import load_domain
         from lossless_sim.experts import Noise
-        from lossless_sim.experts import make_expert as make
-        from lossless_sim.tasks import task as find_task
+        from lossless_sim.tasks import find_task
 
-        find_task(task)
+        suite, name = find_task(task)
         if expert is not None:
-            make(expert, task, 0)
+            suite.make_expert(expert, name, 0)
             Noise(expert_noise, 0, gripper_noise)
-        load_domain(domain)
+        suite.check_domain(domain)
 
 
-def check_cameras(contract: Contract) -> None:
-    """Check that the simulator has a contract's cameras, before any process starts.
+def check_contract(task: str, contract: Contract) -> None:
+    """Check that a task can be done with a contract, before any process starts.
 
     Raises:
-        LosslessError: it lacks one, or the images are not square and of one size.
+        LosslessError: the simulator lacks a camera or a joint, the images are not square and of one size, or the rate
+            or the number of axes is not the suite's.
     """
-    with simulator_errors():
-        from lossless_sim.scene.names import CAMERAS
-
-    for camera in contract.cameras:
-        if camera.name not in CAMERAS:
-            raise LosslessError(
-                f"contract {contract.name} has camera '{camera.name}', the simulator has {', '.join(CAMERAS)}"
-            )
+    suite = find_suite(task)
+    for what, wanted, known in (
+        ("camera", [camera.name for camera in contract.cameras], suite.cameras),
+        ("joint", list(contract.joints()), suite.joint_names),
+    ):
+        for name in wanted:
+            if name not in known:
+                raise LosslessError(
+                    f"contract {contract.name} has {what} '{name}', the simulator of {task} has {', '.join(known)}"
+                )
+    if contract.action.dim != len(suite.action_high):
+        raise LosslessError(
+            f"contract {contract.name} has {contract.action.dim} outputs, {task} takes {len(suite.action_high)}; "
+            f"see contract {suite.contract}"
+        )
     _image_size(contract)
 
 
-def task_names() -> list[str]:
-    """Return the names of the tasks.
+def tasks() -> dict[str, str]:
+    """Return what each task is about, by its name.
 
     Raises:
         LosslessError: the simulator is not installed.
     """
     with simulator_errors():
-        from lossless_sim.tasks import TASKS
+        from lossless_sim.tasks import tasks as of_simulator
 
-        return list(TASKS)
+        return of_simulator()
 
 
 def domain_ranges(name: str) -> dict[str, tuple[float, float, str]]:
@@ -220,10 +242,3 @@ def domain_ranges(name: str) -> dict[str, tuple[float, float, str]]:
             for section, entries in load_domain(name).ranges.items()
             for key, entry in entries.items()
         }
-
-
-def stages(observation: Observation, info: Info) -> list[str]:
-    """Return the stages of stacking that hold at this instant, from the true state."""
-    from lossless_sim.stages import stages as of_instant
-
-    return list(of_instant(observation, info))

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from lossless_ros.contract import Contract
-from lossless_ros.defaults import MAX_STEPS
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.simulation.env import Info, Observation, simulator_errors
@@ -27,7 +26,7 @@ class Chooser(Protocol):
 class EpisodeEnd:
     """When an episode ends, besides the environment's own limit."""
 
-    max_steps: int = MAX_STEPS
+    max_steps: int | None = None
     after_success: int | None = None  # steps of success in a row; None: success does not end it
 
 
@@ -94,5 +93,5 @@ def run_episode(
             report_step()
             steps += 1
             successes = successes + 1 if info["success"] else 0
-            over = truncated or steps >= end.max_steps or successes == end.after_success
+            over = truncated or steps == end.max_steps or successes == end.after_success
         return {"steps": steps, "success": bool(info["success"]), "draw": draw}

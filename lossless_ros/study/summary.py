@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lossless_ros.evaluation.episode_table import count_successes, paired, select, totals
+from lossless_ros.simulation.env import find_suite
 
 
 def summarize(rows: Sequence[dict[str, str]], reference: str = "") -> dict[str, Any]:
@@ -23,7 +24,7 @@ def summarize(rows: Sequence[dict[str, str]], reference: str = "") -> dict[str, 
     for run, task, domain in keys:
         mine = select(rows, run=run, task=task, domain=domain)
         seeds = dict.fromkeys(row["training_seed"] for row in mine)
-        cell: dict[str, Any] = {"run": run, "task": task, "domain": domain, **totals(mine)}
+        cell: dict[str, Any] = {"run": run, "task": task, "domain": domain, **totals(mine, find_suite(task).stages)}
         cell["per_training_seed"] = {s: count_successes(select(mine, training_seed=s)) for s in seeds}
         theirs = select(rows, run=reference, task=task, domain=domain) if run != reference else []
         if theirs:

@@ -14,7 +14,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models.bundle import Bundle, read_bundle
 from lossless_ros.progress import EpisodeProgress
-from lossless_ros.simulation.env import check_world
+from lossless_ros.simulation.env import check_world, find_suite
 from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.dagger_rollouts import RolloutConfig, collect_rollouts
@@ -35,8 +35,8 @@ class DaggerConfig:
         rounds: number of rounds; not part of what must match when a folder is continued.
         hyperparameters: of each round's training: a name of config/training, a YAML file, or the hyperparameters.
         episodes: episodes per round.
-        domain: where the student acts: a name of config/domains or a YAML file.
-        expert: who labels: scripted, reactive or specialist:PATH.
+        domain: where the student acts: a name of config/domains or a YAML file; auto: that of the task's suite.
+        expert: who labels: scripted, reactive or specialist:PATH; auto: that of the task's suite.
         beta: probability that the expert acts in the first round; its square in the second round, and so on.
         seed: seed of the first episode.
         from_scratch: train each round from new weights instead of the previous student's.
@@ -51,8 +51,8 @@ class DaggerConfig:
     rounds: int = 3
     hyperparameters: str | Hyperparameters = defaults.SETTINGS
     episodes: int = 20
-    domain: str = defaults.DOMAIN
-    expert: str = defaults.EXPERT
+    domain: str = defaults.AUTO
+    expert: str = defaults.AUTO
     beta: float = 0.5
     seed: int = 100_000
     from_scratch: bool = False
@@ -96,8 +96,12 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
     student = read_bundle(Path(config.bundle))
     check_out(Path(config.out))
     demonstrations = find_episodes(as_paths(config.data))
-    check_world(student.task, config.domain, config.expert)
-    config = dataclasses.replace(config, hyperparameters=load_hyperparameters(config.hyperparameters))
+    suite = find_suite(student.task)
+    domain = suite.domain if config.domain == defaults.AUTO else config.domain
+    expert = suite.expert if config.expert == defaults.AUTO else config.expert
+    check_world(student.task, domain, expert)
+    hyperparameters = load_hyperparameters(config.hyperparameters)
+    config = dataclasses.replace(config, domain=domain, expert=expert, hyperparameters=hyperparameters)
     _claim_folder(config, student.hash)
     data = demonstrations
     rounds = []
@@ -105,7 +109,7 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
         report = _prefixed(on_progress, f"round {number} of {config.rounds}: ")
         rollouts = _rollouts(config, number, student)
         seeds = config.seeds_of(number)
-        shown = EpisodeProgress(report, len(seeds), rollouts.max_steps)
+        shown = EpisodeProgress(report, len(seeds), suite.max_steps)
         infos = collect_rollouts(rollouts, seeds, config.workers, shown.on_episode, shown.on_steps)
         data = find_episodes([config.episodes_of(number)]) + data
         training = _train_round(config, number, data, report)

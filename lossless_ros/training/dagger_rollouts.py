@@ -16,15 +16,8 @@ from lossless_ros.episodes.sim_messages import ObservationFrames
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult
-from lossless_ros.simulation.env import Info, Observation, UnstableEpisodeError, make_expert, make_simulator
-from lossless_ros.simulation.episode import (
-    MAX_STEPS,
-    STEPS_AFTER_SUCCESS,
-    EpisodeEnd,
-    episode_name,
-    run_episode,
-    stamp_of,
-)
+from lossless_ros.simulation.env import Info, Observation, UnstableEpisodeError, find_suite, make_expert, make_simulator
+from lossless_ros.simulation.episode import EpisodeEnd, episode_name, run_episode, stamp_of
 from lossless_ros.simulation.process_pool import run_parallel
 
 SWITCH_INTERVAL = 10  # control steps between draws of who acts: with shorter turns the gripper never gets to close
@@ -42,7 +35,8 @@ class RolloutConfig:
         out: folder for the episodes.
         contract: of the student.
         runtime: inference runtime of the student.
-        max_steps: longest episode [control periods].
+        max_steps: length of an episode [control periods], also after success: a student can lose what it has stacked.
+            0: as long as the task's episodes are.
     """
 
     student: Path
@@ -54,7 +48,7 @@ class RolloutConfig:
     out: Path
     contract: Contract
     runtime: str = "torch"
-    max_steps: int = MAX_STEPS
+    max_steps: int = 0
 
     @property
     def key(self) -> dict[str, Any]:
@@ -119,8 +113,9 @@ class RolloutWorker:
         """Record what the robot saw, with the expert's action as the label, whoever acted."""
         config, contract = self._config, self._config.contract
         expert = make_expert(config.expert, config.task, seed)
-        expert_acts = np.random.default_rng(seed).random(-(-config.max_steps // SWITCH_INTERVAL)) < config.beta
-        frames = ObservationFrames(contract)
+        suite = find_suite(config.task)
+        expert_acts = np.random.default_rng(seed).random(-(-suite.max_steps // SWITCH_INTERVAL)) < config.beta
+        frames = ObservationFrames(contract, suite.joint_names)
 
         def choose(step: int, observation: Observation, info: Info) -> tuple[np.ndarray, np.ndarray]:
             label, frame = expert.act(observation, info), frames(stamp_of(step, contract), observation)
@@ -128,9 +123,10 @@ class RolloutWorker:
                 return label, label
             return label, self._student.act(frame)
 
-        result = EpisodeResult(seed, contract.period_ns / 1e9)
-        with EpisodeWriter(config.out / episode_name(seed), contract, DEFAULT_FORMAT, privileged=True) as writer:
-            end = EpisodeEnd(config.max_steps, STEPS_AFTER_SUCCESS)
+        path = config.out / episode_name(seed)
+        result = EpisodeResult(config.task, seed, contract.period_ns / 1e9)
+        with EpisodeWriter(path, contract, DEFAULT_FORMAT, suite.has_object_poses, suite.joint_names) as writer:
+            end = EpisodeEnd(config.max_steps or None)
             episode = run_episode(self._env, seed, choose, end, writer, result.update)
             origin = {"image_format": DEFAULT_FORMAT, "draw": episode["draw"], "version": __version__}
             summary = {**config.key, **result.document(), **origin}

@@ -19,11 +19,12 @@ def loss(
     limits: Tensor,
     gripper_weight: float,
     num_modes: int,
+    continuous_gripper: bool = False,
 ) -> Tensor:
-    """Return the loss of the velocities plus the weighted cross-entropy of the gripper, averaged over `count` steps.
+    """Return the loss of the velocities plus the weighted loss of the gripper, averaged over `count` steps.
 
     The loss of the velocities, in units of their limits, is the mean squared error, or for a mixture head the negative
-    log-likelihood per velocity.
+    log-likelihood per velocity. That of the gripper is the cross-entropy, or the squared error of a continuous one.
 
     Args:
         outputs: head outputs per predicted step (B, T, W), see `models.action_head`.
@@ -31,16 +32,20 @@ def loss(
         known: which steps lie within the episode (B, T).
         count: number of steps to average over.
         limits: the contract's action limits (A,).
-        gripper_weight: weight of the cross-entropy.
+        gripper_weight: weight of the gripper's loss.
         num_modes: modes of a mixture head, 0 for a point head.
+        continuous_gripper: whether the gripper's output is its position, not the logit of closing.
     """
     targets = actions[..., :-1] / limits[:-1]
-    closes = (actions[..., -1] > 0).float()
     if num_modes:
         arm = negative_log_likelihood(outputs, targets, num_modes)
     else:
         arm = (outputs[..., :-1] - targets).square().mean(-1)
-    gripper = functional.binary_cross_entropy_with_logits(outputs[..., -1], closes, reduction="none")
+    if continuous_gripper:
+        gripper = (outputs[..., -1] - actions[..., -1]).square()
+    else:
+        closes = (actions[..., -1] > 0).float()
+        gripper = functional.binary_cross_entropy_with_logits(outputs[..., -1], closes, reduction="none")
     return (arm + gripper_weight * gripper)[known].sum() / count
 
 

@@ -131,16 +131,22 @@ def wants_object_targets(hyperparameters: Hyperparameters) -> bool:
     return bool(hyperparameters.object_position_weight or hyperparameters.object_width_weight)
 
 
-def check_contract(contract: Contract) -> None:
-    """Check that positions relative to the tool can be computed.
+def check_contract(contract: Contract, hyperparameters: Hyperparameters) -> None:
+    """Check that the targets can be computed: from the tool's position, and those of widths from its orientation.
 
     Raises:
-        LosslessError: the contract does not have the tool pose.
+        LosslessError: the contract does not have the tool pose, or not its orientation.
     """
     if contract.offset(TCP_POSE) is None:
         raise LosslessError(
             f"object_position_weight and object_width_weight need {TCP_POSE} in the proprioception of contract "
             f"'{contract.name}', which does not have it; set both to 0"
+        )
+    poses = [part for part in contract.proprioception if part.stream == TCP_POSE]
+    if hyperparameters.object_width_weight and not poses[0].orientation:
+        raise LosslessError(
+            f"object_width_weight needs the orientation of {TCP_POSE} in the proprioception of contract "
+            f"'{contract.name}', which has its position only; set it to 0"
         )
 
 

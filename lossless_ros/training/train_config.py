@@ -23,7 +23,8 @@ class TrainConfig:
         backbone: name of the pretrained backbone, see `models.backbones`.
         mode: what is trained, one of `hyperparameters.MODES`.
         hyperparameters: a name of config/training, a YAML file, or the hyperparameters themselves.
-        contract: a name of config/contracts, a YAML file, or the contract itself.
+        contract: a name of config/contracts, a YAML file, or the contract itself; auto: the one that the episodes were
+            recorded with.
         robot: who recorded the episodes: a name of config/robots, a YAML file, or the robot itself.
         resume: continue from the last checkpoint next to `out`.
         weights: local file with the backbone's weights; None for its default source.
@@ -37,7 +38,7 @@ class TrainConfig:
     backbone: str = defaults.BACKBONE
     mode: str = "adapters"
     hyperparameters: str | Hyperparameters = defaults.SETTINGS
-    contract: str | Contract = defaults.CONTRACT
+    contract: str | Contract = defaults.AUTO
     robot: str | Robot = "sim"
     resume: bool = False
     weights: str | Path | None = None

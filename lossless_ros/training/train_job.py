@@ -6,8 +6,10 @@ from pathlib import Path
 
 import torch
 
+from lossless_ros import defaults
 from lossless_ros.contract import Contract, Robot, load_contract
 from lossless_ros.control.robot_limits import load_allowed_robot
+from lossless_ros.episodes.reader import find_episodes, read_info
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.backbones import Backbone, load_backbone
 from lossless_ros.models.bundle import Bundle, check_backbone, load_bundle
@@ -17,7 +19,7 @@ from lossless_ros.training.batches import TrainingData
 from lossless_ros.training.checkpoint import RunIdentity
 from lossless_ros.training.hyperparameters import Hyperparameters, network_config
 from lossless_ros.training.object_targets import check_contract, wants_object_targets
-from lossless_ros.training.train_config import TrainConfig, check_out
+from lossless_ros.training.train_config import TrainConfig, as_paths, check_out
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
     Raises:
         LosslessError: a name is unknown, a file cannot be used, or two of them do not fit together.
     """
-    contract = config.contract if isinstance(config.contract, Contract) else load_contract(config.contract)
+    contract = config.contract
+    if not isinstance(contract, Contract):
+        recorded = contract == defaults.AUTO
+        contract = load_contract(_recorded_contract(find_episodes(as_paths(config.data))) if recorded else contract)
     robot = config.robot
     if not isinstance(robot, Robot):
         robot = load_allowed_robot(robot, contract)  # the node would refuse the bundle of another contract
@@ -77,7 +82,7 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
     backbone = load_backbone(config.backbone, weights, config.allow_hub)
     network = network_config(hyperparameters, config.mode, backbone)
     if wants_object_targets(hyperparameters):
-        check_contract(contract)
+        check_contract(contract, hyperparameters)
     init = None
     if config.init_from is not None:
         init = _load_initial_policy(Path(config.init_from), config.mode, backbone)
@@ -100,6 +105,18 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
         execution=execution,
         init=init,
     )
+
+
+def _recorded_contract(episodes: list[Path]) -> str:
+    """Return the name of the contract that episodes were recorded with; recordings of robots do not say.
+
+    Raises:
+        LosslessError: they were recorded with several.
+    """
+    names = {str(read_info(path).get("contract", defaults.CONTRACT)) for path in episodes}
+    if len(names) > 1:
+        raise LosslessError(f"the episodes were recorded with contracts {', '.join(sorted(names))}; give --contract")
+    return names.pop()
 
 
 def _load_initial_policy(path: Path, mode: str, backbone: Backbone) -> InitialPolicy:

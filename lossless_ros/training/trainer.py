@@ -234,6 +234,7 @@ class Trainer:
             self._limits,
             self.config.gripper_weight,
             shape.num_modes,
+            self.contract.action.continuous_gripper,
         )
 
     def _learning_rate_scale(self) -> float:

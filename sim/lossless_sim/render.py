@@ -1,19 +1,14 @@
 """Off-screen rendering of the cell's cameras."""
 
 import atexit
-import contextlib
-import ctypes
-import importlib.util
-import os
 import weakref
 from collections.abc import Sequence
-from pathlib import Path
 
 import mujoco
 import numpy as np
 
-from lossless_sim.errors import SimError, unknown
-from lossless_sim.opengl import check_opengl, no_opengl
+from lossless_sim.errors import unknown
+from lossless_sim.opengl import begin_rendering, check_not_forked, no_opengl
 from lossless_sim.scene import names
 
 _MAX_GEOMS = 200
@@ -72,15 +67,11 @@ class _Context:
 
     _scene: mujoco.MjvScene
     _mjr: mujoco.MjrContext
-    _process = 0  # that made the first context
 
     def __init__(self, size: int) -> None:
-        check_opengl(rendering=True)
+        begin_rendering()
         from mujoco.gl_context import GLContext
 
-        _Context._process = _Context._process or os.getpid()
-        check_not_forked()
-        _load_triton_before_mesa()
         try:
             self._gl = GLContext(size, size)
         except Exception as error:
@@ -136,31 +127,6 @@ class _Context:
         """Free the OpenGL context."""
         self._mjr.free()
         self._finalizer()
-
-
-def check_not_forked() -> None:
-    """Check that no other process rendered before this one was forked from it: OpenGL would hang.
-
-    Raises:
-        SimError: one did.
-    """
-    if _Context._process != os.getpid():
-        raise SimError(
-            "this process was forked from one that had rendered, and OpenGL does not survive that; "
-            "start processes with spawn (AsyncVectorEnv(..., context='spawn')) or before the first image"
-        )
-
-
-def _load_triton_before_mesa() -> None:
-    """Load the LLVM of torch's compiler, where it is installed, before Mesa's.
-
-    In the opposite order, a process that renders crashes as soon as something imports triton (seen with triton 3 and
-    Mesa's software renderer), and it may well load a policy later.
-    """
-    triton = importlib.util.find_spec("triton")
-    if triton and triton.origin:
-        with contextlib.suppress(OSError):
-            ctypes.CDLL(str(Path(triton.origin).parent / "_C" / "libtriton.so"))
 
 
 def outside_view(model: mujoco.MjModel, data: mujoco.MjData, camera: int) -> np.ndarray:

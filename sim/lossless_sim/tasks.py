@@ -1,40 +1,63 @@
-"""Registry of the simulator's tasks."""
+"""The simulator's tasks by name: suite/name."""
 
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
-import gymnasium
-
-from lossless_sim.errors import unknown
-from lossless_sim.scene.objects import TRIPLETS
-
-TASKS: dict[str, dict[str, Any]] = {
-    f"rgb_stacking/{triplet}": {"id": "lossless/RgbStacking-v0", "triplet": triplet}
-    for triplet in [*TRIPLETS, "train", "heldout"]
-}
+from lossless_sim import suites
+from lossless_sim.errors import SimError, unknown
+from lossless_sim.suite import Env, Suite
 
 
-def task(name: str) -> dict[str, Any]:
-    """Return the arguments of `gymnasium.make` for a task.
+def suite_names() -> list[str]:
+    """Return the names of the suites."""
+    return sorted(module.name for module in iter_modules(suites.__path__))
+
+
+@cache
+def load_suite(name: str) -> Suite:
+    """Return the suite of that name.
 
     Raises:
-        SimError: unknown task; the message lists the known ones.
+        SimError: unknown suite; the message lists the known ones.
     """
-    if name not in TASKS:
-        raise unknown("task", name, TASKS)
-    return TASKS[name]
+    if name not in suite_names():
+        raise unknown("suite", name, suite_names())
+    suite: Suite = import_module(f"{suites.__name__}.{name}").SUITE
+    return suite
 
 
-def make_env(name: str, domain: str = "nominal", **kwargs: Any) -> gymnasium.Env[Any, Any]:
+def tasks() -> dict[str, str]:
+    """Return what each task is about, by its name."""
+    return {f"{suite}/{name}": about for suite in suite_names() for name, about in load_suite(suite).tasks.items()}
+
+
+def find_task(task: str) -> tuple[Suite, str]:
+    """Return the suite of a task, and the task's name within it.
+
+    Raises:
+        SimError: unknown suite or task; the message lists the known ones.
+    """
+    suite_name, separator, name = task.partition("/")
+    if not separator:
+        raise SimError(f"task is '{task}', expected suite/name; suites: {', '.join(suite_names())}")
+    suite = load_suite(suite_name)
+    if name not in suite.tasks:
+        raise unknown(f"{suite_name} task", name, suite.tasks)
+    return suite, name
+
+
+def make_env(task: str, domain: str = "nominal", **kwargs: Any) -> Env:
     """Create the environment of a task.
 
     Args:
-        name: name of the task.
+        task: suite/name.
         domain: name or path of the domain.
-        kwargs: further arguments of RgbStackingEnv (cameras, image_size, physics).
+        kwargs: further arguments of the suite's environment: cameras, image_size, for RGB-stacking also physics.
 
     Raises:
         SimError: unknown task, domain, physics or camera.
     """
-    import lossless_sim  # noqa: F401  registers the environments
-
-    return gymnasium.make(**task(name), domain=domain, disable_env_checker=True, **kwargs)
+    suite, name = find_task(task)
+    return suite.make_env(name, domain, **kwargs)

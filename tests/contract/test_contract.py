@@ -81,7 +81,17 @@ def test_missing_key_is_named(mapping):
 def test_gripper_takes_the_closer_end():
     gripper = Gripper(open=0.0, closed=0.8)
     assert [gripper.action(x) for x in (0.0, 0.3, 0.5, 0.8)] == [-1, -1, 1, 1]
-    assert [gripper.command(x) for x in (-1.0, 0.0, 0.1)] == [0.0, 0.0, 0.8]
+    action = load_contract("rgb_stacking").action
+    assert [action.gripper_target(x) for x in (-1.0, 0.0, 0.1)] == [-1, -1, 1]
+    assert [gripper.command_at(x) for x in (-1.0, 1.0)] == [0.0, 0.8]
+
+
+def test_continuous_gripper_goes_to_any_command():
+    action = load_contract("metaworld").action
+    gripper = Gripper(open=0.0, closed=0.8)
+    assert [action.gripper_target(x) for x in (-2.0, -0.5, 0.0, 0.6, 1.5)] == [-1, -0.5, 0, 0.6, 1]
+    assert gripper.command_at(action.gripper_target(0.5)) == pytest.approx(0.6)
+    assert action.gripper_output(0.6, gripper) == pytest.approx(0.5)
 
 
 def test_contracts_cannot_be_changed():

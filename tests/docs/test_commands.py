@@ -80,10 +80,11 @@ def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monk
         for module in (behavior_cloning, dagger):
             patch.setattr(module, "load_hyperparameters", load_small)
         for job in (rollout.EvalConfig, collect.CollectConfig, dagger_rollouts.RolloutConfig):
-            defaults = {field.name: field.default for field in dataclasses.fields(job)}
-            assert defaults["max_steps"] == 400
-            new = tuple(STEPS if value == 400 else value for value in job.__init__.__defaults__)
-            patch.setattr(job.__init__, "__defaults__", new)
+            new, names = list(job.__init__.__defaults__), [field.name for field in dataclasses.fields(job)]
+            index = names.index("max_steps") - len(names)  # those without a default come first
+            assert new[index] == 0
+            new[index] = STEPS
+            patch.setattr(job.__init__, "__defaults__", tuple(new))
         yield patch
 
 

@@ -3,9 +3,11 @@
 import pytest
 
 from lossless_ros.evaluation.episode_result import EpisodeResult, count_stages
-from lossless_ros.simulation.env import STAGES, make_env, make_expert, stages
+from lossless_ros.evaluation.episode_table import STAGES
+from lossless_ros.simulation.env import find_suite, make_env, make_expert
 
 TASK = "rgb_stacking/triplet1"
+SUITE = find_suite(TASK)
 
 
 @pytest.fixture(scope="module")
@@ -13,11 +15,11 @@ def expert_run():
     """Return the stages that hold after each step of a successful episode, the furthest one, and the result."""
     env, expert = make_env(TASK, "nominal"), make_expert("scripted", TASK, 3)
     observation, info = env.reset(seed=3)
-    result, proved, seen = EpisodeResult(3, 0.05), [], []
+    result, proved, seen = EpisodeResult(TASK, 3, 0.05), [], []
     for _ in range(400):
         observation, _, _, _, info = env.step(expert.act(observation, info))
         result.update(observation, info)
-        proved.append(stages(observation, info))
+        proved.append(SUITE.find_stages(observation, info))
         seen.append(result.stage)
         if result.stage == "left":
             break
@@ -36,8 +38,8 @@ def test_expert_reaches_all_stages_in_order(expert_run):
 def test_no_stage_holds_at_the_start():
     env = make_env(TASK, "nominal")
     observation, info = env.reset(seed=3)
-    assert stages(observation, info) == []
-    result = EpisodeResult(3, 0.05)
+    assert SUITE.find_stages(observation, info) == []
+    result = EpisodeResult(TASK, 3, 0.05)
     result.update(observation, info)
     assert result.document() == {
         "seed": 3,
@@ -50,11 +52,9 @@ def test_no_stage_holds_at_the_start():
 
 
 def test_stages_are_the_simulators():
-    from lossless_sim import stages as simulator
-
-    assert STAGES == simulator.STAGES
+    assert SUITE.stages == STAGES
 
 
 def test_stages_are_counted_cumulatively():
-    counts = count_stages([{"phase": p} for p in ("none", "reached", "lifted", "left")])
+    counts = count_stages([{"phase": p} for p in ("none", "reached", "lifted", "left")], STAGES)
     assert counts == {"reached": 3, "grasped": 2, "lifted": 2, "above": 1, "placed": 1, "left": 1}

@@ -16,7 +16,7 @@ from lossless_ros.contract import load_contract
 from lossless_ros.episodes.reader import read_episode
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.compare import evaluate_baseline
-from lossless_ros.evaluation.episode_result import STAGES
+from lossless_ros.evaluation.episode_table import STAGES
 from lossless_ros.evaluation.over_ros import evaluate_over_ros
 from lossless_ros.evaluation.replay import ReplayConfig, replay
 from lossless_ros.evaluation.report import write_replay_report

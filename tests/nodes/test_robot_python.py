@@ -57,9 +57,8 @@ def world(make_world: Any, python: str) -> Iterator[Any]:
 
 
 def test_environment_is_that_of_a_robot(python: str) -> None:
-    code = (
-        f"import importlib.util as u, cv2, numpy; print(numpy.__version__, [m for m in {ABSENT.split()} if u.find_spec(m)])"
-    )
+    absent = f"[m for m in {ABSENT.split()} if u.find_spec(m)]"
+    code = f"import importlib.util as u, cv2, numpy; print(numpy.__version__, {absent})"
     result = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     assert result.stdout.strip() == "1.26.4 []"
 

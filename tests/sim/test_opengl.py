@@ -71,9 +71,9 @@ def render_in_fork(queue):
 
 
 def test_process_forked_after_rendering_says_so(monkeypatch):
-    from lossless_sim import render
+    from lossless_sim import opengl
 
-    monkeypatch.setattr(render._Context, "_process", os.getpid())
+    monkeypatch.setattr(opengl, "_rendering", [os.getpid()])
     context = multiprocessing.get_context("fork")
     queue = context.SimpleQueue()
     process = context.Process(target=render_in_fork, args=(queue,))

@@ -13,7 +13,7 @@ from lossless_ros.episodes.dataset import split
 from lossless_ros.episodes.reader import find_episodes, read_info
 from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
-from lossless_ros.simulation.collect import CollectConfig, CollectWorker, DemonstrationRecorder
+from lossless_ros.simulation.collect import CollectConfig, CollectWorker, DemonstrationRecorder, with_defaults
 from lossless_ros.simulation.rerender import Look, RerenderConfig, RerenderWorker, rerender
 
 CONTRACT = load_contract("rgb_stacking")
@@ -29,7 +29,7 @@ def digests(path, images=True):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     out = tmp_path_factory.mktemp("source")
-    config = CollectConfig(TASK, out, expert="random", max_steps=5, image_format="png")
+    config = with_defaults(CollectConfig(TASK, out, expert="random", max_steps=5, image_format="png"))
     worker = CollectWorker(DemonstrationRecorder(config, CONTRACT))
     for seed in (3, 4):
         worker(seed)

@@ -16,7 +16,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult
 from lossless_ros.nodes.sim_robot.interface import ReceivedCommand, SimRobotInterface
-from lossless_ros.simulation.env import Observation, UnstableEpisodeError, simulator_errors
+from lossless_ros.simulation.env import Observation, UnstableEpisodeError, find_suite, simulator_errors
 from lossless_ros.simulation.episode import START_NS, episode_name, stamp_of
 
 COMMAND_TIMEOUT_S = 0.1  # as MoveIt Servo's incoming_command_timeout: then the arm stands still
@@ -57,7 +57,7 @@ class EpisodeRunner:
         Raises:
             LosslessError: no command arrived in time (lock step only), or the episode cannot be recorded.
         """
-        result = EpisodeResult(seed, self._contract.period_ns / 1e9)
+        result = EpisodeResult(self._parameters["task"], seed, self._contract.period_ns / 1e9)
         try:
             with simulator_errors():
                 rewards = self._run(seed, result, done)
@@ -100,7 +100,10 @@ class EpisodeRunner:
 
     def _recorder(self, seed: int) -> EpisodeWriter | None:
         folder = self._parameters["record"]
-        return EpisodeWriter(Path(folder) / episode_name(seed), self._contract) if folder else None
+        if not folder:
+            return None
+        joints = find_suite(self._parameters["task"]).joint_names
+        return EpisodeWriter(Path(folder) / episode_name(seed), self._contract, joint_names=joints)
 
     def _wait_for_command(
         self, observation: Observation, next_step: float, done: threading.Event

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ from lossless_ros.contract import COMMAND_TOPICS, GRIPPER_TOPIC, JOINT_STATES, T
 from lossless_ros.episodes.sim_messages import JOINT_NAMES, observation_messages, serialize
 from lossless_ros.observation.messages import stamp_ns
 
-ARM_JOINTS = JOINT_NAMES[:7]
 _GRIPPER_GRACE_S = 1.0  # a stop comes without a gripper command: after this long none is expected
 
 
@@ -36,11 +36,13 @@ class ReceivedCommand:
 class SimRobotInterface:
     """Publishes the contract's topics, with the same bytes as in bags, and keeps the newest command.
 
-    `command` is the kind of arm command, one of COMMAND_TOPICS.
+    `command` is the kind of arm command, one of COMMAND_TOPICS; `joint_names` are the robot's, the gripper's last.
     """
 
-    def __init__(self, node: Node, contract: Contract, command: str = "twist") -> None:
-        self._contract = contract
+    def __init__(
+        self, node: Node, contract: Contract, command: str = "twist", joint_names: Sequence[str] = JOINT_NAMES
+    ) -> None:
+        self._contract, self._joint_names = contract, tuple(joint_names)
         self._node = node
         best_effort, reliable = qos_profile_sensor_data, QoSProfile(depth=10)
         self._clock = node.create_publisher(Clock, "/clock", 10)
@@ -86,7 +88,8 @@ class SimRobotInterface:
         """Publish /clock and then the observation of this stamp [ns]; return the start time (monotonic) [s]."""
         begin, self._published = time.monotonic(), stamp
         self.tick(stamp)
-        for topic, msg in observation_messages(self._contract, stamp, observation).items():
+        messages = observation_messages(self._contract, stamp, observation, joint_names=self._joint_names)
+        for topic, msg in messages.items():
             self._publishers[topic].publish(serialize(msg))
         return begin
 
@@ -144,20 +147,20 @@ class SimRobotInterface:
     def _on_trajectory(self, msg: JointTrajectory) -> None:
         positions = msg.points[-1].positions if msg.points else ()
         point = dict(zip(msg.joint_names, positions, strict=False))
-        self._on_joints(np.array([point[name] for name in ARM_JOINTS if name in point]), stamp_ns(msg))
+        self._on_joints(np.array([point[name] for name in self._joint_names[:-1] if name in point]), stamp_ns(msg))
 
     def _on_joints(self, joints: np.ndarray, stamp: int) -> None:
-        if self._is_valid(self._arm, joints, len(ARM_JOINTS)):
+        if self._is_valid(self._arm, joints, len(self._joint_names) - 1):
             with self._arrival:
                 self._joints, self._stamp, self._arm_arrived = joints, stamp, time.monotonic()
                 self.arm_commands += 1
                 self._arrival.notify_all()
 
     def _on_gripper(self, msg: Float64MultiArray) -> None:
-        position = np.array(msg.data)
+        position, action = np.array(msg.data), self._contract.action
         if self._is_valid(self._grippers, position, 1):
             with self._arrival:
-                self._gripper = self._contract.action.gripper.action(float(position[0]))
+                self._gripper = action.gripper_output(float(position[0]), action.gripper)
                 self._gripper_arrived = time.monotonic()
                 self._arrival.notify_all()
 

@@ -23,36 +23,46 @@ class Noise:
         level: standard deviation of the velocities' noise as a share of the action limits, from 0 (no noise) to 1.
         seed: seed of the episode; the same seed gives the same noise.
         gripper: mean number of inversions of the gripper's command per second, from 0 (none) to 1.
+        action_high: largest action (dim,); its last component is the gripper.
+        control_period: time between two actions [s].
 
     Raises:
         SimError: the level or the number of inversions is out of range.
     """
 
-    def __init__(self, level: float, seed: int, gripper: float = 0.0) -> None:
+    def __init__(
+        self,
+        level: float,
+        seed: int,
+        gripper: float = 0.0,
+        action_high: np.ndarray = ACTION_HIGH,
+        control_period: float = CONTROL_PERIOD,
+    ) -> None:
         if not 0.0 <= level <= 1.0:
             raise SimError(f"expert noise is {level}, expected a share of the action limits from 0 to 1")
         if not 0.0 <= gripper <= 1.0:
             raise SimError(f"gripper noise is {gripper}, expected 0 to 1 inversions per second")
         self._level, self._gripper = level, gripper
+        self._high, self._period = action_high, control_period
         self._rng = np.random.default_rng([seed, _ARM_STREAM_ID])
         self._gripper_rng = np.random.default_rng([seed, _GRIPPER_STREAM_ID])
-        self._noise = self._rng.standard_normal(4)
+        self._noise = self._rng.standard_normal(len(action_high) - 1)
         self._inverted_steps = 0  # left of the current inversion
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
-        """Return the action (5,) float32 to execute for the expert's action (5,), within the limits."""
+        """Return the action (dim,) float32 to execute for the expert's action (dim,), within the limits."""
         if self._level > 0.0:
-            innovation = self._rng.standard_normal(4)
+            innovation = self._rng.standard_normal(len(self._noise))
             self._noise = CORRELATION * self._noise + np.sqrt(1.0 - CORRELATION**2) * innovation
-            disturbed = action + np.append(self._level * self._noise, 0.0) * ACTION_HIGH
-            action = np.clip(disturbed, -ACTION_HIGH, ACTION_HIGH).astype(np.float32)
+            disturbed = action + np.append(self._level * self._noise, 0.0) * self._high
+            action = np.clip(disturbed, -self._high, self._high).astype(np.float32)
         if self._gripper > 0.0 and self._is_inverted():
-            action = action * np.array([1, 1, 1, 1, -1], np.float32)
+            action = action * np.append(np.ones(len(action) - 1, np.float32), np.float32(-1))
         return action
 
     def _is_inverted(self) -> bool:
         """Return whether the gripper's command is inverted in this control period."""
-        if self._inverted_steps == 0 and self._gripper_rng.random() < self._gripper * CONTROL_PERIOD:
-            self._inverted_steps = round(self._gripper_rng.uniform(*INVERSION) / CONTROL_PERIOD)
+        if self._inverted_steps == 0 and self._gripper_rng.random() < self._gripper * self._period:
+            self._inverted_steps = round(self._gripper_rng.uniform(*INVERSION) / self._period)
         self._inverted_steps = max(0, self._inverted_steps - 1)
         return self._inverted_steps > 0

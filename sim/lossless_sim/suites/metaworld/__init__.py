@@ -1,0 +1,63 @@
+"""Meta-World (Yu et al. 2019): five tasks of a Sawyer arm, as R3M's evaluation sees them (Nair et al. 2022)."""
+
+from typing import Any
+
+from lossless_sim.errors import SimError, unknown
+from lossless_sim.experts.protocol import Expert
+from lossless_sim.suite import Env, Info, Observation, Suite
+from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, CONTROL_PERIOD, DOMAIN, MAX_STEPS, NAMES
+
+__all__ = ["SUITE"]
+
+EXPERTS = ("scripted", "random")
+SOLVED = "solved"  # the only stage: what the package calls success
+
+
+def _check_domain(domain: str) -> None:
+    if domain != DOMAIN:
+        raise SimError(f"metaworld has only the domain {DOMAIN}, not '{domain}'")
+
+
+def _make_env(name: str, domain: str = DOMAIN, **kwargs: Any) -> Env:
+    from lossless_sim.suites.metaworld.env import MetaworldEnv
+
+    _check_domain(domain)
+    return MetaworldEnv(name, **kwargs)
+
+
+def _make_expert(spec: str, name: str, seed: int) -> Expert:
+    if spec == "random":
+        from lossless_sim.experts.random import RandomExpert
+
+        return RandomExpert(seed, ACTION_HIGH)
+    if spec == "scripted":
+        from lossless_sim.suites.metaworld.expert import ScriptedExpert
+
+        return ScriptedExpert(name)
+    raise unknown("metaworld expert", spec, EXPERTS)
+
+
+def _find_stages(observation: Observation, info: Info) -> list[str]:
+    return [SOLVED] if info["success"] else []
+
+
+SUITE = Suite(
+    tasks=NAMES,
+    contract="metaworld",
+    cameras=("camera",),
+    joint_names=(*(f"right_j{i}" for i in range(7)), "gripper_opening"),
+    action_high=ACTION_HIGH,
+    control_period=CONTROL_PERIOD,
+    max_steps=MAX_STEPS,
+    stages=(SOLVED,),
+    domain=DOMAIN,
+    expert="scripted",
+    expert_noise=0.0,
+    gripper_noise=0.0,
+    experts=EXPERTS,
+    has_object_poses=False,
+    check_domain=_check_domain,
+    make_env=_make_env,
+    make_expert=_make_expert,
+    find_stages=_find_stages,
+)

@@ -1,0 +1,125 @@
+"""Meta-World's environments with cameras, in the units of the contract."""
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+
+from lossless_sim.errors import SimError, UnstableError, unknown
+from lossless_sim.suite import Info, Observation
+from lossless_sim.suites.metaworld.camera import TableCamera
+from lossless_sim.suites.metaworld.package import metaworld_module
+from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, DOMAIN, split
+
+_ARM = slice(0, 7)  # of qpos
+_FINGERS = slice(7, 9)
+_DOWNWARD = np.array([1.0, 0.0, 0.0, 0.0])  # of the hand: qx, qy, qz, qw; it never turns
+
+
+class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
+    """A task of Meta-World; 80 Hz, 500 control periods. The goal is observable and starts are random, as in R3M.
+
+    Action: float32 (4,) velocity of the hand [m/s] along x (right), y (forward), z (up), and the gripper's effort from
+    -1 (opens) to 1 (closes). Observations have the package's own observation (39,) as `state`.
+
+    Args:
+        name: for example hammer:left_cap2.
+        cameras: `camera`, or none: then nothing is rendered.
+        image_size: side of the images [px].
+
+    Raises:
+        SimError: the package is not installed, an unknown camera, or an action that is not four finite numbers.
+        UnstableError: (a SimError) the simulation went unstable.
+    """
+
+    def __init__(self, name: str, cameras: Sequence[str] = ("camera",), image_size: int = 128) -> None:
+        task, camera = split(name)
+        for wanted in cameras:
+            if wanted != "camera":
+                raise unknown("camera", wanted, ("camera",))
+        environments = metaworld_module("env_dict").ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
+        self._env = environments[f"{task.name}-goal-observable"](seed=0)
+        self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True  # starts are those of the seed
+        self._camera = TableCamera(self._env.model, camera, image_size) if cameras else None
+        self.action_space = gymnasium.spaces.Box(-ACTION_HIGH, ACTION_HIGH, dtype=np.float32)
+        state = self._env.sawyer_observation_space
+        self.observation_space = _observation_space(tuple(cameras), image_size, state)  # type: ignore[assignment]
+
+    @property
+    def package_env(self) -> Any:
+        """The environment of the package."""
+        return self._env
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
+        """Start the episode of a seed; the same seed gives the same episode in any process."""
+        super().reset(seed=seed)
+        self._env.seed(int(self.np_random.integers(2**31)) if seed is None else seed)
+        state, _ = self._env.reset()
+        return self._observation(state, self._settled()), self._info(False) | {"seed": seed, "draw": {"domain": DOMAIN}}
+
+    def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, Info]:
+        """Run one control period; reward and success are the package's."""
+        action = np.asarray(action, np.float32)
+        if action.shape != (4,) or not np.isfinite(action).all():
+            raise SimError(f"an action is four finite numbers (vx, vy, vz, gripper), got {action.tolist()}")
+        state, reward, _, truncated, info = self._env.step(action / ACTION_HIGH)
+        if self._env._did_see_sim_exception or not np.isfinite(self._env.data.qpos).all():
+            raise UnstableError("the simulation went unstable; discard the episode")
+        return (
+            self._observation(state, self._env.data),
+            float(reward),
+            False,
+            bool(truncated),
+            self._info(bool(info["success"])),
+        )
+
+    def _settled(self) -> mujoco.MjData:
+        """Return the package's data with all bodies where they are: it moves some after the last forward pass."""
+        shown = copy(self._env.data)
+        mujoco.mj_forward(self._env.model, shown)
+        for name, position in self._env._target_site_config:  # as the package does after every step
+            shown.site(name).xpos = position
+        return shown
+
+    def _observation(self, state: np.ndarray, shown: mujoco.MjData) -> Observation:
+        """Return the observation with the package's own one as `state`, and images of `shown`."""
+        data = self._env.data
+        images = {"camera": self._camera.render(shown)} if self._camera else {}
+        return {
+            **images,
+            "joint_position": data.qpos[_ARM].copy(),
+            "joint_velocity": data.qvel[_ARM].copy(),
+            "joint_effort": data.qfrc_actuator[_ARM].copy(),
+            "gripper_position": state[3:4].copy(),
+            "gripper_velocity": data.qvel[_FINGERS].sum(keepdims=True),
+            "gripper_effort": data.qfrc_actuator[_FINGERS].sum(keepdims=True),
+            "tcp_pose": np.concatenate([state[:3], _DOWNWARD]),
+            "state": state.astype(np.float64),
+        }
+
+    def _info(self, success: bool) -> Info:
+        return {"success": success, "qpos": self._env.data.qpos.copy()}
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._camera:
+            self._camera.close()
+
+
+def _observation_space(cameras: tuple[str, ...], image_size: int, state: gymnasium.spaces.Box) -> gymnasium.spaces.Dict:
+    def unbounded(size: int) -> gymnasium.spaces.Box:
+        return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
+
+    kinds = ("position", "velocity", "effort")
+    sizes = {f"joint_{kind}": 7 for kind in kinds} | {f"gripper_{kind}": 1 for kind in kinds}
+    return gymnasium.spaces.Dict(
+        {
+            **{name: gymnasium.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8) for name in cameras},
+            **{key: unbounded(size) for key, size in sizes.items()},
+            "tcp_pose": unbounded(7),
+            "state": state,
+        }
+    )
