@@ -3,6 +3,7 @@
 Every figure is measured in a fresh process on one core, with the same commands for both.
 """
 
+import contextlib
 import importlib.util
 import os
 import time
@@ -14,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.errors import LosslessError
-from lossless_ros.simulation.env import make_env
+from lossless_ros.simulation.env import make_env, tasks
 from lossless_ros.simulation.process_pool import run_parallel
 
 CAMERAS = ("basket_front_left", "basket_front_right", "basket_back_left")
 REFERENCE = "rgb_stacking"  # module of google-deepmind/rgb_stacking
 REFERENCE_STEP_DIVISOR = 10  # the reference runs a tenth of the steps: it is that much slower
 LIMITS = np.array([0.07, 0.07, 0.07, 1.0, 255.0])  # [m/s, rad/s]; the last one is the reference's gripper, ours is 1
+
+
+_WRAPPER_STEPS, _WRAPPER_RUNS = 20, 60
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ def bench_sim(
 
     Returns:
         steps_per_s_state, steps_per_s_3cameras, reset_s, rss_mb; steps_per_cpu_s_*: per second of CPU time, which
-        matters on a busy machine; reference: the same of DeepMind's environment, or None; times_the_reference: ratios.
+        matters on a busy machine; reference: the same of DeepMind's environment, or None; times_the_reference: ratios;
+        step_over_package: CPU time of a step without cameras, over that of the package that a suite wraps, by suite.
 
     Raises:
         LosslessError: steps or resets are not positive.
@@ -81,7 +86,18 @@ def bench_sim(
         reference = _measure("reference", max(1, steps // REFERENCE_STEP_DIVISOR), max(1, resets // 2), on_progress)
     ratios = reference and {key: ours[key] / reference[key] for key in ours if key.startswith("steps_")}
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gl": os.environ.get("MUJOCO_GL")}
-    return {**ours, "reference": reference, "times_the_reference": ratios, "steps": steps, "machine": machine}
+    wrapped = next(iter(run_parallel(WrapperBenchWorker, [_first_tasks()], 1)))
+    on_progress("suites")
+    figures = {"reference": reference, "times_the_reference": ratios, "step_over_package": wrapped}
+    return {**ours, **figures, "steps": steps, "machine": machine}
+
+
+def _first_tasks() -> dict[str, str]:
+    """Return the first task of each suite, by suite."""
+    found: dict[str, str] = {}
+    for task in tasks():
+        found.setdefault(task.partition("/")[0], task)
+    return found
 
 
 def _measure(simulator: str, steps: int, resets: int, on_progress: Callable[[str], None]) -> dict[str, float]:
@@ -128,6 +144,39 @@ class SimBenchWorker:
             "reset_s": reset_s,
             "rss_mb": _peak_mb(),
         }
+
+
+class WrapperBenchWorker:
+    """Measures, in this process, what our environments add to the steps of the packages that they wrap."""
+
+    def __init__(self) -> None:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+    def __call__(self, tasks: dict[str, str]) -> dict[str, float]:
+        """Return the ratio per suite of `tasks`, those left out that wrap no package or an absent one."""
+        ratios = {}
+        for suite, task in tasks.items():
+            with contextlib.suppress(LosslessError):
+                env = make_env(task, "nominal").unwrapped
+                if hasattr(env, "package_step"):
+                    ratios[suite] = _step_over_package(env)
+        return ratios
+
+
+def _step_over_package(env: Any) -> float:
+    """Return the CPU time of a step over that of the package's: the lowest tenth of short runs, taken in turn."""
+    actions = np.random.default_rng(0).uniform(-1, 1, (_WRAPPER_STEPS, *env.action_space.shape)).astype(np.float32)
+    actions *= env.action_space.high
+    times: dict[str, list[float]] = {"step": [], "package_step": []}
+    for _ in range(_WRAPPER_RUNS):
+        for name, measured in times.items():
+            env.reset(seed=0)
+            step, start = getattr(env, name), time.process_time()
+            for action in actions:
+                step(action)
+            measured.append(time.process_time() - start)
+    ours, package = (float(np.percentile(measured, 10)) for measured in times.values())
+    return ours / package
 
 
 def _commands(steps: int) -> np.ndarray:

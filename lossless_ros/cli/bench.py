@@ -129,7 +129,7 @@ def _training(backbone: str, rounds: int, batch: int, threads: int, device: str)
 def _sim(steps: int) -> dict[str, Any]:
     from lossless_ros.bench.sim import REFERENCE, bench_sim
 
-    with _measuring("the simulator", 2 if find_spec(REFERENCE) is None else 4) as measured:
+    with _measuring("the simulator", 3 if find_spec(REFERENCE) is None else 5) as measured:
         result = bench_sim(steps, on_progress=measured)
     for who, figures in (("lossless_sim", result), ("reference", result["reference"])):
         if figures is None:
@@ -139,6 +139,8 @@ def _sim(steps: int) -> dict[str, Any]:
             f"{who}: {figures['steps_per_s_state']:.1f} steps/s without cameras, {figures['steps_per_s_3cameras']:.1f} "
             f"with three; reset {figures['reset_s']:.3f} s; {figures['rss_mb']:.0f} MB"
         )
+    for suite, ratio in result["step_over_package"].items():
+        echo(f"{suite}: a step takes {ratio:.2f} of the time that it takes in the package")
     return result
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from math import isfinite
 from typing import Any
 
 import gymnasium
@@ -14,9 +15,8 @@ from lossless_sim.suites.metaworld.camera import TableCamera
 from lossless_sim.suites.metaworld.package import metaworld_module
 from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, DOMAIN, split
 
-_ARM = slice(0, 7)  # of qpos
-_FINGERS = slice(7, 9)
-_DOWNWARD = np.array([1.0, 0.0, 0.0, 0.0])  # of the hand: qx, qy, qz, qw; it never turns
+_ARM, _FINGER, _ROBOT = slice(0, 7), slice(7, 8), slice(0, 8)  # of the joints; the second finger mirrors the first
+_DOWNWARD = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])  # the hand's pose: x, y, z, qx, qy, qz, qw; it never turns
 
 
 class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
@@ -43,6 +43,8 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
         environments = metaworld_module("env_dict").ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
         self._env = environments[f"{task.name}-goal-observable"](seed=0)
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True  # starts are those of the seed
+        data = self._env.data
+        self._qpos, self._qvel, self._force = data.qpos, data.qvel, data.qfrc_actuator  # to make a view takes a while
         self._camera = TableCamera(self._env.model, camera, image_size) if cameras else None
         self.action_space = gymnasium.spaces.Box(-ACTION_HIGH, ACTION_HIGH, dtype=np.float32)
         state = self._env.sawyer_observation_space
@@ -52,6 +54,10 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
     def package_env(self) -> Any:
         """The environment of the package."""
         return self._env
+
+    def package_step(self, action: np.ndarray) -> Any:
+        """Run one control period in the package and return what it returns."""
+        return self._env.step(action / ACTION_HIGH)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Info]:
         """Start the episode of a seed; the same seed gives the same episode in any process."""
@@ -63,10 +69,10 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
     def step(self, action: np.ndarray) -> tuple[Observation, float, bool, bool, Info]:
         """Run one control period; reward and success are the package's."""
         action = np.asarray(action, np.float32)
-        if action.shape != (4,) or not np.isfinite(action).all():
+        if action.shape != (4,) or not isfinite(action.sum()):
             raise SimError(f"an action is four finite numbers (vx, vy, vz, gripper), got {action.tolist()}")
-        state, reward, _, truncated, info = self._env.step(action / ACTION_HIGH)
-        if self._env._did_see_sim_exception or not np.isfinite(self._env.data.qpos).all():
+        state, reward, _, truncated, info = self.package_step(action)
+        if self._env._did_see_sim_exception or not isfinite(self._qpos.sum()):
             raise UnstableError("the simulation went unstable; discard the episode")
         return (
             self._observation(state, self._env.data),
@@ -86,22 +92,24 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
 
     def _observation(self, state: np.ndarray, shown: mujoco.MjData) -> Observation:
         """Return the observation with the package's own one as `state`, and images of `shown`."""
-        data = self._env.data
-        images = {"camera": self._camera.render(shown)} if self._camera else {}
-        return {
-            **images,
-            "joint_position": data.qpos[_ARM].copy(),
-            "joint_velocity": data.qvel[_ARM].copy(),
-            "joint_effort": data.qfrc_actuator[_ARM].copy(),
-            "gripper_position": state[3:4].copy(),
-            "gripper_velocity": data.qvel[_FINGERS].sum(keepdims=True),
-            "gripper_effort": data.qfrc_actuator[_FINGERS].sum(keepdims=True),
-            "tcp_pose": np.concatenate([state[:3], _DOWNWARD]),
-            "state": state.astype(np.float64),
+        velocity, force, pose = self._qvel[_ROBOT].copy(), self._force[_ROBOT].copy(), _DOWNWARD.copy()
+        pose[:3] = state[:3]
+        observation = {
+            "joint_position": self._qpos[_ARM].copy(),
+            "joint_velocity": velocity[_ARM],
+            "joint_effort": force[_ARM],
+            "gripper_position": state[3:4],
+            "gripper_velocity": velocity[_FINGER],
+            "gripper_effort": force[_FINGER],
+            "tcp_pose": pose,
+            "state": state,
         }
+        if self._camera:
+            observation["camera"] = self._camera.render(shown)
+        return observation
 
     def _info(self, success: bool) -> Info:
-        return {"success": success, "qpos": self._env.data.qpos.copy()}
+        return {"success": success, "qpos": self._qpos.copy()}
 
     def close(self) -> None:
         """Free the renderer."""
