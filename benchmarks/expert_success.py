@@ -1,8 +1,9 @@
-"""How often do experts stack? The project's experts, and the released specialists, on a list of tasks.
+"""How often do experts succeed? The project's experts, and the released specialists, on a list of tasks.
 
     python -m benchmarks.expert_success --folder work --expert scripted --episodes 200
     python -m benchmarks.expert_success --folder work --expert reactive --domain randomized --noise 0.3
     python -m benchmarks.expert_success --folder work --specialists WEIGHTS --tasks triplet1 triplet4
+    python -m benchmarks.expert_success --folder work --tasks metaworld/hammer:top_cap2 --episodes 50
 
 Writes expert_success.csv into the folder, a row per evaluation of at most 20 episodes. The same command resumes. The
 released specialists show whether the simulator is faithful: they must stack here as often as where they were trained.
@@ -38,7 +39,7 @@ class ExpertSuccess:
         end = self.first_seed + episodes
         for seed in range(self.first_seed + self._totals(task)[0], end, PART):
             config = EvalConfig(
-                task=f"rgb_stacking/{task}",
+                task=task if "/" in task else f"rgb_stacking/{task}",
                 expert=f"{SPECIALIST}:{self.weights / f'{task}.npz'}" if self.weights else self.expert,
                 episodes=min(PART, end - seed),
                 seed=seed,
@@ -75,7 +76,7 @@ def main() -> None:
     parser.add_argument("--expert", choices=("scripted", "reactive"), default="scripted")
     parser.add_argument("--specialists", type=Path, metavar="WEIGHTS", help="folder with TASK.npz; replaces --expert")
     parser.add_argument("--domain", default="nominal")
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--tasks", nargs="+", default=TASKS, help="objects of RGB-stacking, or suite/name")
     parser.add_argument("--episodes", type=int, default=100, help="of each task")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--noise", type=float, default=0.0, help="disturbance of the actions, a share of their limits")

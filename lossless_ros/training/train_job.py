@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from lossless_ros import defaults
-from lossless_ros.contract import Contract, Robot, load_contract
+from lossless_ros.contract import Contract, Robot, load_contract, load_robot
 from lossless_ros.control.robot_limits import load_allowed_robot
 from lossless_ros.episodes.reader import find_episodes, read_info
 from lossless_ros.errors import LosslessError
@@ -69,17 +69,14 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
     Raises:
         LosslessError: a name is unknown, a file cannot be used, or two of them do not fit together.
     """
-    contract = config.contract
-    if not isinstance(contract, Contract):
-        recorded = contract == defaults.AUTO
-        contract = load_contract(_recorded_contract(find_episodes(as_paths(config.data))) if recorded else contract)
-    robot = config.robot
-    if not isinstance(robot, Robot):
-        robot = load_allowed_robot(robot, contract)  # the node would refuse the bundle of another contract
     out = Path(config.out)
     check_out(out)
     weights = Path(config.weights) if config.weights is not None else None
     backbone = load_backbone(config.backbone, weights, config.allow_hub)
+    robot = load_robot(config.robot) if isinstance(config.robot, str) else config.robot
+    contract = _find_contract(config)
+    if isinstance(config.robot, str):
+        robot = load_allowed_robot(config.robot, contract)  # the node would refuse the bundle of another contract
     network = network_config(hyperparameters, config.mode, backbone)
     if wants_object_targets(hyperparameters):
         check_contract(contract, hyperparameters)
@@ -107,16 +104,21 @@ def prepare_job(config: TrainConfig, hyperparameters: Hyperparameters) -> TrainJ
     )
 
 
-def _recorded_contract(episodes: list[Path]) -> str:
-    """Return the name of the contract that episodes were recorded with; recordings of robots do not say.
+def _find_contract(config: TrainConfig) -> Contract:
+    """Return the contract of a job; if it is `auto`, that of its episodes. Recordings of robots do not say theirs.
 
     Raises:
-        LosslessError: they were recorded with several.
+        LosslessError: no such contract, or the episodes were recorded with several.
     """
+    if isinstance(config.contract, Contract):
+        return config.contract
+    if config.contract != defaults.AUTO:
+        return load_contract(config.contract)
+    episodes = find_episodes(as_paths(config.data))
     names = {str(read_info(path).get("contract", defaults.CONTRACT)) for path in episodes}
     if len(names) > 1:
         raise LosslessError(f"the episodes were recorded with contracts {', '.join(sorted(names))}; give --contract")
-    return names.pop()
+    return load_contract(names.pop())
 
 
 def _load_initial_policy(path: Path, mode: str, backbone: Backbone) -> InitialPolicy:

@@ -44,7 +44,7 @@ def find_task(task: str) -> tuple[Suite, str]:
         raise SimError(f"task is '{task}', expected suite/name; suites: {', '.join(suite_names())}")
     suite = load_suite(suite_name)
     if name not in suite.tasks:
-        raise unknown(f"{suite_name} task", name, suite.tasks)
+        raise unknown("task", task, [f"{suite_name}/{known}" for known in suite.tasks])
     return suite, name
 
 

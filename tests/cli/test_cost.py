@@ -9,6 +9,7 @@ from lossless_ros.cli import cost
 from lossless_ros.cli.collect import collect
 from lossless_ros.cli.dagger import dagger
 from lossless_ros.cli.train import train
+from lossless_ros.simulation.env import find_suite
 from lossless_ros.training.hyperparameters import load_hyperparameters, settings_for_this_machine
 
 
@@ -39,14 +40,21 @@ def test_training_on_large_recordings_says_what_the_cache_takes(capsys, tmp_path
 @pytest.mark.parametrize(
     ("command", "values"),
     [
-        (collect, {"expert": "reactive", "expert_noise": 0.3, "gripper_noise": 0.15}),
-        (dagger, {"expert": "reactive", "config": "auto"}),
+        (collect, {"expert": "auto", "expert_noise": None, "gripper_noise": None}),
+        (dagger, {"expert": "auto", "config": "auto"}),
         (train, {"config": "auto"}),
     ],
 )
 def test_defaults_are_what_the_documentation_advises(command, values):
     parameters = inspect.signature(command).parameters
     assert {name: parameters[name].default for name in values} == values
+    suite = find_suite("rgb_stacking/triplet1")  # what auto stands for
+    assert (suite.expert, suite.expert_noise, suite.gripper_noise, suite.domain) == (
+        "reactive",
+        0.3,
+        0.15,
+        "randomized",
+    )
 
 
 @pytest.mark.parametrize(("gpu", "name"), [(True, "default"), (False, "stacking")])

@@ -61,8 +61,8 @@ def test_noise_stays_within_the_action_limits(suite):
     ("task", "message"),
     [
         ("metaword/hammer:left_cap2", "unknown suite 'metaword'; known: metaworld, rgb_stacking"),
-        ("metaworld/hammer", "unknown metaworld task 'hammer'; known: assembly:top_cap2"),
-        ("metaworld/hammer:left", "unknown metaworld task 'hammer:left'"),
+        ("metaworld/hammer", "unknown task 'metaworld/hammer'; known: metaworld/assembly:top_cap2"),
+        ("metaworld/hammer:left", "unknown task 'metaworld/hammer:left'"),
         ("triplet5", "task is 'triplet5', expected suite/name; suites: metaworld, rgb_stacking"),
     ],
 )
