@@ -14,7 +14,7 @@ from lossless_sim.errors import SimError, UnstableError
 from lossless_sim.scene import names
 from lossless_sim.scene.objects import TRIPLETS
 from lossless_sim.state_layout import STATE_SIZE, history
-from lossless_sim.tasks import TASKS, make_env
+from lossless_sim.tasks import load_suite, make_env
 
 
 def _observed_bytes(steps: int, seed: int, **kwargs: object) -> list[bytes]:
@@ -56,9 +56,9 @@ def test_initial_state_depends_on_the_seed_but_not_on_the_domain() -> None:
     assert np.allclose(red["nominal"], red["lab"], atol=0.005)
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_every_task_resets_and_steps(task: str) -> None:
-    env = make_env(task, cameras=())
+@pytest.mark.parametrize("objects", load_suite("rgb_stacking").tasks)
+def test_every_task_resets_and_steps(objects: str) -> None:
+    env = make_env(f"rgb_stacking/{objects}", cameras=())
     env.reset(seed=3)
     obs, reward, terminated, truncated, info = env.step(NO_MOTION)
     assert obs["state"].shape == (STATE_SIZE,)
