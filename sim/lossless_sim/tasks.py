@@ -41,7 +41,7 @@ def find_task(task: str) -> tuple[Suite, str]:
     """
     suite_name, separator, name = task.partition("/")
     if not separator:
-        raise SimError(f"task is '{task}', expected suite/name; suites: {', '.join(suite_names())}")
+        raise SimError(f"unknown task '{task}', expected suite/name; suites: {', '.join(suite_names())}")
     suite = load_suite(suite_name)
     if name not in suite.tasks:
         raise unknown("task", task, [f"{suite_name}/{known}" for known in suite.tasks])

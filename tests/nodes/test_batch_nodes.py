@@ -89,7 +89,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("collection_node", {}, "parameter out is empty"),
     ("collection_node", {"out": "/proc/nowhere"}, "/proc/nowhere"),
     ("collection_node", {"out": "out", "episodes": 0}, "parameter episodes is 0, expected at least 1"),
-    ("collection_node", {"out": "out", "expert_noise": 1.5}, "parameter expert_noise is 1.5, expected 0 to 1"),
+    ("collection_node", {"out": "out", "expert_noise": 1.5}, "parameter expert_noise is 1.5, expected -1 to 1"),
     ("collection_node", {"out": "out", "task": "juggling"}, "unknown task 'juggling'"),
     ("replay_node", {}, "parameter bundle is empty"),
     ("replay_node", {"bundle": "nothing", "bag": "nowhere"}, "no such folder: nowhere"),

@@ -63,7 +63,7 @@ def test_noise_stays_within_the_action_limits(suite):
         ("metaword/hammer:left_cap2", "unknown suite 'metaword'; known: metaworld, rgb_stacking"),
         ("metaworld/hammer", "unknown task 'metaworld/hammer'; known: metaworld/assembly:top_cap2"),
         ("metaworld/hammer:left", "unknown task 'metaworld/hammer:left'"),
-        ("triplet5", "task is 'triplet5', expected suite/name; suites: metaworld, rgb_stacking"),
+        ("triplet5", "unknown task 'triplet5', expected suite/name; suites: metaworld, rgb_stacking"),
     ],
 )
 def test_unknown_task_names_the_known_ones(task, message):
