@@ -316,7 +316,8 @@ class EvalWorker:
             return action, action
 
         with bag or contextlib.nullcontext():
-            episode = run_episode(self._env, seed, choose, EpisodeEnd(config.max_steps), bag, result.update)
+            end = EpisodeEnd(config.max_steps, 1 if self._suite.ends_at_success else None)
+            episode = run_episode(self._env, seed, choose, end, bag, result.update)
             if bag:
                 names = {"task": config.task_name, "domain": config.domain, "contract": contract.name}
                 bag.close({**names, "draw": episode["draw"], "version": __version__, **result.document()})

@@ -17,7 +17,7 @@ from lossless_ros.episodes.writer import EpisodeWriter
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.episode_result import EpisodeResult
 from lossless_ros.simulation.env import Info, Observation, UnstableEpisodeError, find_suite, make_expert, make_simulator
-from lossless_ros.simulation.episode import EpisodeEnd, episode_name, run_episode, stamp_of
+from lossless_ros.simulation.episode import STEPS_AFTER_SUCCESS, EpisodeEnd, episode_name, run_episode, stamp_of
 from lossless_ros.simulation.process_pool import run_parallel
 
 SWITCH_INTERVAL = 10  # control steps between draws of who acts: with shorter turns the gripper never gets to close
@@ -126,7 +126,7 @@ class RolloutWorker:
         path = config.out / episode_name(seed)
         result = EpisodeResult(config.task, seed, contract.period_ns / 1e9)
         with EpisodeWriter(path, contract, DEFAULT_FORMAT, suite.has_object_poses, suite.joint_names) as writer:
-            end = EpisodeEnd(config.max_steps or None)
+            end = EpisodeEnd(config.max_steps or None, STEPS_AFTER_SUCCESS if suite.ends_at_success else None)
             episode = run_episode(self._env, seed, choose, end, writer, result.update)
             origin = {"image_format": DEFAULT_FORMAT, "draw": episode["draw"], "version": __version__}
             summary = {**config.key, **result.document(), **origin}

@@ -26,6 +26,7 @@ class Suite:
         action_high: largest action (dim,): velocities [m/s, rad/s], then 1 for the gripper; the lowest is its negative.
         control_period: [s].
         max_steps: length of an episode [control periods].
+        ends_at_success: whether an evaluated episode ends with success; otherwise success counts at its end only.
         stages: names of the stages of an episode, in their order.
         domain: of demonstrations and evaluations, where none is given.
         expert: of demonstrations, where none is given.
@@ -49,6 +50,7 @@ class Suite:
     action_high: np.ndarray
     control_period: float
     max_steps: int
+    ends_at_success: bool
     stages: tuple[str, ...]
     domain: str
     expert: str

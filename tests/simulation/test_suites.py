@@ -89,4 +89,5 @@ def test_what_a_suite_does_not_have_is_named(changes, message, tmp_path):
 def test_evaluation_uses_the_suite_of_the_task():
     result = evaluate(EvalConfig(task="metaworld/button-press-topdown:left_cap2", expert="scripted", episodes=2))
     assert (result["domain"], result["successes"], result["phases"]) == ("nominal", 2, {"solved": 2})
-    assert [episode["steps"] for episode in result["episodes"]] == [500, 500]
+    for episode in result["episodes"]:  # it ends with success
+        assert episode["steps"] == round(episode["first_success_s"] / 0.0125) < 100

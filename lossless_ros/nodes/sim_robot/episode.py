@@ -71,7 +71,7 @@ class EpisodeRunner:
         self._goal = None
         draw, recorder = info["draw"], self._recorder(seed)
         period = self._contract.period_ns
-        space = self._env.action_space
+        space, ends_at_success = self._env.action_space, find_suite(self._parameters["task"]).ends_at_success
         rewards, steps, over = 0.0, 0, False
         take_command = self._wait_for_command if self._parameters["mode"] == "lock_step" else self._latest_command
         next_step = time.monotonic()
@@ -91,7 +91,7 @@ class EpisodeRunner:
                 steps += 1
                 rewards += float(reward)
                 result.update(observation, info)
-                over = truncated or steps == self._parameters["steps"]
+                over = truncated or steps == self._parameters["steps"] or (ends_at_success and info["success"])
             if recorder:
                 names = {key: self._parameters[key] for key in ("task", "domain", "mode")}
                 origin = {"contract": self._contract.name, "draw": draw, "version": __version__}

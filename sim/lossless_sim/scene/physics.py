@@ -21,6 +21,8 @@ class Physics:
         tolerance: at which the solver terminates early.
         ls_iterations: limit of its line search.
         multiccd: several contact points between two flat faces, so that resting objects do not rattle.
+        nativeccd: MuJoCo's own collision detection of convex meshes, in place of libccd. With multiccd it loses the
+            contact between resting faces in a quarter of the steps, and stacks creep until they fall.
         lean: disable collisions of links that cannot touch anything in the basket.
     """
 
@@ -32,6 +34,7 @@ class Physics:
     tolerance: float
     ls_iterations: int
     multiccd: bool
+    nativeccd: bool
     lean: bool
 
     @property
@@ -51,6 +54,8 @@ class Physics:
         option.ls_iterations = self.ls_iterations
         if self.multiccd:
             option.enableflags |= mujoco.mjtEnableBit.mjENBL_MULTICCD
+        if not self.nativeccd:
+            option.disableflags |= mujoco.mjtDisableBit.mjDSBL_NATIVECCD
 
 
 PHYSICS = {
@@ -63,6 +68,7 @@ PHYSICS = {
         tolerance=1e-8,
         ls_iterations=50,
         multiccd=False,
+        nativeccd=True,
         lean=False,
     ),
     "fast": Physics(
@@ -74,6 +80,7 @@ PHYSICS = {
         tolerance=1e-6,
         ls_iterations=20,
         multiccd=True,
+        nativeccd=False,
         lean=True,
     ),
 }

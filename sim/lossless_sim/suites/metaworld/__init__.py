@@ -49,6 +49,7 @@ SUITE = Suite(
     action_high=ACTION_HIGH,
     control_period=CONTROL_PERIOD,
     max_steps=MAX_STEPS,
+    ends_at_success=True,  # as in the package's own evaluation
     stages=(SOLVED,),
     domain=DOMAIN,
     expert="scripted",

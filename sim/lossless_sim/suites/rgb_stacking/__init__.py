@@ -37,6 +37,7 @@ SUITE = Suite(
     action_high=ACTION_HIGH,
     control_period=CONTROL_PERIOD,
     max_steps=MAX_STEPS,
+    ends_at_success=False,
     stages=STAGES,
     domain="randomized",
     expert="reactive",
