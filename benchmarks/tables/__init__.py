@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.tables import adapters, experts, policies, speed, stacking, summary
+from benchmarks.tables import adapters, experts, policies, simulator, speed, stacking, summary
 
 TABLES: dict[str, Callable[[], str]] = {
     "summary": summary.summary,
@@ -23,6 +23,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "expert-imitability": experts.expert_imitability,
     "expert-imitability-pairs": experts.expert_imitability_pairs,
     "pose-error": experts.pose_error,
+    # physics
+    "resting-contact": simulator.resting_contact,
     # adapters
     "adapter-sizes": adapters.sizes,
     "adapter-overhead": adapters.overhead,

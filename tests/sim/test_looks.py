@@ -59,15 +59,19 @@ def test_delays_and_repeated_images_stay_those_of_the_episode(tmp_path) -> None:
     domain.write_text(late + "noise: {range: [0, 4], unit: levels, reason: x}}\n")
     episode, images = record("rgb_stacking/triplet5", str(domain), seed=4)
 
-    def repeats(sequence: list[dict[str, np.ndarray]]) -> list[list[bool]]:
+    def repeats(sequence: list[dict[str, np.ndarray]]) -> np.ndarray:
         pairs = zip(sequence, sequence[1:], strict=False)
-        return [[np.array_equal(a[name], b[name]) for name in CAMERAS] for a, b in pairs]
+        return np.array([[np.array_equal(a[name], b[name]) for name in CAMERAS] for a, b in pairs])
 
+    expected = repeats(images)
+    assert expected.any() and not expected.all()
     for looks in (str(domain), "nominal"):  # with and without noise, which draws from the delays' generator
         renderer = LooksRenderer("triplet5", looks, CAMERAS, 64)
-        assert repeats(list(renderer.render(episode, looks_seed=9))) == repeats(images)
+        found = repeats(list(renderer.render(episode, looks_seed=9)))
         renderer.close()
-    assert any(any(row) for row in repeats(images)) and not all(all(row) for row in repeats(images))
+        assert found[expected].all()
+        # without noise, images are also equal where nothing moves that a camera sees
+        assert (found == expected).all() if looks != "nominal" else (found == expected).mean() > 0.9
 
 
 def test_positions_of_another_model_are_refused() -> None:
