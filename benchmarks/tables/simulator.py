@@ -1,14 +1,15 @@
 """Tables on the simulator's physics."""
 
+from pathlib import Path
 from statistics import mean, median
 
 from benchmarks.common import RESULTS, markdown
 from lossless_ros.evaluation.episode_table import read_rows, select
 
 
-def resting_contact() -> str:
+def resting_contact(folder: Path = RESULTS) -> str:
     """A row per variant of the physics, over all tasks and episodes."""
-    rows = read_rows(RESULTS / "resting_contact.csv")
+    rows = read_rows(folder / "resting_contact.csv")
     cells = []
     for variant in dict.fromkeys(row["variant"] for row in rows):
         mine = select(rows, variant=variant)

@@ -30,6 +30,7 @@ from lossless_ros.simulation.env import (
     check_contract,
     check_world,
     find_suite,
+    given_or_of_suite,
     make_expert,
     make_noise,
     make_simulator,
@@ -213,7 +214,7 @@ def with_defaults(config: EvalConfig) -> EvalConfig:
     return dataclasses.replace(
         config,
         task=config.task_name,
-        domain=suite.domain if config.domain == defaults.AUTO else config.domain,
+        domain=given_or_of_suite(config.domain, suite.domain),
         max_steps=config.max_steps or suite.max_steps,
     )
 

@@ -26,6 +26,7 @@ from lossless_ros.simulation.env import (
     check_contract,
     check_world,
     find_suite,
+    given_or_of_suite,
     make_expert,
     make_noise,
     make_simulator,
@@ -86,12 +87,8 @@ def with_defaults(config: CollectConfig) -> CollectConfig:
     """
     suite = find_suite(config.task)
     names = ("domain", "expert", "expert_noise", "gripper_noise", "contract")
-    missing = [name for name in names if getattr(config, name) in (defaults.AUTO, None)]
-    return replace(
-        config,
-        max_steps=config.max_steps or suite.max_steps,
-        **{name: getattr(suite, name) for name in missing},
-    )
+    values = {name: given_or_of_suite(getattr(config, name), getattr(suite, name)) for name in names}
+    return replace(config, max_steps=config.max_steps or suite.max_steps, **values)
 
 
 def collect(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lossless_ros.contract import Contract
+from lossless_ros.defaults import AUTO
 from lossless_ros.errors import LosslessError
 
 Observation = dict[str, np.ndarray]
@@ -50,6 +51,11 @@ def find_suite(task: str) -> Any:
         from lossless_sim.tasks import find_task
 
         return find_task(task)[0]
+
+
+def given_or_of_suite(given: Any, of_suite: Any) -> Any:
+    """Return a setting as given, or the suite's value in place of auto or None."""
+    return of_suite if given in (AUTO, None) else given
 
 
 def make_env(task: str, domain: str, cameras: Sequence[str] = (), image_size: int = 128) -> Any:

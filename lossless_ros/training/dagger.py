@@ -14,7 +14,7 @@ from lossless_ros.errors import LosslessError
 from lossless_ros.files import write_atomically
 from lossless_ros.models.bundle import Bundle, read_bundle
 from lossless_ros.progress import EpisodeProgress
-from lossless_ros.simulation.env import check_world, find_suite
+from lossless_ros.simulation.env import check_world, find_suite, given_or_of_suite
 from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.dagger_rollouts import RolloutConfig, collect_rollouts
@@ -97,8 +97,8 @@ def dagger(config: DaggerConfig, on_progress: OnProgress = lambda done, total, n
     check_out(Path(config.out))
     demonstrations = find_episodes(as_paths(config.data))
     suite = find_suite(student.task)
-    domain = suite.domain if config.domain == defaults.AUTO else config.domain
-    expert = suite.expert if config.expert == defaults.AUTO else config.expert
+    domain = given_or_of_suite(config.domain, suite.domain)
+    expert = given_or_of_suite(config.expert, suite.expert)
     check_world(student.task, domain, expert)
     hyperparameters = load_hyperparameters(config.hyperparameters)
     config = dataclasses.replace(config, domain=domain, expert=expert, hyperparameters=hyperparameters)
