@@ -26,7 +26,8 @@ simulator = [
     "gymnasium",
     "fast-simplification",
 ]
-suites = ["metaworld==3.0.0", "imageio"]  # imageio: gymnasium imports it for MuJoCo's environments
+# imageio: gymnasium imports it for MuJoCo's environments; mink: inverse kinematics of experts
+suites = ["metaworld==3.0.0", "gymnasium-robotics==1.4.2", "mink", "imageio"]
 ros = [  # ROS 2 Jazzy; do not install it where a distribution's ROS is sourced
     "ros-rclpy[fastrtps]==7.1.6",
     "ros-sensor-msgs==5.3.6",

@@ -174,7 +174,7 @@ def make_noise(task: str, scale: float, seed: int, gripper: float = 0.0) -> Call
         from lossless_sim.experts import Noise
 
         suite = find_suite(task)
-        return Noise(scale, seed, gripper, suite.action_high, suite.control_period)
+        return Noise(scale, seed, gripper, suite.action_high, suite.control_period, suite.gripper_outputs)
 
 
 def check_world(

@@ -23,7 +23,8 @@ class Suite:
         contract: name of the suite's contract (config/contracts).
         cameras: names of the cameras that a contract may have.
         joint_names: of the robot's joints in its JointState messages, the gripper's last.
-        action_high: largest action (dim,): velocities [m/s, rad/s], then 1 for the gripper; the lowest is its negative.
+        action_high: largest action (dim,): velocities [m/s, rad/s], then the gripper's; the lowest is its negative.
+        gripper_outputs: how many components of an action, the last ones, move the gripper.
         control_period: [s].
         max_steps: length of an episode [control periods].
         ends_at_success: whether an evaluated episode ends with success; otherwise success counts at its end only.
@@ -36,8 +37,8 @@ class Suite:
         has_object_poses: whether `info` holds the poses of a red, a green and a blue object.
         check_domain: raises SimError for a domain that the suite does not have.
         make_env: returns the environment of a task's name, a domain, cameras and an image size. Its actions are the
-            contract's, in m/s and rad/s; its observations hold images by camera, joint_position, joint_velocity,
-            joint_effort, the same of the gripper, and tcp_pose (7,) x, y, z [m], qx, qy, qz, qw; `info` holds success,
+            contract's; its observations hold images by camera, joint_position, joint_velocity,
+            joint_effort, the same of the gripper, tcp_pose (7,) x, y, z [m], qx, qy, qz, qw; `info` holds success,
             qpos, and after a reset the domain's `draw`.
         make_expert: returns the expert of a name for a task's name and an episode's seed.
         find_stages: returns the stages that hold, from the last observation and info.
@@ -48,6 +49,7 @@ class Suite:
     cameras: tuple[str, ...]
     joint_names: tuple[str, ...]
     action_high: np.ndarray
+    gripper_outputs: int
     control_period: float
     max_steps: int
     ends_at_success: bool

@@ -23,8 +23,9 @@ class Noise:
         level: standard deviation of the velocities' noise as a share of the action limits, from 0 (no noise) to 1.
         seed: seed of the episode; the same seed gives the same noise.
         gripper: mean number of inversions of the gripper's command per second, from 0 (none) to 1.
-        action_high: largest action (dim,); its last component is the gripper.
+        action_high: largest action (dim,).
         control_period: time between two actions [s].
+        gripper_outputs: how many components, the last ones, move the gripper.
 
     Raises:
         SimError: the level or the number of inversions is out of range.
@@ -37,6 +38,7 @@ class Noise:
         gripper: float = 0.0,
         action_high: np.ndarray = ACTION_HIGH,
         control_period: float = CONTROL_PERIOD,
+        gripper_outputs: int = 1,
     ) -> None:
         if not 0.0 <= level <= 1.0:
             raise SimError(f"expert noise is {level}, expected a share of the action limits from 0 to 1")
@@ -46,7 +48,9 @@ class Noise:
         self._high, self._period = action_high, control_period
         self._rng = np.random.default_rng([seed, _ARM_STREAM_ID])
         self._gripper_rng = np.random.default_rng([seed, _GRIPPER_STREAM_ID])
-        self._noise = self._rng.standard_normal(len(action_high) - 1)
+        self._noise = self._rng.standard_normal(len(action_high) - gripper_outputs)
+        self._still = np.zeros(gripper_outputs)
+        self._inverted = np.append(np.ones(len(self._noise)), -np.ones(gripper_outputs)).astype(np.float32)
         self._inverted_steps = 0  # left of the current inversion
 
     def __call__(self, action: np.ndarray) -> np.ndarray:
@@ -54,10 +58,10 @@ class Noise:
         if self._level > 0.0:
             innovation = self._rng.standard_normal(len(self._noise))
             self._noise = CORRELATION * self._noise + np.sqrt(1.0 - CORRELATION**2) * innovation
-            disturbed = action + np.append(self._level * self._noise, 0.0) * self._high
+            disturbed = action + np.append(self._level * self._noise, self._still) * self._high
             action = np.clip(disturbed, -self._high, self._high).astype(np.float32)
         if self._gripper > 0.0 and self._is_inverted():
-            action = action * np.append(np.ones(len(action) - 1, np.float32), np.float32(-1))
+            action = action * self._inverted
         return action
 
     def _is_inverted(self) -> bool:

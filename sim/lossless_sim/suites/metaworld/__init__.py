@@ -47,6 +47,7 @@ SUITE = Suite(
     cameras=("camera",),
     joint_names=(*(f"right_j{i}" for i in range(7)), "gripper_opening"),
     action_high=ACTION_HIGH,
+    gripper_outputs=1,
     control_period=CONTROL_PERIOD,
     max_steps=MAX_STEPS,
     ends_at_success=True,  # as in the package's own evaluation

@@ -10,10 +10,10 @@ import mujoco
 import numpy as np
 
 from lossless_sim.errors import SimError, UnstableError, unknown
+from lossless_sim.free_camera import FreeCamera
 from lossless_sim.suite import Info, Observation
-from lossless_sim.suites.metaworld.camera import TableCamera
 from lossless_sim.suites.metaworld.package import metaworld_module
-from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, DOMAIN, split
+from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, CAMERAS, DOMAIN, LOOK_AT, split
 
 _ARM, _FINGER, _ROBOT = slice(0, 7), slice(7, 8), slice(0, 8)  # of the joints; the second finger mirrors the first
 _DOWNWARD = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0])  # the hand's pose: x, y, z, qx, qy, qz, qw; it never turns
@@ -45,7 +45,7 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True  # starts are those of the seed
         data = self._env.data
         self._qpos, self._qvel, self._force = data.qpos, data.qvel, data.qfrc_actuator  # to make a view takes a while
-        self._camera = TableCamera(self._env.model, camera, image_size) if cameras else None
+        self._camera = _make_camera(self._env.model, camera, image_size) if cameras else None
         self.action_space = gymnasium.spaces.Box(-ACTION_HIGH, ACTION_HIGH, dtype=np.float32)
         state = self._env.sawyer_observation_space
         self.observation_space = _observation_space(tuple(cameras), image_size, state)  # type: ignore[assignment]
@@ -115,6 +115,15 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
         """Free the renderer."""
         if self._camera:
             self._camera.close()
+
+
+def _make_camera(model: mujoco.MjModel, name: str, size: int) -> FreeCamera:
+    """Return the camera of that name, which looks at the middle of the table."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    camera = FreeCamera(model, size)
+    camera.place(CAMERAS[name], data.body(LOOK_AT).xpos)
+    return camera
 
 
 def _observation_space(cameras: tuple[str, ...], image_size: int, state: gymnasium.spaces.Box) -> gymnasium.spaces.Dict:

@@ -35,6 +35,7 @@ SUITE = Suite(
     cameras=CAMERAS,
     joint_names=(*(f"right_j{i}" for i in range(7)), "robotiq_85_left_knuckle_joint"),
     action_high=ACTION_HIGH,
+    gripper_outputs=1,
     control_period=CONTROL_PERIOD,
     max_steps=MAX_STEPS,
     ends_at_success=False,

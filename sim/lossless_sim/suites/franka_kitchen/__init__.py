@@ -1,0 +1,69 @@
+"""Franka Kitchen (Gupta et al. 2019): five tasks of a Panda arm, as R3M's evaluation sees them (Nair et al. 2022)."""
+
+from typing import Any
+
+from lossless_sim.errors import unknown
+from lossless_sim.experts.protocol import Expert
+from lossless_sim.suite import Env, Info, Observation, Suite
+from lossless_sim.suites.franka_kitchen.starts import check_domain
+from lossless_sim.suites.franka_kitchen.tasks import (
+    ACTION_HIGH,
+    ARM,
+    CONTROL_PERIOD,
+    FINGERS,
+    MAX_STEPS,
+    NAMES,
+    split,
+)
+
+__all__ = ["SUITE"]
+
+EXPERTS = ("scripted", "random")
+SOLVED = "solved"  # the only stage: the goal is reached
+
+
+def _make_env(name: str, domain: str = "nominal", **kwargs: Any) -> Env:
+    from lossless_sim.suites.franka_kitchen.env import KitchenEnv
+
+    check_domain(domain)
+    return KitchenEnv(name, domain, **kwargs)
+
+
+def _make_expert(spec: str, name: str, seed: int) -> Expert:
+    if spec == "random":
+        from lossless_sim.experts.random import RandomExpert
+
+        return RandomExpert(seed, ACTION_HIGH)
+    if spec == "scripted":
+        from lossless_sim.suites.franka_kitchen.expert import ScriptedExpert
+
+        return ScriptedExpert(split(name)[0])
+    raise unknown("franka_kitchen expert", spec, EXPERTS)
+
+
+def _find_stages(observation: Observation, info: Info) -> list[str]:
+    return [SOLVED] if info["success"] else []
+
+
+SUITE = Suite(
+    tasks=NAMES,
+    contract="franka_kitchen",
+    cameras=("camera",),
+    joint_names=(*ARM, *FINGERS),
+    action_high=ACTION_HIGH,
+    gripper_outputs=len(FINGERS),
+    control_period=CONTROL_PERIOD,
+    max_steps=MAX_STEPS,
+    ends_at_success=True,  # as in the package
+    stages=(SOLVED,),
+    domain="nominal",
+    expert="scripted",
+    expert_noise=0.0,
+    gripper_noise=0.0,
+    experts=EXPERTS,
+    has_object_poses=False,
+    check_domain=check_domain,
+    make_env=_make_env,
+    make_expert=_make_expert,
+    find_stages=_find_stages,
+)
