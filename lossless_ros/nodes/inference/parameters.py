@@ -180,7 +180,7 @@ def check_robot_limits(contract: Contract, robot: Robot, parameters: dict[str, A
     where = f"robot {parameters['robot']}"
     if fault := limits.contract_fault(contract, robot):
         raise LosslessError(f"{where}: {fault}")
-    missing, frames = limits.missing(robot), frame_fault(contract, robot)
+    missing, frames = limits.missing(contract, robot), frame_fault(contract, robot)
     if frames and not (missing and parameters["dry_run"]):  # files from before these keys renamed any frame
         raise LosslessError(f"{where}: {frames}")
     if not missing or robot.simulated:
