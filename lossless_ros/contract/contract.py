@@ -121,7 +121,9 @@ class Axis:
         """
         is_twist = self.axis in TWIST_AXES
         if space == TOOL and not is_twist:
-            raise ValueError(f"axis is '{self.axis}', expected one of {', '.join(TWIST_AXES)}; joints need space: joints")
+            raise ValueError(
+                f"axis is '{self.axis}', expected one of {', '.join(TWIST_AXES)}; joints need space: joints"
+            )
         if space == TOOL and self.prismatic:
             raise ValueError(f"axis {self.axis} is prismatic, which only a joint can be (space: joints)")
         if space == JOINTS and is_twist:
@@ -191,7 +193,9 @@ class Action:
         if self.gripper is None and not names:
             raise ValueError("the action has no axes and no gripper, expected at least one of them")
         if self.gripper is None and self.continuous_gripper:
-            raise ValueError("continuous_gripper is true, but there is no gripper; add gripper: {open: ..., closed: ...}")
+            raise ValueError(
+                "continuous_gripper is true, but there is no gripper; add gripper: {open: ..., closed: ...}"
+            )
 
     @property
     def joints(self) -> tuple[str, ...]:
@@ -276,7 +280,8 @@ class Contract:
         unseen = [name for name in self.action.joints if name not in self.joints()]
         if unseen:
             raise ValueError(
-                f"action commands joint '{unseen[0]}', which is not observed; add it to a {JOINT_STATES} of proprioception"
+                f"action commands joint '{unseen[0]}', which is not observed; add it to the names of {JOINT_STATES} in "
+                "proprioception"
             )
 
     @property

@@ -86,8 +86,8 @@ def inference_endpoints(command: str, dry_run: bool, debug_image: bool = True) -
     from rclpy.parameter import Parameter
 
     from lossless_ros.contract import load_contract, load_robot
+    from lossless_ros.control import joint_motion
     from lossless_ros.control.guard import Guard
-    from lossless_ros.nodes.inference import command_publishers
     from lossless_ros.nodes.inference.commands import Commands
     from lossless_ros.nodes.inference.debug_image import DebugImage
     from lossless_ros.nodes.inference.diagnostics import StatusReporter
@@ -97,10 +97,10 @@ def inference_endpoints(command: str, dry_run: bool, debug_image: bool = True) -
     parameters = {parameter.name: parameter.default for parameter in PARAMETERS}
     contract = load_contract("rgb_stacking")
     robot = dataclasses.replace(load_robot("sim"), topics={})
-    guard = Guard(motion_limits(contract, parameters), 1 / contract.rate_hz, parameters["resume"])
+    guard = Guard(motion_limits(contract, robot, parameters), 1 / contract.rate_hz, parameters["resume"])
     node = Node("inference_node", parameter_overrides=[Parameter("use_sim_time", value=True)])
     with mock.patch.object(
-        command_publishers, "Kinematics", mock.Mock(return_value=mock.Mock(joints=[]))
+        joint_motion, "Kinematics", mock.Mock(return_value=mock.Mock(joints=[]))
     ):  # quick: no model of the arm
         Commands(node, contract, robot, guard, command, dry_run, exclusive=False)
     sources: Any = None  # asked only when a status is published

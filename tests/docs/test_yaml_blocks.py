@@ -22,11 +22,10 @@ def load_robot_file(path: Path) -> None:
     from lossless_ros.nodes.app.parameters import robot_defaults
     from lossless_ros.nodes.inference.parameters import PARAMETERS, motion_limits
 
-    load_robot(str(path))
     given, known = robot_defaults(str(path)), {parameter.name: parameter.default for parameter in PARAMETERS}
     assert set(given) <= set(known)
     assert {name: type(value) for name, value in given.items()} == {name: type(known[name]) for name in given}
-    motion_limits(load_contract("rgb_stacking"), known | given)
+    motion_limits(load_contract("rgb_stacking"), load_robot(str(path)), known | given)
 
 
 def load_domain_file(path: Path) -> None:
