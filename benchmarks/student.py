@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lossless_ros.contract import Contract
 from lossless_ros.models.action_head import output_dim, select_mode
-from lossless_ros.training.loss import speed_limits, loss
+from lossless_ros.training.loss import loss, speed_limits
 
 CHUNK_SIZE, WIDTH = 8, 256
 BATCH_SIZE, STEPS, LEARNING_RATE = 256, 4000, 0.001

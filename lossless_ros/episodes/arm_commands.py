@@ -18,11 +18,17 @@ _STRAY_SPEED = {"m/s": 0.005, "rad/s": 0.05}  # the same, where the contract has
 
 @dataclass(frozen=True)
 class ArmCommand:
-    """A velocity command."""
+    """A velocity command.
 
-    stamp: int  # [ns]; joint velocities have none: when they were logged
-    logged: int  # [ns]
-    velocity: np.ndarray  # (6,) of a twist: linear x, y, z [m/s], angular x, y, z [rad/s]; (A,) of the contract's joints
+    Attributes:
+        stamp: of the message [ns]; joint velocities have none, and it is when they were logged.
+        logged: when it was logged [ns].
+        velocity: of a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]; of the contract's joints (A,).
+    """
+
+    stamp: int
+    logged: int
+    velocity: np.ndarray
 
 
 class ArmCommands:

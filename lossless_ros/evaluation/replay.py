@@ -104,9 +104,9 @@ def replay(
     Returns:
         n (episodes), frames, left_out_frames (by reason), action_error (per axis: unit, mae, rmse, mae_of_zero: the
         error of the zero action, worse_than_zero: whether that is smaller), worse_than_zero: the axes where it is,
-        gripper_agreement (only with a gripper), inference_ms, the same per episode with its path, and as `example` the first episode's
-        commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the simulated episodes that
-        the policy was trained on; None if its bundle does not say.
+        gripper_agreement (only with a gripper), inference_ms, the same per episode with its path, and as `example` the
+        first episode's commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the
+        simulated episodes that the policy was trained on; None if its bundle does not say.
 
     Raises:
         LosslessError: bundle or bag missing or damaged, or a bag without the contract's topics.

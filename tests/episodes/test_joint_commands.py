@@ -121,7 +121,9 @@ def test_the_echo_of_the_inference_node_is_read_by_names(tmp_path: Path, names: 
 
 
 def test_the_robots_topic_is_read_in_place_of_the_contracts(tmp_path: Path) -> None:
-    events = edited(recording(), TWISTS, lambda i, e: Event("/arm", "std_msgs/msg/Float64MultiArray", e.logged, good(i)))
+    events = edited(
+        recording(), TWISTS, lambda i, e: Event("/arm", "std_msgs/msg/Float64MultiArray", e.logged, good(i))
+    )
     robot = Robot(topics={"velocity_controller/commands": "/arm"})
     assert len(read_episode(write_bag(tmp_path / "bag", events), JOINT_CONTRACT, robot).actions) == FRAMES
 

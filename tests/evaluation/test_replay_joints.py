@@ -21,7 +21,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_replay_has_the_joints_and_no_gripper(bundle: Path, tmp_path: Path) -> None:
     bag = joints.record_joints(tmp_path / "episode", 0)
     result = replay(ReplayConfig(bundle, (bag,), device="cpu"))
-    assert {axis: error["unit"] for axis, error in result["action_error"].items()} == {"elbow": "rad/s", "finger": "m/s"}
+    assert {axis: error["unit"] for axis, error in result["action_error"].items()} == {
+        "elbow": "rad/s",
+        "finger": "m/s",
+    }
     assert "gripper_agreement" not in result and "gripper_agreement" not in result["episodes"][0]
     recorded = np.array(result["example"]["recorded"])
     expected = np.abs(recorded - joints.LIMITS * [0.5, -0.5]).mean(0)
