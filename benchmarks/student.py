@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lossless_ros.contract import Contract
 from lossless_ros.models.action_head import output_dim, select_mode
-from lossless_ros.training.loss import action_limits, loss
+from lossless_ros.training.loss import loss, speed_limits
 
 CHUNK_SIZE, WIDTH = 8, 256
 BATCH_SIZE, STEPS, LEARNING_RATE = 256, 4000, 0.001
@@ -40,13 +40,13 @@ class Student(nn.Module):
 
     def __init__(self, features: int, actions: int, num_modes: int = 0) -> None:
         super().__init__()
-        self._actions, self._num_modes = actions, num_modes
+        self._num_velocities, self._num_modes = actions - 1, num_modes  # the last component is the gripper
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("std", torch.ones(features))
         layers: list[nn.Module] = []
         for i, o in ((features, WIDTH), (WIDTH, WIDTH)):
             layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
-        self.head = nn.Sequential(*layers, nn.Linear(WIDTH, CHUNK_SIZE * output_dim(actions, num_modes)))
+        self.head = nn.Sequential(*layers, nn.Linear(WIDTH, CHUNK_SIZE * output_dim(actions, actions - 1, num_modes)))
 
     def forward(self, states: Tensor, noise: float = 0.0) -> Tensor:
         x = (states - self.mean) / self.std
@@ -54,7 +54,7 @@ class Student(nn.Module):
 
     def act(self, states: Tensor) -> Tensor:
         """Return normalized actions (B, CHUNK_SIZE, A), see `action_head.select_mode`."""
-        return select_mode(self(states), self._actions, self._num_modes)
+        return select_mode(self(states), self._num_velocities, self._num_modes)
 
 
 def train_student(episodes: list[dict[str, np.ndarray]], contract: Contract, num_modes: int = 0) -> Student:
@@ -70,7 +70,7 @@ def train_student(episodes: list[dict[str, np.ndarray]], contract: Contract, num
     student.std.copy_(states.std(0).clamp(min=0.01))
     optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS, pct_start=0.03)
-    limits = action_limits(contract, "cpu")
+    limits = speed_limits(contract, "cpu")
     gripper_weight = MIXTURE_GRIPPER_WEIGHT if num_modes else GRIPPER_WEIGHT
     for _ in range(STEPS):
         now = torch.randint(len(states), (BATCH_SIZE,))

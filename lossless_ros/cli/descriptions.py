@@ -158,7 +158,7 @@ def _statistics(bundle: "Bundle") -> dict[str, Any]:
     if bundle.statistics is None:
         return {}
     statistics, action = bundle.statistics, bundle.contract.action
-    names = [*(f"{axis.axis} [{axis.unit}]" for axis in action.axes), "gripper"]
+    names = [*(f"{axis.axis} [{axis.unit}]" for axis in action.axes), *action.names[len(action.axes) :]]
     rows = zip(names, statistics.action_mean, statistics.action_std, strict=True)
     quantiles = zip(DISTANCE_QUANTILES, statistics.held_out_distance, strict=True)
     features = f"{len(statistics.feature_mean)} features of the top, distance of held-out frames: "
@@ -183,8 +183,9 @@ def _contract(name: str) -> dict[str, Any]:
         },
         "proprioception": contract.proprioception_dim,
         "frame": contract.action.frame_id,
+        "space": contract.action.space,
         "action": {axis.axis: {"limit": axis.limit, "unit": axis.unit} for axis in contract.action.axes},
-        "gripper": {"open": gripper.open, "closed": gripper.closed},
+        **({"gripper": {"open": gripper.open, "closed": gripper.closed}} if gripper else {}),
     }
 
 

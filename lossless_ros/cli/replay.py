@@ -45,7 +45,8 @@ def replay(
         unit, zero = error["unit"], error["mae_of_zero"]
         worse = ", the policy is worse" if error["worse_than_zero"] else ""
         echo(f"{axis}: mean absolute error {error['mae']:.4f} {unit} (zero-action baseline: {zero:.4f} {unit}{worse})")
-    echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
+    if "gripper_agreement" in result:
+        echo(f"gripper agrees in {100 * result['gripper_agreement']:.1f} % of {result['frames']} frames")
     left_out = ", ".join(f"{reason} ({count})" for reason, count in result["left_out_frames"].items())
     if left_out:
         echo(f"frames left out: {left_out}")

@@ -3,8 +3,10 @@
 from lossless_ros.contract.contract import (
     GRIPPER_TOPIC,
     JOINT_STATES,
+    JOINTS,
     POSE_DIM,
     TCP_POSE,
+    TOOL,
     TRAJECTORY_TOPIC,
     TWIST_AXES,
     TWIST_TOPIC,
@@ -18,16 +20,29 @@ from lossless_ros.contract.contract import (
     load_contract,
     open_or_close,
 )
-from lossless_ros.contract.robot import COMMAND_TOPICS, HARDWARE, Arm, Robot, load_robot, parse_robot, robot_file
+from lossless_ros.contract.robot import (
+    COMMAND_TOPICS,
+    COMMANDS,
+    HARDWARE,
+    Arm,
+    Robot,
+    load_robot,
+    parse_robot,
+    resolve_command,
+    robot_file,
+)
 from lossless_ros.contract.robot_names import check_names
 
 __all__ = [
+    "COMMANDS",
     "COMMAND_TOPICS",
     "GRIPPER_TOPIC",
     "HARDWARE",
+    "JOINTS",
     "JOINT_STATES",
     "POSE_DIM",
     "TCP_POSE",
+    "TOOL",
     "TRAJECTORY_TOPIC",
     "TWIST_AXES",
     "TWIST_TOPIC",
@@ -45,5 +60,6 @@ __all__ = [
     "load_robot",
     "open_or_close",
     "parse_robot",
+    "resolve_command",
     "robot_file",
 ]

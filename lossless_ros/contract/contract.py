@@ -20,6 +20,7 @@ TWIST_TOPIC = "servo_node/delta_twist_cmds"
 GRIPPER_TOPIC = "gripper_controller/commands"
 VELOCITY_TOPIC = "velocity_controller/commands"
 TRAJECTORY_TOPIC = "arm_controller/joint_trajectory"
+TOOL, JOINTS = ACTION_SPACES = ("tool", "joints")  # what an action's velocities move
 MAX_HISTORY_S = 2.0
 POSITION_DIM = 3
 POSE_DIM = 9  # position and the first two columns of the rotation matrix: no sign ambiguity as in a quaternion
@@ -91,20 +92,42 @@ class Proprioception:
 
 @dataclass(frozen=True)
 class Axis:
-    """One component of the twist and its limit [m/s or rad/s]."""
+    """What a velocity moves, and its largest magnitude [m/s or rad/s].
+
+    Attributes:
+        axis: a component of the twist, or the name of a joint.
+        prismatic: whether the joint slides, so that its velocity is in m/s.
+    """
 
     axis: str
     limit: float
+    prismatic: bool = False
 
     def __post_init__(self) -> None:
-        if self.axis not in TWIST_AXES:
-            raise ValueError(f"axis is '{self.axis}', expected one of {', '.join(TWIST_AXES)}")
+        check_text("axis", self.axis)
         if not 0 < self.limit < float("inf"):
             raise ValueError(f"limit of {self.axis} is {self.limit}, expected more than 0")
 
     @property
     def unit(self) -> str:
-        return "m/s" if self.axis.startswith("linear") else "rad/s"
+        is_linear = self.prismatic or self.axis in TWIST_AXES[:3]
+        return "m/s" if is_linear else "rad/s"
+
+    def check_space(self, space: str) -> None:
+        """Check that the axis exists in an action space.
+
+        Raises:
+            ValueError: it does not.
+        """
+        is_twist = self.axis in TWIST_AXES
+        if space == TOOL and not is_twist:
+            raise ValueError(
+                f"axis is '{self.axis}', expected one of {', '.join(TWIST_AXES)}; joints need space: joints"
+            )
+        if space == TOOL and self.prismatic:
+            raise ValueError(f"axis {self.axis} is prismatic, which only a joint can be (space: joints)")
+        if space == JOINTS and is_twist:
+            raise ValueError(f"axis is '{self.axis}', expected the name of a joint in space: joints")
 
 
 @dataclass(frozen=True)
@@ -140,30 +163,52 @@ def open_or_close(output: float) -> float:
 
 @dataclass(frozen=True)
 class Action:
-    """The policy's output: velocities along `axes` in the frame `frame_id`, then the gripper in [-1, 1].
+    """The policy's output: velocities along `axes`, then the gripper in [-1, 1] if the contract has one.
 
     The gripper either opens or closes (the sign of its output); a `continuous_gripper` goes to any command between open
     (-1) and closed (1).
+
+    Attributes:
+        frame_id: frame of the tool's velocities and of its pose.
+        axes: of the tool, or joints.
+        gripper: commands of a gripper that is not among the joints; None without one.
+        space: one of ACTION_SPACES.
     """
 
     frame_id: str
     axes: tuple[Axis, ...]
-    gripper: Gripper
+    gripper: Gripper | None = None
     continuous_gripper: bool = False
+    space: str = TOOL
 
     def __post_init__(self) -> None:
         check_text("frame_id", self.frame_id)
+        if self.space not in ACTION_SPACES:
+            raise ValueError(f"space is '{self.space}', expected {' or '.join(ACTION_SPACES)}")
+        for axis in self.axes:
+            axis.check_space(self.space)
         names = [axis.axis for axis in self.axes]
         if len(set(names)) != len(names):
             raise ValueError(f"axes are {names[:7]}, expected each once")
+        if self.gripper is None and not names:
+            raise ValueError("the action has no axes and no gripper, expected at least one of them")
+        if self.gripper is None and self.continuous_gripper:
+            raise ValueError(
+                "continuous_gripper is true, but there is no gripper; add gripper: {open: ..., closed: ...}"
+            )
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints that are commanded; empty for velocities of the tool."""
+        return tuple(axis.axis for axis in self.axes) if self.space == JOINTS else ()
 
     @property
     def dim(self) -> int:
-        return len(self.axes) + 1
+        return len(self.axes) + (self.gripper is not None)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*(a.axis for a in self.axes), "gripper")
+        return (*(a.axis for a in self.axes), *(() if self.gripper is None else ("gripper",)))
 
     def twist(self, velocity: np.ndarray) -> np.ndarray:
         """Return velocities along the axes (A,) as a twist (6,): linear x, y, z [m/s], angular x, y, z [rad/s]."""
@@ -186,7 +231,12 @@ class Action:
     @property
     def limits(self) -> tuple[float, ...]:
         """Largest magnitude of each output (dim,): m/s, rad/s, and 1 for the gripper."""
-        return (*(a.limit for a in self.axes), 1.0)
+        return (*self.speed_limits, *(() if self.gripper is None else (1.0,)))
+
+    @property
+    def speed_limits(self) -> tuple[float, ...]:
+        """Largest speed along each axis (A,): m/s, rad/s."""
+        return tuple(a.limit for a in self.axes)
 
 
 @dataclass(frozen=True)
@@ -227,6 +277,12 @@ class Contract:
                 raise ValueError(f"{name} is {value}, expected seconds")
         if self.max_age_s < 1 / self.rate_hz:
             raise ValueError(f"max_age_s is {self.max_age_s}, expected at least one period ({1 / self.rate_hz})")
+        unseen = [name for name in self.action.joints if name not in self.joints()]
+        if unseen:
+            raise ValueError(
+                f"action commands joint '{unseen[0]}', which is not observed; add it to the names of {JOINT_STATES} in "
+                "proprioception"
+            )
 
     @property
     def period_ns(self) -> int:
@@ -288,7 +344,17 @@ class Contract:
         return next((c.topic for c in self.cameras if c.name == stream), stream)
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """Return the contract as JSON, without fields that joint actions added and that have their default.
+
+        So the JSON of a contract of the tool, and every hash of it, is what it was before there were others.
+        """
+        fields = dataclasses.asdict(self)
+        if self.action.space == TOOL:
+            del fields["action"]["space"]
+        for axis in fields["action"]["axes"]:
+            if not axis["prismatic"]:
+                del axis["prismatic"]
+        return json.dumps(fields, sort_keys=True)
 
 
 def load_contract(name: str) -> Contract:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossless_ros.contract.config import from_mapping, load_yaml
-from lossless_ros.contract.contract import TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Contract, Gripper
+from lossless_ros.contract.contract import JOINTS, TRAJECTORY_TOPIC, TWIST_TOPIC, VELOCITY_TOPIC, Contract, Gripper
+from lossless_ros.defaults import AUTO
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import find_config
 
@@ -14,6 +15,7 @@ COMMAND_TOPICS = {  # topic of each kind of arm command
     "joint_velocity": VELOCITY_TOPIC,  # ros2_control, forward command controller
     "joint_trajectory": TRAJECTORY_TOPIC,  # ros2_control, joint trajectory controller
 }
+COMMANDS = (AUTO, *COMMAND_TOPICS)  # values of the nodes' parameter `command`
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Robot:
     frame_id: str | None = None  # the robot's frame in which its arm takes commands; without it the contract's
     gripper: Gripper | None = None  # open and closed position, if they differ from the contract's
     arm: Arm | None = None  # needed for the commands joint_velocity and joint_trajectory
-    joint_limits: dict[str, tuple[float, ...]] = field(default_factory=dict)  # joint -> (lowest, highest) [rad]
+    joint_limits: dict[str, tuple[float, ...]] = field(default_factory=dict)  # joint -> (lowest, highest) [rad or m]
     simulated: bool = False  # nothing can be damaged: it may move although its file does not state every limit
 
     def topic(self, name: str) -> str:
@@ -52,9 +54,34 @@ class Robot:
         """Return the robot's frame of velocities and tool poses."""
         return self.frame_id or self.frame(contract.action.frame_id)
 
+    def gripper_of(self, contract: Contract) -> Gripper | None:
+        """Return the commands of the gripper, the robot's own if it has any; None for a contract without a gripper."""
+        return contract.action.gripper and (self.gripper or contract.action.gripper)
+
+    def joint(self, name: str) -> str:
+        """Return the robot's name of a contract's joint."""
+        return self.joints.get(name, name)
+
     def contract_joint(self, name: str) -> str:
         """Return the contract's name of a robot's joint."""
         return next((ours for ours, theirs in self.joints.items() if theirs == name), name)
+
+
+def resolve_command(command: str, contract: Contract) -> str:
+    """Return the kind of arm command, one of COMMAND_TOPICS, for a value of the nodes' parameter `command`.
+
+    Raises:
+        LosslessError: twists for a contract that commands joints.
+    """
+    is_joints = contract.action.space == JOINTS
+    if command == AUTO:
+        return "joint_velocity" if is_joints else "twist"
+    if command == "twist" and is_joints:
+        raise LosslessError(
+            f"command is twist, but contract '{contract.name}' commands joints; use auto, joint_velocity or "
+            "joint_trajectory"
+        )
+    return command
 
 
 def load_robot(name: str) -> Robot:

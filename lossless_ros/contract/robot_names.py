@@ -24,7 +24,7 @@ def check_names(robot: Robot, contract: Contract) -> None:
     joints = list(contract.joints())
     _check_keys("joints", robot.joints, {*joints, *_shipped_joints()}, joints)
     _check_distinct("topics", {topic: robot.topic(topic) for topic in streams})
-    _check_distinct("joints", {joint: robot.joints.get(joint, joint) for joint in joints})
+    _check_distinct("joints", {joint: robot.joint(joint) for joint in joints})
 
 
 def _check_keys(key: str, names: Mapping[str, str], known: Iterable[str], listed: Iterable[str]) -> None:

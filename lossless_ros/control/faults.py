@@ -30,11 +30,11 @@ def age_fault(stamp: int, now: int, max_age: int) -> str | None:
     return None
 
 
-def joint_fault(positions: np.ndarray, limits: np.ndarray, names: Sequence[str]) -> str | None:
-    """Return which of the joints at `positions` (n,) [rad] is beyond its `limits` (n, 2) [rad]."""
+def joint_fault(positions: np.ndarray, limits: np.ndarray, names: Sequence[str], units: Sequence[str]) -> str | None:
+    """Return which of the joints at `positions` (n,) is beyond its `limits` (n, 2), in their `units`."""
     beyond = (positions < limits[:, 0]) | (positions > limits[:, 1])
     if not beyond.any():
         return None
     index = int(np.argmax(beyond))
     low, high = limits[index]
-    return f"joint {names[index]} is at {positions[index]:.3f} rad, its limits are {low:g} to {high:g}"
+    return f"joint {names[index]} is at {positions[index]:.3f} {units[index]}, its limits are {low:g} to {high:g}"

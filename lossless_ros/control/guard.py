@@ -9,8 +9,8 @@ from lossless_ros.control.limits import (
     Limits,
     Room,
     Timing,
-    can_stop_in_workspace,
-    clamp_to_workspace,
+    can_stop_in_room,
+    clamp_to_walls,
     limit_acceleration,
     limit_to_stopping_distance,
     room_to_walls,
@@ -31,7 +31,7 @@ class Guard:
     Args:
         period: of the control loop [s].
         hold: longest time that a command may stay in force until the next one or the watchdog's stop [s]; 0: five
-            periods. From every command the robot can brake before the walls of the workspace, even if this one and
+            periods. From every command the robot can brake before the walls of its axes, even if this one and
             all those that follow stay in force for so long.
     """
 
@@ -42,7 +42,8 @@ class Guard:
         self.stops: Counter[str] = Counter()  # by kind
         self.interruptions = 0  # how often the moving robot was stopped, pauses included
         self._timing, self._resume = Timing(period, hold or _HOLD_PERIODS * period), resume
-        self._allowed = np.append(limits.velocity, 1.0)
+        has_gripper = limits.gripper_target is not None
+        self._allowed = np.append(limits.velocity, 1.0) if has_gripper else limits.velocity
         self._gripper: float | None = None  # last command, -1 open to 1 closed
         self._velocity = np.zeros_like(limits.velocity)  # last command
         self._acceleration = np.zeros_like(limits.velocity)
@@ -54,16 +55,16 @@ class Guard:
         action: np.ndarray,
         position: np.ndarray | None = None,
         elapsed: float = np.inf,
-        pose_age: float = 0.0,
+        position_age: float = 0.0,
     ) -> np.ndarray | None:
-        """Return the command (A + 1,) for an action (A + 1,), or None while latched.
+        """Return the command (dim,) for an action (dim,), or None while latched.
 
         Args:
-            action: velocities along the axes, then the gripper from -1 (opens) to 1 (closes).
-            position: tool center (3,) [m]; without it the workspace is not enforced.
+            action: velocities along the A axes, then the gripper, if there is one, from -1 (opens) to 1 (closes).
+            position: of each axis (A,) [m, rad], see `AxisPositions`; without it the walls are not enforced.
             elapsed: time since the last command [s], infinite after a stop. Commands closer together than one control
                 period get proportionally smaller increments.
-            pose_age: time since the position was measured [s].
+            position_age: time since the position was measured [s].
 
         Raises:
             ValueError: the action cannot be sent at all; the caller has to stop the robot.
@@ -73,7 +74,8 @@ class Guard:
             raise ValueError(fault)
         if self.state == "latched":
             return None
-        target = np.clip(action[:-1].astype(np.float64), -self.limits.velocity, self.limits.velocity)
+        arm = action[: len(self._velocity)].astype(np.float64)
+        target = np.clip(arm, -self.limits.velocity, self.limits.velocity)
         if np.isfinite(elapsed):
             self._recent.append((self._velocity, elapsed))
         period = min(self._timing.period, elapsed)
@@ -82,13 +84,15 @@ class Guard:
             inside = velocity
         else:
             # A robot that follows its commands late has not moved yet when the position is measured.
-            moved = self._motion_within(pose_age + self._timing.period)
+            moved = self._motion_within(position_age + self._timing.period)
             velocity = self._stoppable_velocity(target, period, room_to_walls(position, *moved, self.limits))
-            inside = clamp_to_workspace(velocity, position, self.limits, self._timing.period)
+            inside = clamp_to_walls(velocity, position, self.limits, self._timing.period)
         # What a wall cut off does not count as acceleration: the jerk limit would carry it far to the other side.
         self._acceleration = np.where(inside == velocity, (velocity - self._velocity) / period, 0.0)
         velocity = np.clip(inside, -self.limits.velocity, self.limits.velocity)
         self.state, self._velocity = "moving", velocity
+        if self.limits.gripper_target is None:
+            return velocity
         self._gripper = self._limit_gripper(self.limits.gripper_target(float(action[-1])), period)
         return np.append(velocity, self._gripper)
 
@@ -128,7 +132,7 @@ class Guard:
             _SPEED_FRACTIONS * target, self._velocity, self._acceleration, self.limits, period
         )
         acceleration = (candidates - self._velocity) / period
-        stoppable = can_stop_in_workspace(candidates, acceleration, room, self.limits, self._timing)
+        stoppable = can_stop_in_room(candidates, acceleration, room, self.limits, self._timing)
         stoppable[-1] = True  # braking is always allowed
         return candidates[stoppable.argmax(0), np.arange(len(target))]
 

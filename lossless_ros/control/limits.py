@@ -1,17 +1,18 @@
 """Motion limits, and pure functions that keep velocities within them. No ROS, no torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from lossless_ros.contract import Action, open_or_close
+from lossless_ros.contract import JOINTS, Action
 
-Room = tuple[np.ndarray, np.ndarray]  # (A,) each: how far every axis may move down and up [m]; infinite without a wall
+Room = tuple[np.ndarray, np.ndarray]  # (A,) each: how far every axis may move down and up; infinite without a wall
 UNBOUNDED_WORKSPACE = (-np.inf, -np.inf, -np.inf, np.inf, np.inf, np.inf)
-_ROUNDING = 1e-9  # tolerance of a position [m]
+_ROUNDING = 1e-9  # tolerance of a position [m, rad]
 _NEGLIGIBLE = 1e-12  # difference of velocities [m/s, rad/s]
-_MARGIN = 0.002  # left before a wall [m]: errors of a pose up to half of it do not make the guard brake too hard
+_MARGIN = 0.002  # left before a wall [m, rad]: errors of a position up to half of it do not brake too hard
 _MAX_BRAKING_PERIODS = 200  # a velocity that takes longer to brake is treated as unstoppable
 
 
@@ -44,34 +45,58 @@ class LimitSettings:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on commands, per axis of the action; the workspace is in the frame of the command.
+    """Bounds on commands, per axis of the action.
 
-    Where limits contradict each other the earlier one takes precedence: workspace, velocity, acceleration, jerk.
+    Walls are the ranges of joints, or for velocities of the tool the workspace, in the frame of the command. Where
+    limits contradict each other the earlier one takes precedence: walls, velocity, acceleration, jerk.
     """
 
     velocity: np.ndarray  # (A,) m/s, rad/s
     acceleration: np.ndarray  # (A,) m/s^2, rad/s^2
     jerk: np.ndarray  # (A,) m/s^3, rad/s^3
-    workspace: np.ndarray  # (2, 3) lowest and highest corner for the tool center [m]
-    translation: tuple[int, ...]  # for x, y, z: index of the axis that moves along it, -1 for none
+    walls: np.ndarray  # (2, A) lowest and highest position of each axis [m, rad]; infinite without a wall
     gripper_rate: float = np.inf  # full strokes per second
-    gripper_target: Callable[[float], float] = open_or_close  # of the policy's output, see `Action.gripper_target`
+    gripper_target: Callable[[float], float] | None = None  # see `Action.gripper_target`; None without a gripper
 
     @staticmethod
-    def for_action(action: Action, settings: LimitSettings) -> "Limits":
-        """Combine the velocity limits of a contract's action with the settings of a robot."""
+    def for_action(
+        action: Action, settings: LimitSettings, ranges: Mapping[str, Sequence[float]] = MappingProxyType({})
+    ) -> "Limits":
+        """Combine the velocity limits of a contract's action with the settings of a robot.
+
+        Args:
+            action: the contract's.
+            settings: of the robot.
+            ranges: lowest and highest position of joints [rad or m], by the contract's names.
+
+        Raises:
+            ValueError: a workspace is set, but the action commands joints.
+        """
         acceleration = {"m/s": settings.linear_acceleration, "rad/s": settings.angular_acceleration}
         jerk = {"m/s": settings.linear_jerk, "rad/s": settings.angular_jerk}
-        names = [axis.axis for axis in action.axes]
         return Limits(
-            velocity=np.array([axis.limit for axis in action.axes]),
+            velocity=np.array(action.speed_limits),
             acceleration=np.array([acceleration[axis.unit] for axis in action.axes]),
             jerk=np.array([jerk[axis.unit] for axis in action.axes]),
-            workspace=np.array(settings.workspace, np.float64).reshape(2, 3),
-            translation=tuple(names.index(f"linear.{c}") if f"linear.{c}" in names else -1 for c in "xyz"),
+            walls=_walls(action, settings.workspace, ranges),
             gripper_rate=settings.gripper_rate,
-            gripper_target=action.gripper_target,
+            gripper_target=action.gripper_target if action.gripper else None,
         )
+
+
+def _walls(action: Action, workspace: Sequence[float], ranges: Mapping[str, Sequence[float]]) -> np.ndarray:
+    """Return the lowest and the highest position of each axis (2, A), see `Limits.for_action`."""
+    box = np.array(workspace, np.float64)
+    if action.space == JOINTS:
+        if np.isfinite(box).any():
+            raise ValueError(
+                "workspace is a box for the tool center, but the contract commands joints; set it to .inf and give "
+                "hardware.joint_limits"
+            )
+        pairs = ranges
+    else:
+        pairs = {f"linear.{axis}": (box[i], box[i + 3]) for i, axis in enumerate("xyz")}
+    return np.array([pairs.get(axis.axis, (-np.inf, np.inf)) for axis in action.axes], np.float64).reshape(-1, 2).T
 
 
 @dataclass(frozen=True)
@@ -124,47 +149,36 @@ def limit_acceleration(
     return np.where(reached, target, velocity + rise * period)
 
 
-def clamp_to_workspace(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
-    """Return the velocity (A,) that keeps the tool center (3,) [m] in the workspace during the next period [s].
+def clamp_to_walls(velocity: np.ndarray, position: np.ndarray, limits: Limits, period: float) -> np.ndarray:
+    """Return the velocity (A,) that keeps every axis, at `position` (A,), between its walls in the next period [s].
 
-    Outside the workspace only motion back towards it is allowed.
+    Outside of them only motion back towards them is allowed.
     """
-    velocity = velocity.copy()
-    low, high = limits.workspace
-    for coordinate, axis in enumerate(limits.translation):
-        if axis >= 0:
-            least = min((low[coordinate] - position[coordinate]) / period, 0.0)
-            most = max((high[coordinate] - position[coordinate]) / period, 0.0)
-            velocity[axis] = np.clip(velocity[axis], least, most)
-    return velocity
+    low, high = limits.walls
+    return np.clip(velocity, np.minimum((low - position) / period, 0.0), np.maximum((high - position) / period, 0.0))
 
 
 def room_to_walls(position: np.ndarray, down: np.ndarray, up: np.ndarray, limits: Limits) -> Room:
     """Return how far each axis may still move before the margin in front of a wall, at least 0.
 
-    `position` is the tool center (3,) [m] as measured. `down` (A,), at most 0, and `up` (A,), at least 0, are how far
-    the axes may have moved since: none of it counts in favor of either wall.
+    `position` (A,) is as measured [m, rad]. `down` (A,), at most 0, and `up` (A,), at least 0, are how far the axes may
+    have moved since: none of it counts in favor of either wall.
     """
-    below, above = np.full(len(down), np.inf), np.full(len(up), np.inf)
-    low, high = limits.workspace
-    for coordinate, axis in enumerate(limits.translation):
-        if axis >= 0:
-            below[axis] = max(position[coordinate] + down[axis] - low[coordinate] - _MARGIN, 0.0)
-            above[axis] = max(high[coordinate] - position[coordinate] - up[axis] - _MARGIN, 0.0)
-    return below, above
+    low, high = limits.walls
+    return np.maximum(position + down - low - _MARGIN, 0.0), np.maximum(high - position - up - _MARGIN, 0.0)
 
 
 def limit_to_stopping_distance(velocity: np.ndarray, room: Room, limits: Limits, timing: Timing) -> np.ndarray:
     """Return the velocity (A,) from which every axis can stop within its `room` (see `room_to_walls`).
 
-    Only the acceleration limit is considered here; `can_stop_in_workspace` considers jerk as well.
+    Only the acceleration limit is considered here; `can_stop_in_room` considers jerk as well.
     """
     step = limits.acceleration * timing.period
     down, up = (max_stoppable_speed(distance / timing.hold, step) for distance in room)
     return np.clip(velocity, -down, up)
 
 
-def can_stop_in_workspace(
+def can_stop_in_room(
     velocity: np.ndarray, acceleration: np.ndarray, room: Room, limits: Limits, timing: Timing
 ) -> np.ndarray:
     """Return for each candidate next velocity (..., A) whether its axis can still stop in its room, (..., A) bool.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lossless_ros.contract import Contract, Robot, parse_robot, robot_file
+from lossless_ros.contract import TCP_POSE, TOOL, Contract, Robot, parse_robot, robot_file
 from lossless_ros.errors import LosslessError
 
 ANY_RATE = (0.0, np.inf)
@@ -37,11 +37,16 @@ class RobotLimits:
             if len(value) != 2 or not value[0] < value[1]:
                 raise ValueError(f"{name} is {value}, expected a lower and an upper bound")
 
-    def missing(self, robot: Robot) -> tuple[str, ...]:
-        """Return the keys of a robot's file that have to be given before a real arm may move."""
+    def missing(self, contract: Contract, robot: Robot) -> tuple[str, ...]:
+        """Return the keys of a robot's file that have to be given before a contract may move a real arm."""
         limits = dataclasses.asdict(self)
+        if contract.action.gripper is None:
+            del limits["gripper_range"]
         keys = [f"safety.{name}" for name, limit in limits.items() if not np.isfinite(np.array(limit)).all()]
-        return (*keys, *(() if robot.frame_id else ("hardware.frame_id",)))
+        if not robot.frame_id and _uses_frame(contract):
+            keys.append("hardware.frame_id")
+        joints = map(robot.joint, contract.action.joints)
+        return (*keys, *(f"hardware.joint_limits of {joint}" for joint in joints if joint not in robot.joint_limits))
 
     def contract_fault(self, contract: Contract, robot: Robot) -> str | None:
         """Return in what a contract goes beyond the limits, None if it does not. Both numbers are named."""
@@ -56,9 +61,9 @@ class RobotLimits:
         low, high = self.rate_range
         if not low <= contract.rate_hz <= high:
             faults.append(f"rate_hz of {contract.rate_hz:g} Hz, safety.rate_range allows {low:g} to {high:g}")
-        gripper = robot.gripper or contract.action.gripper
+        gripper = robot.gripper_of(contract)
         low, high = self.gripper_range
-        if not all(low <= command <= high for command in (gripper.open, gripper.closed)):
+        if gripper and not all(low <= command <= high for command in (gripper.open, gripper.closed)):
             ends = f"{gripper.open:g} (open) and {gripper.closed:g} (closed)"
             faults.append(f"gripper commands {ends}, safety.gripper_range allows {low:g} to {high:g}")
         return f"contract '{contract.name}' has {'; '.join(faults)}" if faults else None
@@ -86,11 +91,17 @@ def load_allowed_robot(name: str, contract: Contract) -> Robot:
 
 
 def frame_fault(contract: Contract, robot: Robot) -> str | None:
-    """Return which frame the contract's commands are in if the arm does not take commands in it, else None."""
+    """Return which frame the contract's commands or poses are in if the arm's are in another one, else None."""
     frame = contract.action.frame_id
-    if robot.frame_id in (None, robot.frame(frame)):
+    if robot.frame_id in (None, robot.frame(frame)) or not _uses_frame(contract):
         return None
+    verb = "commands" if contract.action.space == TOOL else "observes tcp_pose"
     return (
-        f"contract '{contract.name}' commands in frame '{frame}', the robot takes commands in '{robot.frame_id}'; "
+        f"contract '{contract.name}' {verb} in frame '{frame}', the robot takes commands in '{robot.frame_id}'; "
         f"if both are the same frame, add hardware: frames: {{{frame}: {robot.frame_id}}} to the robot's file"
     )
+
+
+def _uses_frame(contract: Contract) -> bool:
+    """Return whether a contract's commands or observations are in its frame; those of joints are in none."""
+    return contract.action.space == TOOL or TCP_POSE in contract.streams

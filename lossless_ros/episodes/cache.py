@@ -41,7 +41,7 @@ class DecodedEpisode:
         periods: (T,) float64 times of the frames since the first one [control periods]; None for 0, 1, 2, ...
         left_out: number of the bag's frames that are not among the T, by reason.
         notes: on what was left out, one line each.
-        gripper_range: lowest and highest recorded gripper command; None if not known.
+        gripper_range: lowest and highest recorded gripper command; None without a gripper, or if not known.
     """
 
     path: Path
@@ -93,6 +93,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         info, reading = (json.loads((folder / name).read_text()) for name in ("info.json", _READING))
     except (OSError, ValueError) as error:
         raise LosslessError(f"{folder} is damaged ({error}); delete it, it will be rebuilt") from None
+    gripper = reading["gripper_range"]
     return DecodedEpisode(
         path=path,
         info=info,
@@ -104,7 +105,7 @@ def _decode(path: Path, contract: Contract, robot: Robot) -> DecodedEpisode:
         periods=periods,
         left_out=reading["left_out"],
         notes=tuple(reading["notes"]),
-        gripper_range=(reading["gripper_range"][0], reading["gripper_range"][1]),
+        gripper_range=None if gripper is None else (gripper[0], gripper[1]),
     )
 
 

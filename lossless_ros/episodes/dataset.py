@@ -78,11 +78,12 @@ class Dataset:
     def filter_noops(self, limits: np.ndarray, threshold: float) -> np.ndarray:
         """Return the indices (M,) of frames that are not no-ops: the arm moves or the gripper command changes.
 
-        The arm moves if some velocity is at least `threshold` of its limit; `limits` are (A - 1,) [m/s, rad/s].
+        The arm moves if some velocity is at least `threshold` of its limit; `limits` are those of the velocities
+        [m/s, rad/s], and what follows these in an action is the gripper.
         """
-        moves = (np.abs(self.actions[:, :-1]) >= threshold * limits).any(1)
-        gripper = self.actions[:, -1] > 0
-        changes = np.append(False, gripper[1:] != gripper[:-1])
+        moves = (np.abs(self.actions[:, : len(limits)]) >= threshold * limits).any(1)
+        gripper = self.actions[:, len(limits) :] > 0  # (N, 1), or (N, 0) without a gripper
+        changes = np.append(False, (gripper[1:] != gripper[:-1]).any(1))
         changes[self.starts[:-1]] = False  # from one episode to the next
         return np.flatnonzero(moves | changes)
 

@@ -47,16 +47,18 @@ def describe_left_out(episodes: Sequence[DecodedEpisode]) -> list[str]:
 
 
 def gripper_note(episodes: Sequence[DecodedEpisode], contract: Contract, robot: Robot) -> str | None:
-    """Return that the gripper is always open or always closed, None if it is both.
+    """Return that the gripper is always open or always closed, None if it is both or there is none.
 
     Raises:
         LosslessError: it always counts as one of them although its commands differ: they are in other units.
     """
+    gripper = robot.gripper_of(contract)
+    if gripper is None:
+        return None
     states = {bool(closed) for e in episodes for closed in e.actions[:, -1] > 0}
     ranges = [e.gripper_range for e in episodes if e.gripper_range is not None]
     if len(states) != 1 or not ranges:
         return None
-    gripper = robot.gripper or contract.action.gripper
     low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
     state, other = ("closed", "open") if states.pop() else ("open", "closed")
     same_end = gripper.action(low) == gripper.action(high)

@@ -10,8 +10,9 @@ from rosbags.typesys import Stores, get_typestore
 
 from lossless_ros.contract import Contract, Robot
 from lossless_ros.episodes.bag import METADATA, STORAGE_SUFFIXES, Bag, Topic, bag_files, missing_metadata
+from lossless_ros.episodes.command_topics import CommandTopics
 from lossless_ros.episodes.object_poses import OBJECT_POSES, align_object_poses, read_object_poses
-from lossless_ros.episodes.recorded_commands import CommandTopics, RecordedCommands
+from lossless_ros.episodes.recorded_commands import RecordedCommands
 from lossless_ros.episodes.recorded_observations import RecordedObservations
 from lossless_ros.errors import DataError, LosslessError
 from lossless_ros.observation.frames import Frame
@@ -37,7 +38,7 @@ class Episode:
             qx, qy, qz, qw; None if the bag has no such topic. No policy gets them.
         left_out: number of frames that are not in `frames`, by reason.
         notes: on what was left out, one line each.
-        gripper_range: lowest and highest gripper command.
+        gripper_range: lowest and highest gripper command; None without a gripper.
     """
 
     path: Path
@@ -170,8 +171,9 @@ def read_frames(path: Path, contract: Contract, robot: Robot | None = None) -> l
 def read_episode(path: Path, contract: Contract, robot: Robot | None = None, echoed: bool = False) -> Episode:
     """Read the episode in the rosbag2 folder `path` under a contract.
 
-    A frame's action is the first twist stamped within one period after the frame; frames without one (after the last
-    command, in pauses) and those before the first gripper command are left out and counted. If only a camera's
+    A frame's action is the first arm command stamped within one period after the frame; joint velocities have no stamp:
+    the time at which they were logged counts. Frames without one (after the last command, in pauses) and those before
+    the first gripper command are left out and counted. If only a camera's
     compressed topic was recorded, it is read from that.
 
     Args:
@@ -190,15 +192,15 @@ def read_episode(path: Path, contract: Contract, robot: Robot | None = None, ech
     with Bag(path) as bag:
         present, info = bag.topics, bag.info
         observations = RecordedObservations(contract, robot, present)
-        own = CommandTopics.of(robot)
+        own = CommandTopics.of(contract, robot)
         commands = RecordedCommands(contract, robot, own.or_echoes(present) if echoed else own)
-        types = {**observations.topics, **commands.types}
+        types = {**observations.topics, **commands.topics.types}
         for topic, time, msg in _messages(bag, {*types} | ({OBJECT_POSES} & set(present)), types):
             with _named(path, topic, time, msg):
                 if topic == OBJECT_POSES:
                     check_frame_id(msg, contract.action.frame_id)
                     object_poses[stamp_ns(msg)] = read_object_poses(msg)
-                elif topic in commands.types:
+                elif topic in commands.topics.types:
                     commands.add(topic, time, msg)
                 else:
                     observations.add(topic, time, msg)

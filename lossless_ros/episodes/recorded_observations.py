@@ -100,7 +100,7 @@ class RecordedObservations:
             parts = self._contract.parts(stream)
             together = all(self._stamps[stream, part] == self._stamps[stream, parts[0]] for part in parts)
             for part in parts[:1] if together else parts:
-                joint = self._robot.joints.get(part, part)
+                joint = self._robot.joint(part)
                 stamps[f"/{topic}" if together else f"{joint} on /{topic}"] = self._stamps[stream, part]
         orders = (order_fault(self._contract, topic, values) for topic, values in stamps.items())
         return next(filter(None, orders), None) or clock_fault(self.delays) or timing_fault(self._contract, stamps)

@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
-from lossless_ros.contract import GRIPPER_TOPIC, JOINT_STATES, TCP_POSE, TWIST_TOPIC, Camera, Contract, Robot
+from lossless_ros.contract import (
+    GRIPPER_TOPIC,
+    JOINT_STATES,
+    JOINTS,
+    TCP_POSE,
+    TWIST_TOPIC,
+    VELOCITY_TOPIC,
+    Camera,
+    Contract,
+    Robot,
+)
 from lossless_ros.episodes.image_formats import compress
 from lossless_ros.episodes.object_poses import OBJECT_POSES, OBJECTS
 from lossless_ros.episodes.sim_state import SIM_STATE
@@ -27,9 +37,15 @@ def message_types(contract: Contract, image_format: str = "raw") -> dict[str, st
         **{image_topic(camera, image_format): f"sensor_msgs/msg/{kind}" for camera in contract.cameras},
         JOINT_STATES: "sensor_msgs/msg/JointState",
         TCP_POSE: "geometry_msgs/msg/PoseStamped",
-        TWIST_TOPIC: "geometry_msgs/msg/TwistStamped",
-        GRIPPER_TOPIC: "std_msgs/msg/Float64MultiArray",
+        **_command_types(contract),
     }
+
+
+def _command_types(contract: Contract) -> dict[str, str]:
+    numbers = "std_msgs/msg/Float64MultiArray"
+    is_joints = contract.action.space == JOINTS
+    arm = {VELOCITY_TOPIC: numbers} if is_joints else {TWIST_TOPIC: "geometry_msgs/msg/TwistStamped"}
+    return {**arm, **({GRIPPER_TOPIC: numbers} if contract.action.gripper else {})}
 
 
 def observation_messages(
@@ -65,12 +81,17 @@ def image_messages(
 
 
 def action_messages(contract: Contract, stamp: int, action: np.ndarray) -> Messages:
-    """Return twist and gripper command [rad] for an action (dim,)."""
+    """Return twist or joint velocities, and the gripper command [rad] if there is a gripper, for an action (dim,)."""
     spec = contract.action
-    return {
-        TWIST_TOPIC: _twist(stamp, spec.frame_id, dict(zip(spec.names, action, strict=True))),
-        GRIPPER_TOPIC: _multi_array([spec.gripper.command_at(spec.gripper_target(float(action[-1])))]),
-    }
+    messages: Messages
+    if spec.space == JOINTS:
+        messages = {VELOCITY_TOPIC: _multi_array(action[: len(spec.axes)])}
+    else:
+        messages = {TWIST_TOPIC: _twist(stamp, spec.frame_id, dict(zip(spec.names, action, strict=True)))}
+    if spec.gripper:
+        command = spec.gripper.command_at(spec.gripper_target(float(action[-1])))
+        messages[GRIPPER_TOPIC] = _multi_array([command])
+    return messages
 
 
 def privileged_messages(contract: Contract, stamp: int, poses: Mapping[str, np.ndarray], qpos: np.ndarray) -> Messages:

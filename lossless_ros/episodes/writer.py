@@ -111,7 +111,7 @@ class EpisodeWriter:
         self._write(stamp, privileged_messages(self.contract, stamp, poses, qpos))
 
     def act(self, stamp: int, action: np.ndarray) -> None:
-        """Write the action (dim,) for the observation of that stamp, as twist and gripper command [rad]."""
+        """Write the action (dim,) for the observation of that stamp, as the contract's commands."""
         self._write(stamp, action_messages(self.contract, stamp, action))
 
     def close(self, info: dict[str, Any]) -> Path:

@@ -5,6 +5,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lossless_ros.errors import LosslessError
 
 _BLUE, _ORANGE, _GRAY = "#2563eb", "#ea580c", "#94a3b8"
@@ -46,6 +48,7 @@ def commands(example: dict[str, Any], names: Sequence[str]) -> str:
     rows = list(zip(names, recorded, predicted, strict=True))
 
     def draw(all_axes: Any) -> None:
+        all_axes = np.atleast_1d(all_axes)  # a single row is not in an array
         for axes, (name, was, would_be) in zip(all_axes, rows, strict=True):
             axes.plot(example["t_s"], was, color=_GRAY, label="recorded")
             axes.plot(example["t_s"], would_be, color=_BLUE, linewidth=1, label="policy")

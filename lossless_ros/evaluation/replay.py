@@ -2,15 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lossless_ros.contract import load_robot
-from lossless_ros.contract.contract import Axis
+from lossless_ros.contract import Action, load_robot
 from lossless_ros.episodes.reader import Episode, check_frames, find_episodes, read_episode
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.evaluation.training_seeds import trained_seeds
@@ -42,9 +41,10 @@ class ReplayConfig:
 
 @dataclass(frozen=True)
 class _Replayed:
-    """Recorded actions of an episode and those of the policy, both (T, dim): m/s, rad/s, gripper."""
+    """Recorded actions of an episode and those of the policy, both (T, dim): m/s, rad/s, and the gripper if any."""
 
     path: Path
+    action: Action  # the contract's
     stamps: np.ndarray  # (T,) [ns]
     recorded: np.ndarray
     predicted: np.ndarray
@@ -54,19 +54,28 @@ class _Replayed:
 
     @property
     def error(self) -> np.ndarray:
-        """Of the velocities (T, dim - 1) [m/s, rad/s]."""
-        return self.predicted[:, :-1] - self.recorded[:, :-1]
+        """Of the velocities (T, V) [m/s, rad/s]."""
+        return self.predicted[:, : len(self.action.axes)] - self.velocities
+
+    @property
+    def velocities(self) -> np.ndarray:
+        """The recorded ones (T, V) [m/s, rad/s]."""
+        return self.recorded[:, : len(self.action.axes)]
 
     @property
     def gripper_agrees(self) -> np.ndarray:
+        """Whether the gripper's command is the recorded one (T,); (0,) without a gripper."""
+        if self.action.gripper is None:
+            return np.zeros(0, bool)
         return (self.predicted[:, -1] > 0) == (self.recorded[:, -1] > 0)
 
-    def summary(self, axes: Iterable[Axis]) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
+        mae = np.abs(self.error).mean(0).tolist()
         return {
             "path": str(self.path),
             "frames": len(self.recorded),
-            "mae": dict(zip([a.axis for a in axes], np.abs(self.error).mean(0).tolist(), strict=True)),
-            "gripper_agreement": float(self.gripper_agrees.mean()),
+            "mae": dict(zip([axis.axis for axis in self.action.axes], mae, strict=True)),
+            **_agreement([self]),
             "left_out_frames": self.left_out,
             "fault": self.fault,
         }
@@ -95,9 +104,9 @@ def replay(
     Returns:
         n (episodes), frames, left_out_frames (by reason), action_error (per axis: unit, mae, rmse, mae_of_zero: the
         error of the zero action, worse_than_zero: whether that is smaller), worse_than_zero: the axes where it is,
-        gripper_agreement, inference_ms, the same per episode with its path, and as `example` the first episode's
-        commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the simulated episodes that
-        the policy was trained on; None if its bundle does not say.
+        gripper_agreement (only with a gripper), inference_ms, the same per episode with its path, and as `example` the
+        first episode's commands over time (t_s, recorded and predicted (T, dim)). `trained_episodes` counts the
+        simulated episodes that the policy was trained on; None if its bundle does not say.
 
     Raises:
         LosslessError: bundle or bag missing or damaged, or a bag without the contract's topics.
@@ -122,10 +131,10 @@ def replay(
         trained.append(_was_trained_on(policy.bundle, episode.info))
         example = example or run.commands()
         runs.append(run)
-        summaries.append(run.summary(axes))
+        summaries.append(run.summary())
         on_progress(summaries[-1])
     error = np.concatenate([run.error for run in runs])
-    zero = np.concatenate([run.recorded[:, :-1] for run in runs])
+    zero = np.concatenate([run.velocities for run in runs])
     return {
         "bundle": str(config.bundle),
         "task": policy.task,
@@ -146,7 +155,7 @@ def replay(
         "worse_than_zero": [
             axis.axis for i, axis in enumerate(axes) if np.abs(error[:, i]).mean() > np.abs(zero[:, i]).mean()
         ],
-        "gripper_agreement": float(np.concatenate([run.gripper_agrees for run in runs]).mean()),
+        **_agreement(runs),
         "inference_ms": percentiles([ms for run in runs for ms in run.times_ms]),
         "device": str(policy.device),
         "runtime": policy.runtime,
@@ -155,6 +164,12 @@ def replay(
         "episodes": summaries,
         "example": example,
     }
+
+
+def _agreement(runs: Sequence[_Replayed]) -> dict[str, float]:
+    """Return in what share of all frames the gripper's command is the recorded one; empty without a gripper."""
+    agrees = np.concatenate([run.gripper_agrees for run in runs])
+    return {"gripper_agreement": float(agrees.mean())} if len(agrees) else {}
 
 
 def _was_trained_on(bundle: Bundle, info: dict[str, Any]) -> bool | None:
@@ -190,6 +205,7 @@ def _replay_episode(policy: Any, episode: Episode, on_frame: _FrameCounter) -> _
     stamps = np.array([frame.stamp for frame in episode.frames])
     return _Replayed(
         path=episode.path,
+        action=policy.contract.action,
         stamps=stamps,
         recorded=episode.actions,
         predicted=np.array(predictions),

@@ -97,4 +97,6 @@ def _replay_plot(replay: dict[str, Any]) -> Any:
     from markupsafe import Markup
 
     names = [f"{axis} [{error['unit']}]" for axis, error in replay["action_error"].items()]
-    return Markup(plots.commands(replay["example"], [*names, "gripper"]))
+    if "gripper_agreement" in replay:
+        names.append("gripper")
+    return Markup(plots.commands(replay["example"], names))

@@ -49,8 +49,8 @@ class Network(nn.Module):
         for i, o in zip(dims, dims[1:], strict=False):
             layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
         self.hidden_dim = dims[-1]  # width of the head's last hidden layer
-        self.action_dim = contract.action.dim
-        outputs = config.chunk_size * output_dim(self.action_dim, config.num_modes)
+        self.num_velocities = len(contract.action.axes)
+        outputs = config.chunk_size * output_dim(contract.action.dim, self.num_velocities, config.num_modes)
         self.head = nn.Sequential(*layers, nn.Linear(dims[-1], outputs))
         self.auxiliary: nn.Module | None = None  # training may add a head for another task, which no bundle has
         self.gradient_checkpointing = False  # recompute the backbone's activations in the backward pass: less memory
@@ -112,7 +112,7 @@ class Network(nn.Module):
 
     def select_mode(self, outputs: Tensor) -> Tensor:
         """Return the normalized actions (B, T, A) of head outputs (B, T * W), see `action_head.select_mode`."""
-        return select_mode(self.per_step(outputs), self.action_dim, self.config.num_modes)
+        return select_mode(self.per_step(outputs), self.num_velocities, self.config.num_modes)
 
 
 def _make_top(
@@ -129,9 +129,12 @@ def _make_top(
 
 
 def to_action(normalized: Tensor, contract: Contract) -> Tensor:
-    """Return actions (..., A) from normalized ones: velocities [m/s, rad/s] within the limits, gripper in [-1, 1]."""
+    """Return actions (..., A) from normalized ones: velocities [m/s, rad/s] within the limits, gripper in [-1, 1].
+
+    A contract without a gripper has only the velocities.
+    """
     limits = torch.tensor(contract.action.limits, device=normalized.device)
-    if contract.action.continuous_gripper:
+    if contract.action.gripper is None or contract.action.continuous_gripper:
         return normalized.clamp(-1, 1) * limits
     unit = torch.cat([normalized[..., :-1].clamp(-1, 1), torch.tanh(normalized[..., -1:] / 2)], -1)
     return unit * limits

@@ -58,7 +58,8 @@ class ReplayNode(Node):
             return 0
         for axis, error in result["action_error"].items():
             self.get_logger().info(f"{axis}: mean absolute error {error['mae']:.4f} {error['unit']}")
-        self.get_logger().info(f"gripper agreement {100 * result['gripper_agreement']:.1f} %")
+        if "gripper_agreement" in result:
+            self.get_logger().info(f"gripper agreement {100 * result['gripper_agreement']:.1f} %")
         if parameters["result"]:
             write_json(Path(parameters["result"]), result)
         return 0

@@ -11,7 +11,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from lossless_ros import defaults
-from lossless_ros.contract import COMMAND_TOPICS, Contract, load_contract
+from lossless_ros.contract import COMMANDS, TOOL, Contract, load_contract, resolve_command
+from lossless_ros.defaults import AUTO
 from lossless_ros.errors import LosslessError
 from lossless_ros.evaluation.statistics import percentiles
 from lossless_ros.files import check_folder_writable, check_writable, write_atomically
@@ -57,9 +58,10 @@ PARAMETERS = (
     ),
     NodeParameter(
         "command",
-        "twist",
-        "Kind of arm command to subscribe to: that of the inference node.",
-        choices=tuple(COMMAND_TOPICS),
+        AUTO,
+        "Kind of arm command to subscribe to: that of the inference node; auto: twist, or joint_velocity for a "
+        "contract that commands joints.",
+        choices=COMMANDS,
     ),
     NodeParameter("result", "", "JSON file for the score, written after every episode; empty: no file."),
     NodeParameter(
@@ -100,7 +102,12 @@ class SimRobotNode(Node):
 
     def start(self, done: threading.Event) -> None:
         """Report wrong parameters before the simulator is built."""
-        if self._settings["record"] and self._settings["command"] != "twist":
+        is_tool = self._contract.action.space == TOOL
+        if (
+            self._settings["record"]
+            and is_tool
+            and resolve_command(self._settings["command"], self._contract) != "twist"
+        ):
             raise LosslessError("parameter record needs command twist: episodes hold velocities of the tool")
         if self._settings["result"]:
             check_writable(Path(self._settings["result"]))

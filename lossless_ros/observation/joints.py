@@ -32,7 +32,7 @@ class JointInventory:
         return f"no position of {_join(map(self._name, missing))}; it has {_join(self.seen) or 'no joints'}"
 
     def _name(self, joint: str) -> str:
-        return self._robot.joints.get(joint, joint)
+        return self._robot.joint(joint)
 
 
 def _join(names: Iterable[str]) -> str:

@@ -77,5 +77,5 @@ def decode(contract: Contract, robot: Robot, stream: str, msg: Any) -> Sample:
     if stream == TCP_POSE:
         check_frame_id(msg, robot.command_frame(contract))
         return {"": pose_vector(msg)}
-    names = {robot.joints.get(name, name): name for name in contract.parts(stream)}
+    names = {robot.joint(name): name for name in contract.parts(stream)}
     return {names[name]: np.array([value]) for name, value in joint_positions(msg, names).items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros.contract import Contract
+from lossless_ros.contract import Contract, load_contract
 from lossless_ros.defaults import AUTO
 from lossless_ros.errors import LosslessError
 
@@ -200,8 +200,8 @@ def check_contract(task: str, contract: Contract) -> None:
     """Check that a task can be done with a contract, before any process starts.
 
     Raises:
-        LosslessError: the simulator lacks a camera or a joint, the images are not square and of one size, or the rate
-            or the number of axes is not the suite's.
+        LosslessError: the simulator lacks a camera or a joint, the images are not square and of one size, or the action
+            does not have the axes of the suite's contract, in its order.
     """
     suite = find_suite(task)
     for what, wanted, known in (
@@ -217,6 +217,12 @@ def check_contract(task: str, contract: Contract) -> None:
         raise LosslessError(
             f"contract {contract.name} has {contract.action.dim} outputs, {task} takes {len(suite.action_high)}; "
             f"see contract {suite.contract}"
+        )
+    taken = load_contract(suite.contract).action.names
+    if contract.action.names != taken:
+        raise LosslessError(
+            f"contract {contract.name} commands {', '.join(contract.action.names)}; {task} takes {', '.join(taken)} in "
+            f"this order, see contract {suite.contract}"
         )
     _image_size(contract)
 

@@ -169,4 +169,4 @@ def _curve_row(point: dict[str, Any]) -> dict[str, Any]:
     names = ("step", "train_loss", "held_out_loss", "learning_rate", "seconds", "gripper_agreement")
     errors = {f"mae_{axis.replace('.', '_')}": error for axis, error in point["mae"].items()}
     objects = {f"{name}_mm": (point["object_error_mm"] or {}).get(name) for name in OBJECTS}
-    return {**{name: point[name] for name in names}, **errors, **objects}
+    return {**{name: point[name] for name in names if name in point}, **errors, **objects}

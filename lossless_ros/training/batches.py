@@ -63,7 +63,7 @@ class BatchLoader:
         network: its image size, cameras and top count.
         backbone: computes cached features.
         group: this process and its device.
-        speed_limits: of the velocities (A - 1,) [m/s, rad/s]; no-ops are relative to them.
+        speed_limits: of the velocities (V,) [m/s, rad/s]; no-ops are relative to them.
 
     Raises:
         LosslessError: every frame is a no-op.

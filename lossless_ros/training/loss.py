@@ -25,22 +25,27 @@ def loss(
 
     The loss of the velocities, in units of their limits, is the mean squared error, or for a mixture head the negative
     log-likelihood per velocity. That of the gripper is the cross-entropy, or the squared error of a continuous one.
+    Actions that end with the velocities have no gripper, and the loss is that of the velocities.
 
     Args:
         outputs: head outputs per predicted step (B, T, W), see `models.action_head`.
-        actions: the expert's actions (B, T, A) [m/s, rad/s]; the last one closes the gripper where it is positive.
+        actions: the expert's actions (B, T, A) [m/s, rad/s]; what follows the V velocities closes the gripper where it
+            is positive.
         known: which steps lie within the episode (B, T).
         count: number of steps to average over.
-        limits: the contract's action limits (A,).
+        limits: the contract's limits of the velocities (V,).
         gripper_weight: weight of the gripper's loss.
         num_modes: modes of a mixture head, 0 for a point head.
         continuous_gripper: whether the gripper's output is its position, not the logit of closing.
     """
-    targets = actions[..., :-1] / limits[:-1]
+    dim = len(limits)
+    targets = actions[..., :dim] / limits
     if num_modes:
         arm = negative_log_likelihood(outputs, targets, num_modes)
     else:
-        arm = (outputs[..., :-1] - targets).square().mean(-1)
+        arm = (outputs[..., :dim] - targets).square().mean(-1)
+    if actions.shape[-1] == dim:
+        return arm[known].sum() / count
     if continuous_gripper:
         gripper = (outputs[..., -1] - actions[..., -1]).square()
     else:
@@ -52,6 +57,8 @@ def loss(
 def action_errors(normalized: Tensor, actions: Tensor, contract: Contract) -> dict[str, Any]:
     """Return `mae` per axis [m/s or rad/s] and `gripper_agreement`, the share of frames with the same gripper command.
 
+    There is no `gripper_agreement` without a gripper.
+
     Args:
         normalized: predicted actions (B, A), see `Network.select_mode`.
         actions: the expert's actions (B, A).
@@ -59,11 +66,13 @@ def action_errors(normalized: Tensor, actions: Tensor, contract: Contract) -> di
     """
     predicted = to_action(normalized, contract)
     mae = (predicted - actions).abs().mean(0).tolist()
-    agreement = ((normalized[:, -1] > 0) == (actions[:, -1] > 0)).float().mean().item()
-    axes = contract.action.names[:-1]
-    return {"mae": dict(zip(axes, mae, strict=False)), "gripper_agreement": agreement}
+    errors: dict[str, Any] = {"mae": dict(zip([axis.axis for axis in contract.action.axes], mae, strict=False))}
+    if contract.action.gripper:
+        agreement = ((normalized[:, -1] > 0) == (actions[:, -1] > 0)).float().mean().item()
+        errors["gripper_agreement"] = agreement
+    return errors
 
 
-def action_limits(contract: Contract, device: torch.device | str) -> Tensor:
-    """Return the largest magnitude of each action component (A,) [m/s, rad/s, 1]."""
-    return torch.tensor(contract.action.limits, device=device)
+def speed_limits(contract: Contract, device: torch.device | str) -> Tensor:
+    """Return the largest magnitude of each velocity (V,) [m/s, rad/s]."""
+    return torch.tensor(contract.action.speed_limits, device=device)

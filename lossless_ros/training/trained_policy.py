@@ -84,7 +84,7 @@ def finish(trainer: Trainer, dtype: str, recordings: Recordings) -> TrainedPolic
         trainer.curve[-2:] = [
             {**trainer.curve[-1], "train_loss": last["train_loss"], "learning_rate": last["learning_rate"]}
         ]
-    metrics = {name: trainer.curve[-1][name] for name in _METRICS}
+    metrics = {name: trainer.curve[-1][name] for name in _METRICS if name in trainer.curve[-1]}
     return TrainedPolicy(trainer, metrics, training_statistics(trainer.result, trainer.backbone, recordings.data))
 
 

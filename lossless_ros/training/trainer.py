@@ -22,7 +22,7 @@ from lossless_ros.training.batches import BatchLoader, StepBatch, TrainingData
 from lossless_ros.training.distributed import ProcessGroup
 from lossless_ros.training.frozen_maps import FrozenMaps
 from lossless_ros.training.hyperparameters import Hyperparameters
-from lossless_ros.training.loss import action_errors, action_limits, loss
+from lossless_ros.training.loss import action_errors, loss, speed_limits
 from lossless_ros.training.object_targets import NO_ERRORS, ObjectHead, object_targets
 from lossless_ros.training.optimizer import cosine_decay, make_optimizer, set_learning_rate, warmup
 
@@ -70,9 +70,9 @@ class Trainer:
         if self._targets is not None:
             network.auxiliary = ObjectHead(network.embedding_dim, network.hidden_dim, self._targets.num_widths)
             network.auxiliary.to(group.device)
-        self._limits = action_limits(contract, group.device)
-        speed_limits = np.array(contract.action.limits[:-1])
-        self._batches = BatchLoader(config, data, network, self.backbone, group, speed_limits)
+        self._limits = speed_limits(contract, group.device)
+        limits = np.array(contract.action.speed_limits)
+        self._batches = BatchLoader(config, data, network, self.backbone, group, limits)
         self._started = started
         self._recent_losses: list[float] = []  # since the last point of the curve
         self._validation_s = 0.0  # duration of the last validation [s]
@@ -149,8 +149,8 @@ class Trainer:
 
         Returns:
             step, train_loss (mean since the last validation, with augmentation), held_out_loss, learning_rate (of the
-            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement, object_error_mm and
-            object_width_error_mm (per object; None without an auxiliary head or object poses).
+            last step), seconds (of the run), mae (per axis [m/s or rad/s]), gripper_agreement (only with a gripper),
+            object_error_mm and object_width_error_mm (per object; None without an auxiliary head or object poses).
         """
         started = time.monotonic()
         data, network = self.data.held_out, self.result.eval()

@@ -24,16 +24,18 @@ TOPICS = {
     "servo_node/delta_twist_cmds": Description(
         "Velocities of the tool [m/s, rad/s] in the contract's or robot's frame."
     ),
-    "velocity_controller/commands": Description("Joint velocities [rad/s]."),
-    "arm_controller/joint_trajectory": Description("Joint positions one control period ahead [rad]."),
+    "velocity_controller/commands": Description(
+        "Joint velocities [rad/s, m/s], in the order of the contract or of the arm's model."
+    ),
+    "arm_controller/joint_trajectory": Description("Joint positions one control period ahead [rad, m]."),
     "gripper_controller/commands": Description(
         "One number, from the gripper's `open` to `closed` position in the contract or robot file."
     ),
-    "~/sent": Description("The command that was sent, as a twist, whatever its kind [m/s, rad/s]."),
-    "~/would_send": Description("The command that would have been sent, as a twist [m/s, rad/s]."),
+    "~/sent": Description("The velocities that were sent, whatever the kind of command [m/s, rad/s]."),
+    "~/would_send": Description("The velocities that would have been sent, whatever the kind of command [m/s, rad/s]."),
     "~/would_send/gripper": Description("The gripper command that would have been sent."),
-    "~/would_send/joint_velocity": Description("The joint velocities that would have been sent [rad/s]."),
-    "~/would_send/joint_trajectory": Description("The trajectory point that would have been sent [rad]."),
+    "~/would_send/joint_velocity": Description("The joint velocities that would have been sent [rad/s, m/s]."),
+    "~/would_send/joint_trajectory": Description("The trajectory point that would have been sent [rad, m]."),
     "/diagnostics": Description("[Status](diagnostics.md) of the node, at 1 Hz."),
     "~/debug/image": Description("The policy's input images, side by side.", "`debug_image:=true`"),
 }

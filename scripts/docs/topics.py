@@ -7,7 +7,7 @@ command, and the nodes are then asked what they have. Nothing is published.
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,11 +27,22 @@ the robot's own. `~` stands for the node's name. `CAMERA` is the name of a camer
 INFERENCE = """## Inference node
 
 It subscribes to the observations of its contract. "When" names the [parameters](node-parameters.md#inference_node)
-that a topic depends on; topics without an entry are always there."""
+that a topic depends on, and the contract's `action.space`; topics without an entry are always there, those of the
+gripper if the contract has one. `command:=auto`, the default, is `twist` for the tool and `joint_velocity` for
+joints."""
 SIMULATED = """## Simulated robot
 
 The same topics as a real robot's, from the other side. Its parameter `command` selects the arm commands that it
 subscribes to."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the topics of a node depend on."""
+
+    space: str  # of the contract's action
+    command: str
+    dry_run: bool
 
 
 @dataclass(frozen=True, order=True)
@@ -80,14 +91,25 @@ def ros() -> Iterator[None]:
         rclpy.shutdown()
 
 
-def inference_endpoints(command: str, dry_run: bool, debug_image: bool = True) -> set[Endpoint]:
-    """Return the topics of a configured inference node with these parameters."""
+def contract_of(space: str) -> Any:
+    """Return a contract with a gripper whose action is in that space."""
+    from lossless_ros.contract import JOINTS, Axis, load_contract
+
+    contract = load_contract("rgb_stacking")
+    if space != JOINTS:
+        return contract
+    axes = tuple(Axis(name, 1.0) for name in contract.proprioception[0].names)
+    return dataclasses.replace(contract, action=dataclasses.replace(contract.action, axes=axes, space=space))
+
+
+def inference_endpoints(setting: Setting) -> set[Endpoint]:
+    """Return the topics of a configured inference node."""
     from rclpy.node import Node
     from rclpy.parameter import Parameter
 
-    from lossless_ros.contract import load_contract, load_robot
+    from lossless_ros.contract import load_robot
+    from lossless_ros.control import joint_motion
     from lossless_ros.control.guard import Guard
-    from lossless_ros.nodes.inference import command_publishers
     from lossless_ros.nodes.inference.commands import Commands
     from lossless_ros.nodes.inference.debug_image import DebugImage
     from lossless_ros.nodes.inference.diagnostics import StatusReporter
@@ -95,18 +117,17 @@ def inference_endpoints(command: str, dry_run: bool, debug_image: bool = True) -
     from lossless_ros.nodes.inference.parameters import PARAMETERS, motion_limits
 
     parameters = {parameter.name: parameter.default for parameter in PARAMETERS}
-    contract = load_contract("rgb_stacking")
+    contract = contract_of(setting.space)
     robot = dataclasses.replace(load_robot("sim"), topics={})
-    guard = Guard(motion_limits(contract, parameters), 1 / contract.rate_hz, parameters["resume"])
+    guard = Guard(motion_limits(contract, robot, parameters), 1 / contract.rate_hz, parameters["resume"])
     node = Node("inference_node", parameter_overrides=[Parameter("use_sim_time", value=True)])
     with mock.patch.object(
-        command_publishers, "Kinematics", mock.Mock(return_value=mock.Mock(joints=[]))
+        joint_motion, "Kinematics", mock.Mock(return_value=mock.Mock(joints=[]))
     ):  # quick: no model of the arm
-        Commands(node, contract, robot, guard, command, dry_run, exclusive=False)
+        Commands(node, contract, robot, guard, setting.command, setting.dry_run, exclusive=False)
     sources: Any = None  # asked only when a status is published
-    StatusReporter(node, "sim", dry_run, sources)
-    if debug_image:
-        DebugImage(node)
+    StatusReporter(node, "sim", setting.dry_run, sources)
+    DebugImage(node)
     for transport in ("raw", "compressed"):
         ObservationSubscriber(node, contract, robot, transport, lambda frame: None)
     found = endpoints(node, tuple(camera.name for camera in contract.cameras))
@@ -114,16 +135,15 @@ def inference_endpoints(command: str, dry_run: bool, debug_image: bool = True) -
     return found
 
 
-def simulated_endpoints(command: str) -> set[Endpoint]:
-    """Return the topics of the simulated robot for a kind of command."""
+def simulated_endpoints(setting: Setting) -> set[Endpoint]:
+    """Return the topics of the simulated robot."""
     from rclpy.node import Node
 
-    from lossless_ros.contract import load_contract
     from lossless_ros.nodes.sim_robot.interface import SimRobotInterface
 
-    contract = load_contract("rgb_stacking")
+    contract = contract_of(setting.space)
     node = Node("sim_robot_node")
-    SimRobotInterface(node, contract, command)
+    SimRobotInterface(node, contract, setting.command)
     found = endpoints(node, tuple(camera.name for camera in contract.cameras))
     node.destroy_node()
     return found
@@ -139,30 +159,40 @@ def services() -> list[tuple[str, str]]:
     return [(name, kind) for name, kind in found if name.startswith("~/")]
 
 
-def condition(present: set[tuple[str, bool]], commands: tuple[str, ...]) -> str:
-    """Return the parameters, as text, with which a topic is there."""
-    kinds = {command for command, _ in present}
-    dry = {dry_run for _, dry_run in present}
+def condition(present: set[Setting], every: Collection[Setting]) -> str:
+    """Return the parameters, and the contract's space, as text, with which a topic is there."""
+    spaces, kinds = {one.space for one in present}, {one.command for one in present}
     parts = []
-    if len(kinds) < len(commands):
-        parts.append(" or ".join(f"`command:={kind}`" for kind in commands if kind in kinds))
+    if spaces != {one.space for one in every if one.command in kinds}:
+        parts += [f"`action.space: {space}`" for space in spaces]
+    if kinds != {one.command for one in every if one.space in spaces}:
+        listed = dict.fromkeys(one.command for one in every if one.command in kinds)
+        parts.append(" or ".join(f"`command:={kind}`" for kind in listed))
+    dry = {one.dry_run for one in present}
     if len(dry) < len(DRY_RUN):
         parts.append(f"`dry_run:={str(dry.pop()).lower()}`")
     return ", ".join(parts)
 
 
-def rows(found: dict[tuple[str, bool], set[Endpoint]], node: str, direction: str) -> list[tuple[str, ...]]:
+def rows(found: dict[Setting, set[Endpoint]], node: str, direction: str) -> list[tuple[str, ...]]:
     """Return the table's rows of a node and a direction, in the order of the descriptions."""
-    commands = tuple(dict.fromkeys(command for command, _ in found))
     every = {endpoint for one in found.values() for endpoint in one if endpoint.direction == direction}
     lines: list[tuple[str, ...]] = []
-    for endpoint in sorted(every, key=lambda one: list(TOPICS).index(one.topic)):
+    for endpoint in sorted(every, key=lambda one: (list(TOPICS).index(one.topic), one)):
         description = TOPICS[endpoint.topic]
-        when = [condition({key for key, one in found.items() if endpoint in one}, commands)]
+        when = [condition({key for key, one in found.items() if endpoint in one}, found)]
         when += [description.when] if node == "inference_node" else []
         text = ", ".join(filter(None, when))
         lines.append((code(endpoint.topic), code(endpoint.type), text, endpoint.reliability, description.text))
     return lines
+
+
+def settings() -> list[Setting]:
+    """Return all settings that are possible."""
+    from lossless_ros.contract import COMMAND_TOPICS, JOINTS, TOOL
+
+    combinations = itertools.product((TOOL, JOINTS), COMMAND_TOPICS, DRY_RUN)
+    return [Setting(*values) for values in combinations if values[:2] != (JOINTS, "twist")]
 
 
 def render() -> str:
@@ -171,13 +201,9 @@ def render() -> str:
     Raises:
         ValueError: a topic or service of the code has no description, or one is described that does not exist.
     """
-    from lossless_ros.contract import COMMAND_TOPICS
-
-    commands = tuple(COMMAND_TOPICS)
     with ros():
-        combinations = itertools.product(commands, DRY_RUN)
-        inference = {(command, dry): inference_endpoints(command, dry) for command, dry in combinations}
-        simulated = {(command, dry): simulated_endpoints(command) for command in commands for dry in DRY_RUN}
+        inference = {setting: inference_endpoints(setting) for setting in settings()}
+        simulated = {setting: simulated_endpoints(setting) for setting in settings()}
         offered = services()
     described = {endpoint.topic for found in (inference, simulated) for one in found.values() for endpoint in one}
     if set(TOPICS) != described or set(SERVICES) != {name for name, _ in offered}:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from lossless_ros.contract import Contract, Gripper, Robot, load_contract, load_robot
+from lossless_ros.contract import Contract, Gripper, Robot, load_contract, load_robot, resolve_command
 from lossless_ros.contract.config import from_mapping
 from lossless_ros.errors import LosslessError
 from lossless_ros.paths import share_dir
@@ -92,6 +92,76 @@ def test_continuous_gripper_goes_to_any_command():
     assert [action.gripper_target(x) for x in (-2.0, -0.5, 0.0, 0.6, 1.5)] == [-1, -0.5, 0, 0.6, 1]
     assert gripper.command_at(action.gripper_target(0.5)) == pytest.approx(0.6)
     assert action.gripper_output(0.6, gripper) == pytest.approx(0.5)
+
+
+@pytest.fixture
+def joints():
+    """Return a contract that commands two joints, as a mapping."""
+    return {
+        "name": "two_joints",
+        "rate_hz": 20,
+        "cameras": [{"name": "camera", "width": 8, "height": 8}],
+        "proprioception": [{"stream": "joint_states", "names": ["elbow", "finger", "other"]}],
+        "action": {
+            "frame_id": "world",
+            "space": "joints",
+            "axes": [{"axis": "elbow", "limit": 2.0}, {"axis": "finger", "limit": 1.0, "prismatic": True}],
+        },
+    }
+
+
+def test_joints_are_commanded_in_their_units_and_without_a_gripper(joints):
+    contract = from_mapping(Contract, joints, "here")
+    assert contract.action.joints == contract.action.names == ("elbow", "finger")
+    assert [axis.unit for axis in contract.action.axes] == ["rad/s", "m/s"]
+    assert contract.action.limits == (2.0, 1.0) and contract.action.dim == 2
+    assert from_mapping(Contract, json.loads(contract.to_json()), "here") == contract
+
+
+def test_joints_may_have_a_gripper_beside_them(joints):
+    joints["action"]["gripper"] = {"open": 0.04, "closed": 0.0}
+    action = from_mapping(Contract, joints, "here").action
+    assert action.names == ("elbow", "finger", "gripper") and action.limits == (2.0, 1.0, 1.0)
+
+
+def test_tool_may_have_no_gripper(mapping):
+    del mapping["action"]["gripper"]
+    assert from_mapping(Contract, mapping, "here").action.names[-1] == "angular.z"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"space": "cartesian"}, "action: space is 'cartesian', expected tool or joints"),
+        ({"space": "tool"}, "axis is 'elbow', expected one of linear.x, .*; joints need space: joints"),
+        ({"axes": [{"axis": "linear.x", "limit": 1.0}]}, "axis is 'linear.x', expected the name of a joint"),
+        ({"space": "tool", "axes": [{"axis": "linear.x", "limit": 1.0, "prismatic": True}]}, "linear.x is prismatic"),
+        ({"axes": [{"axis": "wrist", "limit": 1.0}]}, "action commands joint 'wrist', which is not observed"),
+        ({"axes": [{"axis": "", "limit": 1.0}]}, "axis is '', expected 1 to 200 printable characters"),
+        ({"axes": []}, "no axes and no gripper"),
+        ({"continuous_gripper": True}, "continuous_gripper is true, but there is no gripper"),
+    ],
+)
+def test_invalid_joint_action_is_a_one_line_error(joints, change, message):
+    joints["action"] |= change
+    with pytest.raises(LosslessError, match=message) as caught:
+        from_mapping(Contract, joints, "here")
+    assert "\n" not in str(caught.value) and str(caught.value).startswith("here")
+
+
+def test_json_of_a_tools_contract_is_what_it_was_before_joint_actions():
+    action = json.loads(load_contract("rgb_stacking").to_json())["action"]
+    assert action.keys() == {"frame_id", "axes", "gripper", "continuous_gripper"}
+    assert action["axes"][0] == {"axis": "linear.x", "limit": 0.07}
+
+
+def test_kind_of_command_follows_from_what_the_contract_commands(joints):
+    contract = from_mapping(Contract, joints, "here")
+    assert resolve_command("auto", contract) == "joint_velocity"
+    assert resolve_command("joint_trajectory", contract) == "joint_trajectory"
+    assert resolve_command("auto", load_contract("rgb_stacking")) == "twist"
+    with pytest.raises(LosslessError, match="command is twist, but contract 'two_joints' commands joints"):
+        resolve_command("twist", contract)
 
 
 def test_contracts_cannot_be_changed():

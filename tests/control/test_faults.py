@@ -13,9 +13,9 @@ def test_action_of_another_shape_is_rejected() -> None:
 
 def test_joint_beyond_its_limits_is_named() -> None:
     limits = np.array([[-1.0, 1.0], [-2.0, 2.0]])
-    assert joint_fault(np.array([0.9, -1.9]), limits, ["a", "b"]) is None
-    fault = joint_fault(np.array([0.9, -2.1]), limits, ["a", "b"])
-    assert fault == "joint b is at -2.100 rad, its limits are -2 to 2"
+    assert joint_fault(np.array([0.9, -1.9]), limits, ["a", "b"], ["rad", "m"]) is None
+    fault = joint_fault(np.array([0.9, -2.1]), limits, ["a", "b"], ["rad", "m"])
+    assert fault == "joint b is at -2.100 m, its limits are -2 to 2"
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_no_sequence_of_actions_leaves_the_workspace_or_exceeds_a_limit_at_its_w
     positions, before, rise_before = [np.array([0.6, 0.0, 0.2])] * 2, np.zeros(3), np.zeros(3)
     nearest = np.inf
     for action in jumping_actions(rng, 60).repeat(5, axis=0):
-        command = guard.filter(action, positions[-1 - delay])
+        command = guard.filter(action, np.append(positions[-1 - delay], 0.0))
         assert command is not None
         velocity, rise = command[:3], (command[:3] - before) / PERIOD
         assert (np.abs(velocity) <= VELOCITY[:3] + 1e-9).all()
@@ -124,10 +124,10 @@ def test_tool_too_close_to_a_wall_is_moved_back_within_the_velocity_limit(x: flo
     guard = make_guard(linear_acceleration=0.5, linear_jerk=5.0, workspace=BOX)
     ahead = np.array([0.07, 0, 0, 0, 1], np.float32)
     for _ in range(10):
-        guard.filter(ahead, np.array([0.6, 0.0, 0.2]))
+        guard.filter(ahead, np.array([0.6, 0.0, 0.2, 0.0]))
     position = np.array([x, 0.0, 0.2])
     for _ in range(100):
-        velocity = guard.filter(ahead, position)[:3]
+        velocity = guard.filter(ahead, np.append(position, 0.0))[:3]
         assert (np.abs(velocity) <= VELOCITY[:3] + 1e-9).all()
         position = position + PERIOD * velocity
     assert 0.69 < position[0] <= max(x, 0.7)
@@ -170,7 +170,8 @@ def test_gripper_moves_within_its_rate_limit() -> None:
     ],
 )
 def test_workspace_is_not_left(x: float, target: float, allowed: float) -> None:
-    command = make_guard(workspace=BOX).filter(np.array([target, 0, 0, 0, 1], np.float32), np.array([x, 0.0, 0.2]))
+    position = np.array([x, 0.0, 0.2, 0.0])
+    command = make_guard(workspace=BOX).filter(np.array([target, 0, 0, 0, 1], np.float32), position)
     assert command[0] == pytest.approx(allowed, abs=1e-6)
 
 

@@ -5,6 +5,7 @@ many sequences are tried per kind.
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from lossless_ros.contract import Axis, load_contract
+from lossless_ros.contract import JOINTS, Action, Axis, load_contract
 from lossless_ros.control.guard import Guard
 from lossless_ros.control.limits import Limits, LimitSettings
 
@@ -72,12 +73,12 @@ class Instant:
 class Robot:
     """Limits of a robot, and its contract's timing."""
 
-    velocity: float  # m/s
-    acceleration: float  # m/s^2
-    jerk: float  # m/s^3
+    velocity: float  # m/s, rad/s
+    acceleration: float  # m/s^2, rad/s^2
+    jerk: float  # m/s^3, rad/s^3
     period: float  # s
     max_age: float  # s
-    size: float  # of the workspace [m]
+    size: float  # of the workspace, or of the joints' ranges [m, rad]
 
 
 SAWYER = Robot(0.07, 0.5, 5.0, 0.05, 0.2, 0.2)
@@ -124,17 +125,35 @@ def sequences(draw: st.DrawFn, kind: Kind) -> list[Instant]:
     ]
 
 
-def run(robot: Robot, start: tuple[float, float, float], sequence: list[Instant]) -> Excess:
+def tool_limits(robot: Robot) -> Limits:
+    """Return limits of a tool that moves along x, y and z, turns about z, and has a gripper."""
+    box = (*[0.0] * 3, *[robot.size] * 3)
+    settings = LimitSettings(linear_acceleration=robot.acceleration, linear_jerk=robot.jerk, workspace=box)
+    axes = tuple(Axis(a.axis, robot.velocity if "linear" in a.axis else 1.0) for a in ACTION.axes)
+    return Limits.for_action(replace(ACTION, axes=axes), settings)
+
+
+def joint_limits(robot: Robot) -> Limits:
+    """Return limits of three joints without a gripper: two turn and one slides."""
+    settings = LimitSettings(
+        linear_acceleration=robot.acceleration,
+        angular_acceleration=robot.acceleration,
+        linear_jerk=robot.jerk,
+        angular_jerk=robot.jerk,
+    )
+    axes = tuple(Axis(name, robot.velocity, prismatic=name == "slide") for name in ("base", "elbow", "slide"))
+    ranges = {axis.axis: (0.0, robot.size) for axis in axes}
+    return Limits.for_action(Action("world", axes, space=JOINTS), settings, ranges)
+
+
+def run(robot: Robot, limits: Limits, start: tuple[float, float, float], sequence: list[Instant]) -> Excess:
     """Drive the plant by the guard's commands; a watchdog stops it as the node's does.
 
-    `start` is a share of the workspace.
+    `start` is a share of the way between the walls of the first three axes.
     """
-    box = np.array([[0.0] * 3, [robot.size] * 3])
-    limits = LimitSettings(linear_acceleration=robot.acceleration, linear_jerk=robot.jerk, workspace=tuple(box.ravel()))
-    action = replace(
-        ACTION, axes=tuple(Axis(a.axis, robot.velocity if "linear" in a.axis else 1.0) for a in ACTION.axes)
-    )
-    guard = Guard(Limits.for_action(action, limits), robot.period, hold=robot.max_age + robot.period)
+    guard = Guard(limits, robot.period, hold=robot.max_age + robot.period)
+    rest = len(limits.velocity) - 3  # axes without walls
+    gripper = [] if limits.gripper_target is None else [1.0]
     times, positions = [-100.0, 0.0], [np.array(start) * robot.size] * 2  # where the plant was at what time
     found, velocity, rise, sent, frame, limit = Excess(), np.zeros(3), np.zeros(3), -np.inf, 0.0, 0.0
 
@@ -159,8 +178,8 @@ def run(robot: Robot, start: tuple[float, float, float], sequence: list[Instant]
         move_until(now)
         measured = max(stamp - robot.period * instant.staleness, now - robot.max_age, 0.0)
         pose = position_at(min(measured, now)) + np.array(instant.noise)
-        wanted = np.array([*np.multiply(instant.target, robot.velocity), 0.0, 1.0])
-        command = guard.filter(wanted, pose, now - sent, now - measured)
+        wanted = np.array([*np.multiply(instant.target, robot.velocity), *[0.0] * rest, *gripper])
+        command = guard.filter(wanted, np.append(pose, np.zeros(rest)), now - sent, now - measured)
         assert command is not None
         period = min(robot.period, now - sent)
         change = (command[:3] - velocity) / period
@@ -174,14 +193,17 @@ def run(robot: Robot, start: tuple[float, float, float], sequence: list[Instant]
     return found
 
 
+@pytest.mark.parametrize("make_limits", [tool_limits, joint_limits])
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_limit_is_exceeded_in_irregular_time(kind: str, tmp_path: Path) -> None:
+def test_no_limit_is_exceeded_in_irregular_time(
+    kind: str, make_limits: Callable[[Robot], Limits], tmp_path: Path
+) -> None:
     set_hypothesis_home_dir(tmp_path)  # not in the working directory
 
     @SETTINGS
     @given(robot=ROBOTS, start=vectors(0.0, 1.0), sequence=sequences(KINDS[kind]))
     def holds(robot: Robot, start: tuple[float, float, float], sequence: list[Instant]) -> None:
-        excess = run(robot, start, sequence)
+        excess = run(robot, make_limits(robot), start, sequence)
         assert excess.wall <= KINDS[kind].noise + 1e-6
         assert excess.velocity <= 1e-9
         assert excess.acceleration <= 1e-6

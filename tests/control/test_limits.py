@@ -1,21 +1,24 @@
 """Motion limits: pure functions on velocities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lossless_ros.contract import load_contract
+from lossless_ros.contract import Axis, load_contract
 from lossless_ros.control.limits import (
     Limits,
     LimitSettings,
     Timing,
-    can_stop_in_workspace,
-    clamp_to_workspace,
+    can_stop_in_room,
+    clamp_to_walls,
     limit_acceleration,
     limit_to_stopping_distance,
     max_fading_acceleration,
     max_stoppable_speed,
     room_to_walls,
 )
+from tests.support import joints
 
 ACTION = load_contract("rgb_stacking").action
 BOX = (0.5, -0.1, 0.1, 0.7, 0.1, 0.3)
@@ -46,15 +49,15 @@ def test_acceleration_can_fade_out_in_periods_of_any_length() -> None:
 def test_velocity_that_takes_too_long_to_brake_is_unstoppable() -> None:
     limits = Limits.for_action(ACTION, LimitSettings(linear_acceleration=0.001, workspace=BOX))
     fast, still = np.array([0.07, 0.0, 0.0, 0.0]), np.zeros(4)
-    room = room_to_walls(np.array([0.6, 0.0, 0.2]), still, still, limits)
-    stoppable = can_stop_in_workspace(fast, still, room, limits, Timing(PERIOD, PERIOD))
+    room = room_to_walls(np.array([0.6, 0.0, 0.2, 0.0]), still, still, limits)
+    stoppable = can_stop_in_room(fast, still, room, limits, Timing(PERIOD, PERIOD))
     assert stoppable.tolist() == [False, True, True, True]
 
 
 def test_motion_since_the_pose_takes_room_from_the_wall_ahead_only() -> None:
     limits = Limits.for_action(ACTION, LimitSettings(workspace=BOX))
     down, up = np.array([0.0, -0.02, -0.3, 0.0]), np.array([0.03, 0.0, 0.0, 0.0])
-    below, above = room_to_walls(np.array([0.6, 0.0, 0.2]), down, up, limits)
+    below, above = room_to_walls(np.array([0.6, 0.0, 0.2, 0.0]), down, up, limits)
     np.testing.assert_allclose(below, [0.098, 0.078, 0.0, np.inf])  # 2 mm are left before a wall
     np.testing.assert_allclose(above, [0.068, 0.098, 0.098, np.inf])
 
@@ -62,17 +65,32 @@ def test_motion_since_the_pose_takes_room_from_the_wall_ahead_only() -> None:
 @pytest.mark.parametrize(("hold", "speed"), [(0.1, 0.8 / 3), (0.2, 0.35 / 2)])
 def test_stopping_distance_counts_the_whole_time_that_a_command_may_stay_in_force(hold: float, speed: float) -> None:
     """0.8/3, 0.5/3 and 0.2/3 m/s, 0.1 m/s less each time, for 0.1 s each; 0.175 and 0.075 m/s for 0.2 s each."""
-    limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
+    limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0], [1.0]]))
     room = (np.array([0.95]), np.array([0.05]))
     np.testing.assert_allclose(limit_to_stopping_distance(np.array([1.0]), room, limits, Timing(0.1, hold)), [speed])
 
 
 def test_workspace_ignores_axes_that_the_action_does_not_have() -> None:
-    limits = Limits(np.ones(1), np.ones(1), np.ones(1), np.array([[0.0] * 3, [1.0] * 3]), (-1, 0, -1))
-    position = np.array([9.0, 0.95, 9.0])
-    np.testing.assert_allclose(clamp_to_workspace(np.array([1.0]), position, limits, 0.1), [0.5])
-    below, above = room_to_walls(position, np.zeros(1), np.zeros(1), limits)
-    np.testing.assert_allclose([below, above], [[0.948], [0.048]])
+    action = replace(ACTION, axes=(Axis("angular.z", 1.0), Axis("linear.y", 1.0)))
+    limits = Limits.for_action(action, LimitSettings(workspace=(0.0, 0.0, 0.0, 1.0, 1.0, 1.0)))
+    np.testing.assert_array_equal(limits.walls, [[-np.inf, 0.0], [np.inf, 1.0]])
+    position, still = np.array([0.0, 0.95]), np.zeros(2)
+    np.testing.assert_allclose(clamp_to_walls(np.ones(2), position, limits, 0.1), [1.0, 0.5])
+    below, above = room_to_walls(position, still, still, limits)
+    np.testing.assert_allclose([below, above], [[np.inf, 0.948], [np.inf, 0.048]])
+
+
+def test_ranges_of_joints_are_walls_and_limits_go_by_the_joints_unit() -> None:
+    settings = LimitSettings(linear_acceleration=0.1, angular_acceleration=2.0, linear_jerk=3.0, angular_jerk=40.0)
+    limits = Limits.for_action(joints.CONTRACT.action, settings, {"finger": (0.0, 0.04), "another": (-1.0, 1.0)})
+    np.testing.assert_array_equal(limits.walls, [[-np.inf, 0.0], [np.inf, 0.04]])
+    assert limits.acceleration.tolist() == [2.0, 0.1] and limits.jerk.tolist() == [40.0, 3.0]
+    assert limits.gripper_target is None
+
+
+def test_workspace_is_refused_where_joints_are_commanded() -> None:
+    with pytest.raises(ValueError, match="workspace is a box for the tool center, but the contract commands joints"):
+        Limits.for_action(joints.CONTRACT.action, LimitSettings(workspace=BOX))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from lossless_ros.contract import Axis, Contract, Gripper, Robot, load_contract, load_robot
-from lossless_ros.control.robot_limits import RobotLimits, frame_fault, load_allowed_robot
+from lossless_ros.control.robot_limits import ANY_GRIPPER, RobotLimits, frame_fault, load_allowed_robot
 from lossless_ros.errors import LosslessError
+from tests.support import joints
 
 LIMITS = RobotLimits(
     linear_velocity=0.25, angular_velocity=1.5, max_age=0.5, rate_range=(5.0, 100.0), gripper_range=(0.0, 0.8)
@@ -26,7 +27,7 @@ def changed(**changes: Any) -> Contract:
 def test_contract_within_the_limits_is_allowed() -> None:
     assert LIMITS.contract_fault(CONTRACT, ROBOT) is None
     assert frame_fault(CONTRACT, ROBOT) is None
-    assert LIMITS.missing(ROBOT) == ()
+    assert LIMITS.missing(CONTRACT, ROBOT) == ()
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_contract_in_another_frame_is_refused_unless_the_file_names_them_as_one(
 
 
 def test_missing_limits_are_named_by_their_keys() -> None:
-    assert RobotLimits().missing(Robot()) == (
+    assert RobotLimits().missing(CONTRACT, Robot()) == (
         "safety.linear_velocity",
         "safety.angular_velocity",
         "safety.max_age",
@@ -76,7 +77,21 @@ def test_missing_limits_are_named_by_their_keys() -> None:
         "hardware.frame_id",
     )
     half = dataclasses.replace(LIMITS, gripper_range=(0.0, float("inf")))
-    assert half.missing(ROBOT) == ("safety.gripper_range",)
+    assert half.missing(CONTRACT, ROBOT) == ("safety.gripper_range",)
+
+
+def test_joints_need_their_ranges_but_neither_frame_nor_gripper() -> None:
+    limits = dataclasses.replace(LIMITS, gripper_range=ANY_GRIPPER)
+    robot = Robot(joints={"finger": "finger_joint1"}, joint_limits={"elbow": (-1.0, 1.0)})
+    assert limits.missing(joints.CONTRACT, robot) == ("hardware.joint_limits of finger_joint1",)
+    complete = dataclasses.replace(robot, joint_limits={"elbow": (-1.0, 1.0), "finger_joint1": (-0.01, 0.05)})
+    assert limits.missing(joints.CONTRACT, complete) == ()
+    assert frame_fault(joints.CONTRACT, dataclasses.replace(robot, frame_id="base")) is None
+    slow = dataclasses.replace(limits, linear_velocity=0.01, angular_velocity=0.5)
+    assert slow.contract_fault(joints.CONTRACT, robot) == (
+        "contract 'two_joints' has elbow of 1 rad/s, safety.angular_velocity allows 0.5; "
+        "finger of 0.05 m/s, safety.linear_velocity allows 0.01"
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def world() -> Iterator[NodeWorld]:
 def documented(section: str, conditions: dict[str, set[str]]) -> set[tuple[str, str]]:
     """Return topics (or services) and types in a section of the page that are there under the conditions.
 
-    `conditions` has the values of each parameter for which a row counts.
+    `conditions` has the values of each parameter, and of the contract's space, for which a row counts.
     """
     page = (ROOT / "docs" / "reference" / "topics.md").read_text()
     text = page.partition(f"### {section}\n")[2].partition("\n#")[0]
@@ -37,7 +37,7 @@ def documented(section: str, conditions: dict[str, set[str]]) -> set[tuple[str, 
     for row in re.findall(r"^\| `.*$", text, re.MULTILINE):
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         name, kind, when = cells[0].strip("`"), cells[1].strip("`"), cells[2]
-        given = re.findall(r"`(\w+):=(\w+)`", when)
+        given = re.findall(r"`(\w+):=(\w+)`", when) + re.findall(r"`action.(space): (\w+)`", when)
         if all(value in conditions.get(parameter, {value}) for parameter, value in given):
             found.add((name, kind))
     return found
@@ -63,7 +63,7 @@ def test_page_lists_the_topics_of_a_configured_node(
     parameters = {"bundles": bundle, "autostart": True, "debug_image": True, "use_sim_time": True}
     world.start("inference_node", command=command, dry_run=dry_run, **parameters)
     node = world.stub(RobotStub).node
-    conditions = {"command": {command}, "dry_run": {dry_run}, "image_transport": {"raw"}}
+    conditions = {"command": {command}, "dry_run": {dry_run}, "image_transport": {"raw"}, "space": {"tool"}}
 
     def graph(kind: str) -> set[tuple[str, str]]:
         if "inference_node" not in node.get_node_names():

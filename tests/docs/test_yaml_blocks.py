@@ -9,6 +9,8 @@ import yaml
 
 from tests.support.doc_pages import Block, all_blocks
 
+CONTRACT_PARTS = {"cameras", "proprioception", "action"}
+
 
 def load_contract_file(path: Path) -> None:
     from lossless_ros.contract import load_contract
@@ -22,11 +24,10 @@ def load_robot_file(path: Path) -> None:
     from lossless_ros.nodes.app.parameters import robot_defaults
     from lossless_ros.nodes.inference.parameters import PARAMETERS, motion_limits
 
-    load_robot(str(path))
     given, known = robot_defaults(str(path)), {parameter.name: parameter.default for parameter in PARAMETERS}
     assert set(given) <= set(known)
     assert {name: type(value) for name, value in given.items()} == {name: type(known[name]) for name in given}
-    motion_limits(load_contract("rgb_stacking"), known | given)
+    motion_limits(load_contract("rgb_stacking"), load_robot(str(path)), known | given)
 
 
 def load_domain_file(path: Path) -> None:
@@ -55,7 +56,7 @@ def load_part(path: Path) -> None:
     from lossless_ros.paths import find_config
 
     part = load_yaml(path)
-    if "cameras" in part:
+    if CONTRACT_PARTS & set(part):
         from_mapping(Contract, load_yaml(find_config("contracts", "rgb_stacking")) | part, str(path))
     else:
         from_mapping(Robot, part.get("hardware", part), str(path))
@@ -73,7 +74,7 @@ def kind(data: dict[str, Any]) -> Callable[[Path], None]:
         return load_study_file
     if "/**" in data:
         return load_robot_file
-    if set(data) <= {"cameras", "hardware", "arm"} and not isinstance(data.get("cameras"), dict):
+    if set(data) <= {*CONTRACT_PARTS, "hardware", "arm"} and not isinstance(data.get("cameras"), dict):
         return load_part
     if set(data) <= set(SECTIONS):
         return load_domain_file

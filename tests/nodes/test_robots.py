@@ -20,8 +20,7 @@ def test_every_key_of_a_robot_is_a_parameter_or_hardware(robot: str) -> None:
     defaults = robot_defaults(robot)
     assert set(defaults) <= set(DEFAULTS)
     assert all(type(value) is type(DEFAULTS[name]) for name, value in defaults.items())
-    load_robot(robot)
-    motion_limits(load_contract("rgb_stacking"), DEFAULTS | defaults)
+    motion_limits(load_contract("rgb_stacking"), load_robot(robot), DEFAULTS | defaults)
 
 
 def test_every_robot_is_a_dry_run_by_default() -> None:
@@ -67,7 +66,7 @@ def test_file_from_before_the_limits_works_in_dry_run_only(tmp_path: Path) -> No
 
 def test_limits_in_force_are_described() -> None:
     contract, robot = load_contract("rgb_stacking"), load_robot("sawyer")
-    limits = motion_limits(contract, DEFAULTS | robot_defaults("sawyer"))
+    limits = motion_limits(contract, robot, DEFAULTS | robot_defaults("sawyer"))
     text = describe_limits(contract, robot, limits)
     for part in (
         "velocity 0.07 m/s, 1 rad/s",

@@ -7,10 +7,12 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 from lossless_ros.models.action_head import components, negative_log_likelihood, output_dim, select_mode
 from lossless_ros.models.execution import DEFAULT_COEFF
+from lossless_ros.models.network import to_action
 from lossless_ros.models.temporal_ensemble import TemporalEnsemble
 from lossless_ros.training import sampler
 from lossless_ros.training.augment import BatchRng, augment, color_jitter, random_shift
-from lossless_ros.training.loss import action_errors, action_limits, loss
+from lossless_ros.training.loss import action_errors, loss, speed_limits
+from tests.support import joints
 
 
 def batch_rng(count: int, seed: int = 0, selected: slice = slice(None)) -> BatchRng:
@@ -70,10 +72,9 @@ def test_random_numbers_depend_on_seed_and_step_alone():
 
 
 def test_loss_is_zero_for_the_action_of_the_expert(contract):
-    limits = action_limits(contract, "cpu")
+    limits = speed_limits(contract, "cpu")
     actions = torch.tensor([[0.07, -0.035, 0.0, 0.5, 1.0], [0.0, 0.07, 0.01, -1.0, -1.0]])
-    normalized = actions / limits
-    normalized[:, -1] *= 50
+    normalized = torch.cat([actions[:, :-1] / limits, 50 * actions[:, -1:]], 1)
     known = torch.ones(2, 1, dtype=torch.bool)
     assert loss(normalized[:, None], actions[:, None], known, 2, limits, 0.5, 0).item() == pytest.approx(0, abs=1e-6)
     report = action_errors(normalized, actions, contract)
@@ -94,7 +95,7 @@ def test_errors_are_in_units(contract):
 def test_steps_after_the_end_of_an_episode_do_not_count(contract):
     outputs, actions = torch.randn(3, 2, 5), torch.randn(3, 2, 5)
     known = torch.tensor([[True, True], [True, False], [True, False]])
-    limits = action_limits(contract, "cpu")
+    limits = speed_limits(contract, "cpu")
     before = loss(outputs, actions, known, 4, limits, 0.5, 0)
     actions[1:, 1] += 100
     assert torch.equal(loss(outputs, actions, known, 4, limits, 0.5, 0), before)
@@ -104,14 +105,31 @@ def test_steps_after_the_end_of_an_episode_do_not_count(contract):
 
 def test_mixture_has_the_likelihood_of_torch_and_its_most_likely_mode_is_selected():
     torch.manual_seed(0)
-    outputs, velocities = torch.randn(4, 2, output_dim(5, 3)), torch.randn(4, 2, 4)
-    logits, means, log_std = components(outputs, 5, 3)
+    outputs, velocities = torch.randn(4, 2, output_dim(5, 4, 3)), torch.randn(4, 2, 4)
+    logits, means, log_std = components(outputs, 4, 3)
     normals = Independent(Normal(means, log_std.exp()), 1)
     expected = -MixtureSameFamily(Categorical(logits=logits), normals).log_prob(velocities) / 4
     torch.testing.assert_close(negative_log_likelihood(outputs, velocities, 3), expected)
-    chosen = select_mode(outputs, 5, 3)
+    chosen = select_mode(outputs, 4, 3)
     assert torch.equal(chosen[1, 0, :4], means[1, 0, logits[1, 0].argmax()])
     assert torch.equal(chosen[..., 4], outputs[..., -1])
+
+
+@pytest.mark.parametrize("num_modes", [0, 3])
+def test_without_a_gripper_loss_and_errors_are_those_of_the_velocities(num_modes):
+    torch.manual_seed(0)
+    limits, known = speed_limits(joints.CONTRACT, "cpu"), torch.ones(4, 1, dtype=torch.bool)
+    outputs = torch.randn(4, 1, output_dim(2, 2, num_modes))
+    chosen = select_mode(outputs, 2, num_modes)
+    assert chosen.shape == (4, 1, 2)
+    actions = to_action(chosen.clamp(-1, 1), joints.CONTRACT)
+    assert (actions.abs() <= limits).all()
+    first, second = (loss(outputs, actions, known, 4, limits, weight, num_modes) for weight in (0.1, 9.0))
+    assert torch.equal(first, second)  # there is nothing to weigh
+    if not num_modes:
+        assert first == pytest.approx((outputs - actions / limits).square().mean().item())
+    report = action_errors(chosen[:, 0], actions[:, 0], joints.CONTRACT)
+    assert report.keys() == {"mae"} and list(report["mae"]) == ["elbow", "finger"]
 
 
 def test_ensemble_averages_the_predictions_for_this_step():

@@ -9,13 +9,14 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Float64MultiArray
 
-from lossless_ros.contract import GRIPPER_TOPIC, TCP_POSE, Contract, Robot
+from lossless_ros.contract import GRIPPER_TOPIC, TCP_POSE, Contract, Robot, resolve_command
+from lossless_ros.control.axis_positions import AxisPositions
 from lossless_ros.control.clock_monitor import ClockMonitor
 from lossless_ros.control.faults import age_fault
 from lossless_ros.control.guard import Guard
 from lossless_ros.control.joint_limits import JointLimits
 from lossless_ros.errors import LosslessError
-from lossless_ros.nodes.inference.command_publishers import RELIABLE_NEWEST, TwistPublisher, make_command_publisher
+from lossless_ros.nodes.inference.command_publishers import RELIABLE_NEWEST, make_command_publisher, make_echo
 from lossless_ros.observation.frames import Frame
 from lossless_ros.text import clean
 
@@ -24,11 +25,13 @@ _STOP_ATTEMPTS, _STOP_RETRY_S = 25, 0.02  # of a last stop that cannot be publis
 
 
 class Commands:
-    """Publishes commands to arm and gripper while open. Closing sends the stop, and nothing follows it.
+    """Publishes commands to the arm, and to the gripper if there is one, while open.
+
+    Closing sends the stop, and nothing follows it.
 
     Thread-safe. With `dry_run` it publishes on ~/would_send, where no robot listens. With `exclusive` nothing is sent
     while another node publishes on the command topics. Every command sent to a robot, whatever its kind, is echoed on
-    ~/sent as the equivalent twist.
+    ~/sent: as the equivalent twist, or as velocities of the joints that the contract commands.
     """
 
     def __init__(
@@ -47,19 +50,21 @@ class Commands:
         self._clock = ClockMonitor()
         self._simulated = robot.simulated
         self._max_age = round(contract.max_age_s * 1e9)
-        self._gripper = robot.gripper or contract.action.gripper
-        self._position = contract.offset(TCP_POSE)
-        if self._position is None and np.isfinite(guard.limits.workspace).any():
+        self._num_axes = len(contract.action.axes)
+        self._positions = AxisPositions(contract)
+        if self._positions.stream is None and np.isfinite(guard.limits.walls).any():
             raise LosslessError(f"safety.workspace needs {TCP_POSE} in the contract's proprioception; without it: .inf")
-        if not np.isfinite([self._gripper.open, self._gripper.closed]).all():
-            raise LosslessError(f"gripper is {self._gripper}, expected finite numbers for open and closed")
+        command = resolve_command(command, contract)
         self._joint_limits = JointLimits(contract, robot)
         self._arm = make_command_publisher(node, command, self._joint_limits.contract, robot, dry_run)
+        self._gripper = robot.gripper_of(contract)
         gripper_topic = "~/would_send/gripper" if dry_run else robot.topic(GRIPPER_TOPIC)
-        self._gripper_publisher = node.create_publisher(Float64MultiArray, gripper_topic, RELIABLE_NEWEST)
+        self._gripper_publisher = (
+            node.create_publisher(Float64MultiArray, gripper_topic, RELIABLE_NEWEST) if self._gripper else None
+        )
         echo_topic = "~/would_send" if dry_run else "~/sent"
         is_own_echo = dry_run and command == "twist"
-        self._twist_echo = None if is_own_echo else TwistPublisher(node, echo_topic, contract, robot)
+        self._echo = None if is_own_echo else make_echo(node, echo_topic, contract, robot)
 
     @property
     def contract(self) -> Contract:
@@ -92,17 +97,20 @@ class Commands:
                 stamp = max(now, frame.stamp)
                 since = max(1e-9 * (stamp - self._stamp), _SHORTEST_PERIOD_S)
                 elapsed = since if self.guard.state == "moving" else np.inf
-                pose_age = 1e-9 * (stamp - frame.stamps[TCP_POSE]) if self._position is not None else 0.0
-                command = self.guard.filter(action, self._tool_center(frame), elapsed, max(pose_age, 0.0))
+                positions, position_age = self._positions.find(frame), self._positions.age(frame, stamp)
+                command = self.guard.filter(action, positions, elapsed, position_age)
                 if command is None:
                     return False
                 if not np.isfinite(command).all():
                     raise ValueError(f"command is not finite: {np.array2string(command, precision=3)}")
-                prepared = self._arm.prepare(frame, command[:-1])
-                self._gripper_publisher.publish(Float64MultiArray(data=[self._gripper.command_at(float(command[-1]))]))
+                velocity = command[: self._num_axes]
+                prepared = self._arm.prepare(frame, velocity)
+                if self._gripper and self._gripper_publisher:
+                    target = self._gripper.command_at(float(command[-1]))
+                    self._gripper_publisher.publish(Float64MultiArray(data=[target]))
                 self._arm.send(stamp, prepared)
-                if self._twist_echo:
-                    self._twist_echo.send(stamp, command[:-1])
+                if self._echo:
+                    self._echo.send(stamp, velocity)
             except Exception as error:  # whatever failed, the robot must not go on
                 self._stop("action", str(error), False)
                 return False
@@ -199,14 +207,12 @@ class Commands:
         self._arm.publisher.wait_for_all_acked(Duration(nanoseconds=500_000_000))
 
     def destroy(self) -> None:
-        echo = self._twist_echo.publisher if self._twist_echo else None
-        for publisher in (self._arm.publisher, self._gripper_publisher, echo):
-            if publisher:
-                self._node.destroy_publisher(publisher)
+        for publisher in (*self._publishers(), *([self._echo.publisher] if self._echo else [])):
+            self._node.destroy_publisher(publisher)
 
-    def _publishers(self) -> tuple[Publisher, Publisher]:
+    def _publishers(self) -> list[Publisher]:
         """Return the publishers of commands."""
-        return self._arm.publisher, self._gripper_publisher
+        return [self._arm.publisher, *([self._gripper_publisher] if self._gripper_publisher else [])]
 
     def _stop(self, kind: str, reason: str, latch: bool) -> None:
         before = self.guard.state, self.guard.kind
@@ -229,8 +235,8 @@ class Commands:
         """Publish the stop of the arm; the gripper keeps holding what it holds."""
         stamp = max(self._now(), self._frame_stamp)
         self._arm.stop(stamp)
-        if self._twist_echo:
-            self._twist_echo.stop(stamp)
+        if self._echo:
+            self._echo.stop(stamp)
 
     def _frame_fault(self, frame: Frame, now: int, arrived: float) -> tuple[str, str | None]:
         """Return kind and reason of a fault that forbids acting on a frame; the reason is None without a fault."""
@@ -251,12 +257,6 @@ class Commands:
     def _speed_fault(self) -> str | None:
         """Return that the clock's speed makes timeouts wrong for a real arm; a simulated one has the clock's time."""
         return None if self._simulated else self._clock.speed_fault()
-
-    def _tool_center(self, frame: Frame) -> np.ndarray | None:
-        """Return the tool center (3,) [m], None if the contract does not have it."""
-        if self._position is None:
-            return None
-        return frame.proprioception[self._position : self._position + 3]
 
     def _now(self) -> int:
         return self._node.get_clock().now().nanoseconds

@@ -5,10 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from lossless_ros.contract import COMMAND_TOPICS, Contract, Robot, check_names, load_contract, load_robot
+from lossless_ros.contract import (
+    COMMANDS,
+    JOINTS,
+    Contract,
+    Robot,
+    check_names,
+    load_contract,
+    load_robot,
+    resolve_command,
+)
 from lossless_ros.control.guard import RESUME_MODES
+from lossless_ros.control.joint_limits import joint_ranges
 from lossless_ros.control.limits import UNBOUNDED_WORKSPACE, Limits, LimitSettings
 from lossless_ros.control.robot_limits import ANY_GRIPPER, ANY_RATE, LIMIT_NAMES, RobotLimits, frame_fault
+from lossless_ros.defaults import AUTO
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy_library import check_contract, choose_task, find_bundles
@@ -57,9 +68,10 @@ PARAMETERS = (
     ),
     _configured(
         "command",
-        "twist",
-        "Kind of arm command: twist for MoveIt Servo, the others for ros2_control.",
-        choices=tuple(COMMAND_TOPICS),
+        AUTO,
+        "Kind of arm command: twist for MoveIt Servo, the others for ros2_control; auto: twist, or joint_velocity "
+        "for a contract that commands joints.",
+        choices=COMMANDS,
     ),
     _configured("dry_run", True, "Run everything, but publish commands on ~/would_send only."),
     _configured("autostart", False, "Configure and activate at start, for use without launch."),
@@ -127,7 +139,8 @@ def check(parameters: dict[str, Any]) -> None:
     bundle = read_bundle(found[choose_task(parameters["task"], found)])
     contract = resolve_contract(parameters, bundle.contract)
     check_names(robot, contract)
-    motion_limits(contract, parameters)
+    resolve_command(parameters["command"], contract)
+    motion_limits(contract, robot, parameters)
     check_robot_limits(contract, robot, parameters)
 
 
@@ -144,11 +157,11 @@ def resolve_contract(parameters: dict[str, Any], own: Contract) -> Contract:
     return contract
 
 
-def motion_limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
-    """Return the limits of the contract and of the parameters safety.*.
+def motion_limits(contract: Contract, robot: Robot, parameters: dict[str, Any]) -> Limits:
+    """Return the limits of the contract, of the robot's joints and of the parameters safety.*.
 
     Raises:
-        LosslessError: a parameter is wrong.
+        LosslessError: a parameter is wrong, or does not fit the contract.
     """
     deadline = parameters["safety.deadline"]
     if not 0 <= deadline < math.inf:
@@ -162,9 +175,9 @@ def motion_limits(contract: Contract, parameters: dict[str, Any]) -> Limits:
             gripper_rate=parameters["safety.gripper_rate"],
             workspace=parameters["safety.workspace"],
         )
+        return Limits.for_action(contract.action, settings, joint_ranges(robot))
     except ValueError as error:
         raise LosslessError(f"safety: {error}") from None
-    return Limits.for_action(contract.action, settings)
 
 
 def check_robot_limits(contract: Contract, robot: Robot, parameters: dict[str, Any]) -> str:
@@ -180,7 +193,7 @@ def check_robot_limits(contract: Contract, robot: Robot, parameters: dict[str, A
     where = f"robot {parameters['robot']}"
     if fault := limits.contract_fault(contract, robot):
         raise LosslessError(f"{where}: {fault}")
-    missing, frames = limits.missing(robot), frame_fault(contract, robot)
+    missing, frames = limits.missing(contract, robot), frame_fault(contract, robot)
     if frames and not (missing and parameters["dry_run"]):  # files from before these keys renamed any frame
         raise LosslessError(f"{where}: {frames}")
     if not missing or robot.simulated:
@@ -199,16 +212,34 @@ def describe_limits(contract: Contract, robot: Robot, limits: Limits) -> str:
         texts = [f"{value:g} {unit}{suffix}" for value, unit in zip(values, units, strict=True)]
         return ", ".join(dict.fromkeys(texts))
 
-    gripper = robot.gripper or contract.action.gripper
-    corners = ", ".join(f"{value:g}" for value in limits.workspace.ravel())
+    gripper, is_joints = robot.gripper_of(contract), contract.action.space == JOINTS
+    ends = f"{gripper.open:g} (open) to {gripper.closed:g} (closed) at {limits.gripper_rate:g}" if gripper else ""
     return "; ".join(
         [
             f"velocity {per_axis(limits.velocity, '')}",
             f"acceleration {per_axis(limits.acceleration, '^2')}",
             f"jerk {per_axis(limits.jerk, '^3')}",
-            f"gripper {gripper.open:g} (open) to {gripper.closed:g} (closed) at {limits.gripper_rate:g} strokes/s",
-            f"workspace [{corners}] m",
+            *([f"gripper {ends} strokes/s"] if gripper else []),
+            _joint_ranges_text(contract, robot, limits) if is_joints else _workspace_text(contract, limits),
             f"data at most {contract.max_age_s:g} s old",
-            f"commands at {contract.rate_hz:g} Hz in frame {robot.command_frame(contract)}",
+            f"commands at {contract.rate_hz:g} Hz"
+            + ("" if is_joints else f" in frame {robot.command_frame(contract)}"),
         ]
+    )
+
+
+def _workspace_text(contract: Contract, limits: Limits) -> str:
+    """Return the workspace's corners; infinite along what the contract does not command."""
+    names = [axis.axis for axis in contract.action.axes]
+    pairs = dict(zip(names, limits.walls.T.tolist(), strict=True))
+    corners = np.array([pairs.get(f"linear.{axis}", (-math.inf, math.inf)) for axis in "xyz"]).T
+    return f"workspace [{', '.join(f'{value:g}' for value in corners.ravel())}] m"
+
+
+def _joint_ranges_text(contract: Contract, robot: Robot, limits: Limits) -> str:
+    """Return the ranges of the commanded joints."""
+    pairs = zip(contract.action.axes, limits.walls.T, strict=True)
+    units = {"m/s": "m", "rad/s": "rad"}
+    return "joints " + ", ".join(
+        f"{robot.joint(axis.axis)} {low:g} to {high:g} {units[axis.unit]}" for axis, (low, high) in pairs
     )

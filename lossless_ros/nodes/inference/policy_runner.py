@@ -51,7 +51,7 @@ class PolicyRunner:
                 f"robot {parameters['robot']} is a simulated one, but the clock is not that of a simulation: "
                 "for a real arm give its own file, robot:=FILE; for a simulated one use_sim_time:=true"
             )
-        limits = motion_limits(self._contract, parameters)
+        limits = motion_limits(self._contract, robot, parameters)
         in_force = describe_limits(self._contract, robot, limits)
         node.get_logger().info(f"limits of robot {parameters['robot']}: {in_force}")
         period = 1 / self._contract.rate_hz

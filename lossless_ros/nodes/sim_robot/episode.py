@@ -30,7 +30,8 @@ class EpisodeRunner:
         self.stamp = START_NS  # of the next observation [ns]; it increases over all episodes
         self.latencies: list[float] = []  # from publishing an observation to the command that answers it [ms]
         self._env, self._interface, self._contract, self._parameters = env, interface, contract, parameters
-        self._goal: np.ndarray | None = None  # joint angles of the last trajectory point [rad]
+        self._goal: np.ndarray | None = None  # joint positions of the last trajectory point [rad, m]
+        self._joint_names = find_suite(parameters["task"]).joint_names
 
     def hold(self, seed: int, done: threading.Event, on_wait: Callable[[], object]) -> None:
         """Show the first observation of the episode with this seed until a command arrives or `done` is set.
@@ -81,13 +82,14 @@ class EpisodeRunner:
                 command = take_command(observation, next_step, done)
                 if done.is_set() or command is None:
                     return None
+                command = self._as_motion(command, observation)
                 command = replace(command, action=command.action.clip(space.low, space.high))  # as a servo does
                 if recorder:
                     stamp = stamp_of(steps, self._contract)
                     recorder.observe(stamp, observation)
                     recorder.act(stamp, command.action)
                 self.stamp += period
-                observation, reward, _, truncated, info = self._apply_command(observation, command)
+                observation, reward, _, truncated, info = self._apply_command(command)
                 steps += 1
                 rewards += float(reward)
                 result.update(observation, info)
@@ -102,8 +104,7 @@ class EpisodeRunner:
         folder = self._parameters["record"]
         if not folder:
             return None
-        joints = find_suite(self._parameters["task"]).joint_names
-        return EpisodeWriter(Path(folder) / episode_name(seed), self._contract, joint_names=joints)
+        return EpisodeWriter(Path(folder) / episode_name(seed), self._contract, joint_names=self._joint_names)
 
     def _wait_for_command(
         self, observation: Observation, next_step: float, done: threading.Event
@@ -135,12 +136,27 @@ class EpisodeRunner:
         done.wait(max(next_step - time.monotonic(), 0.0))
         return self._interface.latest(COMMAND_TIMEOUT_S)
 
-    def _apply_command(self, observation: Observation, command: ReceivedCommand) -> Any:
+    def _as_motion(self, command: ReceivedCommand, observation: Observation) -> ReceivedCommand:
+        """Return the command with the joint velocities that lead to its trajectory point, if it has one, in its place.
+
+        For a contract that commands joints these velocities are its action.
+        """
+        if command.point is None:
+            return command
+        if self._goal is None:
+            kinds = ("joint_position", "gripper_position")
+            positions = dict(zip(self._joint_names, np.concatenate([observation[k] for k in kinds]), strict=True))
+            self._goal = np.array([positions[name] for name in self._interface.commanded_joints])
+        # ros2_control interpolates from the last point
+        speeds, self._goal = (command.point - self._goal) / (self._contract.period_ns / 1e9), command.point
+        if not self._contract.action.joints:
+            return replace(command, joints=speeds)
+        action = command.action.copy()
+        action[: len(speeds)] = speeds
+        return replace(command, action=action)
+
+    def _apply_command(self, command: ReceivedCommand) -> Any:
         """Step the environment by the command; return what `step` returns."""
         if command.joints is None:
             return self._env.step(command.action)
-        speeds = command.joints
-        if self._parameters["command"] == "joint_trajectory":  # ros2_control interpolates from the last point
-            begin = self._goal if self._goal is not None else observation["joint_position"]
-            speeds, self._goal = (command.joints - begin) / (self._contract.period_ns / 1e9), command.joints
-        return self._env.unwrapped.step_joints(speeds, float(command.action[-1]))
+        return self._env.unwrapped.step_joints(command.joints, float(command.action[-1]))
