@@ -94,7 +94,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"bundles": "''"}, "parameter bundles is empty"),
     ({"robot": "r2d2"}, "unknown robot 'r2d2'; known: "),
     ({"task": "juggling"}, "unknown task 'juggling'; known: rgb_stacking/triplet1"),
-    ({"contract": "marriage"}, "unknown contract 'marriage'; known: metaworld, rgb_stacking"),
+    ({"contract": "marriage"}, "unknown contract 'marriage'; known: franka_kitchen, metaworld"),
     ({"bundels": "x"}, "unknown parameter 'bundels'; known: autostart, bundles"),
     ({"precision": "float7"}, "parameter precision is 'float7', expected auto or float32 or float16"),
     (

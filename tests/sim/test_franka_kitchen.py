@@ -63,13 +63,12 @@ def test_observations_and_rewards_are_those_of_the_package(name):
         assert reward == their_reward == float(step >= 10), step
 
 
-@pytest.mark.parametrize("domain", ["nominal", "randomized"])
 @pytest.mark.parametrize("name", TASKS)
-def test_expert_solves_the_task_from_three_starts(name, domain):
+def test_expert_solves_the_task_in_both_domains(name):
     suite, short = find_task(f"franka_kitchen/{name}:left_cap2")
-    env, expert = make(name, domain), suite.make_expert("scripted", short, 0)
-    solved = [run(env, expert, seed)[1] for seed in range(3)]
-    assert sum(solved) >= 2, solved
+    expert = suite.make_expert("scripted", short, 0)
+    solved = [run(make(name, domain), expert, seed)[1] for domain in ("nominal", "randomized") for seed in range(2)]
+    assert sum(solved) >= 3, solved
 
 
 @pytest.mark.parametrize("name", ["micro_open", "knob1_on"])
@@ -78,7 +77,7 @@ def test_replaying_an_episode_fails_from_other_starts(name):
     env = make(name, "randomized")
     actions, solved = run(env, suite.make_expert("scripted", short, 0), 0)
     assert solved
-    for seed in range(1, 5):
+    for seed in (1, 2, 3):
         env.reset(seed=seed)
         assert not any(env.step(action)[4]["success"] for action in actions), seed
 

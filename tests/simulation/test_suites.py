@@ -10,7 +10,7 @@ from lossless_ros.evaluation.rollout import EvalConfig, evaluate
 from lossless_ros.simulation.collect import CollectConfig, CollectWorker, DemonstrationRecorder, collect, with_defaults
 from lossless_ros.simulation.env import check_contract, find_suite, make_env, make_expert, make_noise, tasks
 
-STEPS = 6
+STEPS = 3
 NAMES = list(tasks())
 
 
@@ -60,10 +60,10 @@ def test_noise_stays_within_the_action_limits(suite):
 @pytest.mark.parametrize(
     ("task", "message"),
     [
-        ("metaword/hammer:left_cap2", "unknown suite 'metaword'; known: metaworld, rgb_stacking"),
+        ("metaword/hammer:left_cap2", "unknown suite 'metaword'; known: franka_kitchen, metaworld, rgb_stacking"),
         ("metaworld/hammer", "unknown task 'metaworld/hammer'; known: metaworld/assembly:top_cap2"),
         ("metaworld/hammer:left", "unknown task 'metaworld/hammer:left'"),
-        ("triplet5", "unknown task 'triplet5', expected suite/name; suites: metaworld, rgb_stacking"),
+        ("triplet5", "unknown task 'triplet5', expected suite/name; suites: franka_kitchen, metaworld, rgb_stacking"),
     ],
 )
 def test_unknown_task_names_the_known_ones(task, message):

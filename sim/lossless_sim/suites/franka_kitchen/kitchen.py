@@ -1,6 +1,8 @@
 """The package's model, and where the kitchen stands in it."""
 
+from copy import copy
 from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 
 import mujoco
@@ -38,6 +40,11 @@ def load_model() -> mujoco.MjModel:
     Raises:
         SimError: the package is not installed.
     """
+    return copy(_compiled_model())
+
+
+@cache
+def _compiled_model() -> mujoco.MjModel:
     return mujoco.MjModel.from_xml_path(str(model_path()))
 
 
