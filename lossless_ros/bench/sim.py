@@ -24,7 +24,7 @@ REFERENCE_STEP_DIVISOR = 10  # the reference runs a tenth of the steps: it is th
 LIMITS = np.array([0.07, 0.07, 0.07, 1.0, 255.0])  # [m/s, rad/s]; the last one is the reference's gripper, ours is 1
 
 
-_WRAPPER_STEPS, _WRAPPER_RUNS = 20, 60
+_WRAPPER_STEPS = 20  # of a run; the number of runs grows with the steps that are asked for
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,14 @@ class _Job:
     cameras: bool
     steps: int
     resets: int
+
+
+@dataclass(frozen=True)
+class _WrapperJob:
+    """The task to measure of each suite, and how many runs of each environment."""
+
+    tasks: dict[str, str]
+    runs: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ def bench_sim(
         reference = _measure("reference", max(1, steps // REFERENCE_STEP_DIVISOR), max(1, resets // 2), on_progress)
     ratios = reference and {key: ours[key] / reference[key] for key in ours if key.startswith("steps_")}
     machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0], "gl": os.environ.get("MUJOCO_GL")}
-    wrapped = next(iter(run_parallel(WrapperBenchWorker, [_first_tasks()], 1)))
+    wrapped = next(iter(run_parallel(WrapperBenchWorker, [_WrapperJob(_first_tasks(), max(2, steps // 5))], 1)))
     on_progress("suites")
     figures = {"reference": reference, "times_the_reference": ratios, "step_over_package": wrapped}
     return {**ours, **figures, "steps": steps, "machine": machine}
@@ -152,23 +160,23 @@ class WrapperBenchWorker:
     def __init__(self) -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
-    def __call__(self, tasks: dict[str, str]) -> dict[str, float]:
-        """Return the ratio per suite of `tasks`, those left out that wrap no package or an absent one."""
+    def __call__(self, job: _WrapperJob) -> dict[str, float]:
+        """Return the ratio per suite of the job, those left out that wrap no package or an absent one."""
         ratios = {}
-        for suite, task in tasks.items():
+        for suite, task in job.tasks.items():
             with contextlib.suppress(LosslessError):
                 env = make_env(task, "nominal").unwrapped
                 if hasattr(env, "package_step"):
-                    ratios[suite] = _step_over_package(env)
+                    ratios[suite] = _step_over_package(env, job.runs)
         return ratios
 
 
-def _step_over_package(env: Any) -> float:
+def _step_over_package(env: Any, runs: int) -> float:
     """Return the CPU time of a step over that of the package's: the lowest tenth of short runs, taken in turn."""
     actions = np.random.default_rng(0).uniform(-1, 1, (_WRAPPER_STEPS, *env.action_space.shape)).astype(np.float32)
     actions *= env.action_space.high
     times: dict[str, list[float]] = {"step": [], "package_step": []}
-    for _ in range(_WRAPPER_RUNS):
+    for _ in range(runs):
         for name, measured in times.items():
             env.reset(seed=0)
             step, start = getattr(env, name), time.process_time()
