@@ -47,7 +47,8 @@ def write_success_rates(path: Path, columns: Sequence[str], rows: Mapping[str, M
             rates = [100 * cell["successes"] / cell["n"] for _, cell in known]
             bounds = zip(*([100 * bound for bound in cell["interval_95"]] for _, cell in known), strict=True)
             errors = [[abs(rate - bound) for rate, bound in zip(rates, side, strict=True)] for side in bounds] or None
-            axes.errorbar([x for x, _ in known], rates, errors, fmt="o", markersize=4, capsize=2, label=name)
+            style = {"fmt": "os^D"[number // 10 % 4], "markersize": 4, "capsize": 2}  # colors repeat after ten
+            axes.errorbar([x for x, _ in known], rates, errors, label=name, **style)
         axes.set_xticks(range(len(columns)), columns)
         axes.set(ylabel="success [%]", ylim=(-3, 103))
         axes.legend(frameon=False, ncol=4, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12))

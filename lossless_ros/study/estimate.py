@@ -37,7 +37,7 @@ class Estimate:
         known = [(work, self._pace(work)) for work in left]
         seconds = sum(work.amount * pace for work, pace in known if pace is not None)
         about = "at least" if any(pace is None for _, pace in known) else "about"
-        return f"{', '.join(amounts)}: {about} {duration(seconds)}"
+        return ", ".join(amounts) + (f": {about} {duration(seconds)}" if seconds else "")
 
     def _pace(self, work: Work) -> float | None:
         """Return the time per unit [s]; None if no such work was done."""
