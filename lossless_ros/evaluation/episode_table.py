@@ -1,6 +1,7 @@
 """Episodes of evaluations as rows of a CSV file, and what follows from them."""
 
 import csv
+import fcntl
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,17 +24,17 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Append rows to a CSV file, after the column names if it is new. One write, so that processes can share it."""
+    """Append rows to a CSV file, after the column names if it is new. Processes can share it."""
     if not rows:
         return
-    columns = list(rows[0])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writer.writeheader()
-    writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)  # released when the file is closed
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        if file.seek(0, io.SEEK_END) == 0:
+            writer.writeheader()
+        writer.writerows({name: _text(value) for name, value in row.items()} for row in rows)
         file.write(text.getvalue())
 
 

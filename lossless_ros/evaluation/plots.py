@@ -1,6 +1,6 @@
 """Plots for the report pages, as inline SVG."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,37 @@ def write_learning_curve(path: Path, curve: Sequence[dict[str, float]]) -> None:
     """
     try:
         _save(path, path.suffix[1:], lambda axes: _draw_curve(axes, curve), 1, (7, 3.5), {})
+    except OSError as error:
+        raise LosslessError(f"cannot write {path}: {error.strerror}") from None
+
+
+def write_success_rates(path: Path, columns: Sequence[str], rows: Mapping[str, Mapping[str, dict[str, Any]]]) -> None:
+    """Write a plot of success rates with their intervals to a file (.png, .svg, .pdf).
+
+    Args:
+        path: the file.
+        columns: groups of points along the x axis.
+        rows: for each series, the cells by column, each with successes, n and interval_95.
+
+    Raises:
+        LosslessError: the file cannot be written.
+    """
+
+    def draw(axes: Any) -> None:
+        for number, (name, cells) in enumerate(rows.items()):
+            offset = 0.8 * ((number + 0.5) / len(rows) - 0.5)
+            known = [(x + offset, cells[column]) for x, column in enumerate(columns) if cells.get(column, {}).get("n")]
+            rates = [100 * cell["successes"] / cell["n"] for _, cell in known]
+            bounds = zip(*([100 * bound for bound in cell["interval_95"]] for _, cell in known), strict=True)
+            errors = [[abs(rate - bound) for rate, bound in zip(rates, side, strict=True)] for side in bounds] or None
+            style = {"fmt": "os^D"[number // 10 % 4], "markersize": 4, "capsize": 2}  # colors repeat after ten
+            axes.errorbar([x for x, _ in known], rates, errors, label=name, **style)
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set(ylabel="success [%]", ylim=(-3, 103))
+        axes.legend(frameon=False, ncol=4, fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+
+    try:
+        _save(path, path.suffix[1:], draw, 1, (max(6.0, 0.25 * len(columns) * len(rows)), 4.5), {})
     except OSError as error:
         raise LosslessError(f"cannot write {path}: {error.strerror}") from None
 

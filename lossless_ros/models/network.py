@@ -11,12 +11,13 @@ from lossless_ros.models.action_head import output_dim, select_mode
 from lossless_ros.models.adapters import Adapters, GlobalAvgPool, TopAdapter
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.keypoint_top import KeypointTop
-from lossless_ros.models.network_config import KEYPOINTS, SPATIAL_SOFTMAX, NetworkConfig
+from lossless_ros.models.network_config import BATCH, KEYPOINTS, SPATIAL_SOFTMAX, NetworkConfig
 from lossless_ros.models.preprocess import normalize
 from lossless_ros.models.spatial_softmax import SpatialSoftmaxPool
 from lossless_ros.models.trainable_backbone import make_trainable_backbone
 
 _READS_TAPS = (KeypointTop, SpatialSoftmaxPool)  # tops that read several stages of the backbone
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU, "tanh": nn.Tanh}
 MIN_STD = 0.01  # [rad, m or 1] keeps proprioception that hardly varies in the data from being amplified
 
 
@@ -42,12 +43,15 @@ class Network(nn.Module):
         self.taps = tuple(backbone.taps) if isinstance(self.top, _READS_TAPS) else ()  # see `Backbone.maps`
         self.register_buffer("mean", torch.zeros(contract.proprioception_dim))
         self.register_buffer("std", torch.ones(contract.proprioception_dim))
-        self.norm = nn.LayerNorm(self.top.out_features)
+        batch_norm = config.head_norm == BATCH
+        self.norm = nn.Identity() if batch_norm else nn.LayerNorm(self.top.out_features)
         self.embedding_dim = self.cameras * self.top.out_features + contract.proprioception_dim
+        self.input_norm = _make_batch_norm(self.embedding_dim) if batch_norm else nn.Identity()
         dims = (self.embedding_dim, *config.hidden_dims)
         layers: list[nn.Module] = []
         for i, o in zip(dims, dims[1:], strict=False):
-            layers += [nn.Linear(i, o), nn.LayerNorm(o), nn.GELU()]
+            norms = [] if batch_norm else [nn.LayerNorm(o)]
+            layers += [nn.Linear(i, o), *norms, _ACTIVATIONS[config.activation]()]
         self.hidden_dim = dims[-1]  # width of the head's last hidden layer
         self.num_velocities = len(contract.action.axes)
         outputs = config.chunk_size * output_dim(contract.action.dim, self.num_velocities, config.num_modes)
@@ -94,7 +98,7 @@ class Network(nn.Module):
         """
         visual = self.norm(self.top(*features)).reshape(self.cameras, len(proprioception), -1)
         proprio = (proprioception - self.mean) / self.std
-        return torch.cat([*visual, proprio], 1)
+        return self.input_norm(torch.cat([*visual, proprio], 1))
 
     def forward(self, backbone: Backbone, images: Tensor, proprioception: Tensor) -> Tensor:
         """Return the head outputs (B, T * W).
@@ -113,6 +117,13 @@ class Network(nn.Module):
     def select_mode(self, outputs: Tensor) -> Tensor:
         """Return the normalized actions (B, T, A) of head outputs (B, T * W), see `action_head.select_mode`."""
         return select_mode(self.per_step(outputs), self.num_velocities, self.config.num_modes)
+
+
+def _make_batch_norm(size: int) -> nn.BatchNorm1d:
+    """Return a BatchNorm without torch's unused counter of batches, which would end up in the bundle."""
+    norm = nn.BatchNorm1d(size)
+    norm.num_batches_tracked = None
+    return norm
 
 
 def _make_top(

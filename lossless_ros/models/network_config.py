@@ -9,6 +9,10 @@ GRID, KEYPOINTS = "grid", "keypoints"  # what the top adapter passes on: a grid 
 TOPS = (GRID, KEYPOINTS)
 MEAN, SPATIAL_SOFTMAX = "mean", "spatial_softmax"  # what is passed on without a top adapter
 POOLINGS = (MEAN, SPATIAL_SOFTMAX)
+LAYER, BATCH = "layer", "batch"  # how the head's inputs are normalized
+HEAD_NORMS = (LAYER, BATCH)
+GELU = "gelu"
+ACTIVATIONS = (GELU, "relu", "tanh")
 PRETRAINED, RANDOM = "pretrained", "random"  # how a trainable backbone is initialized
 
 
@@ -30,6 +34,8 @@ class NetworkConfig:
     num_keypoints: int = 32  # top keypoints: heat maps, each of which gives one point in the image
     keypoint_channels: int = 64  # top keypoints: channels of the map that the heat maps are computed from
     pooling: str = MEAN  # without a top adapter: the mean over the image, or where each channel is active
+    head_norm: str = LAYER  # layer: LayerNorms of features and hidden layers; batch: one BatchNorm of the head's inputs
+    activation: str = GELU  # of the head's hidden layers
 
     def __post_init__(self) -> None:
         wrong = [p for p in self.placements if p not in PLACEMENTS]
@@ -39,6 +45,10 @@ class NetworkConfig:
             raise ValueError(f"top is '{self.top}', expected {' or '.join(TOPS)}")
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling is '{self.pooling}', expected {' or '.join(POOLINGS)}")
+        if self.head_norm not in HEAD_NORMS:
+            raise ValueError(f"head_norm is '{self.head_norm}', expected {' or '.join(HEAD_NORMS)}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation is '{self.activation}', expected {' or '.join(ACTIVATIONS)}")
         if self.trainable_backbone not in ("", PRETRAINED, RANDOM):
             raise ValueError(
                 f"trainable_backbone is '{self.trainable_backbone}', expected {PRETRAINED}, {RANDOM} or nothing"

@@ -10,6 +10,7 @@ from lossless_ros import defaults
 from lossless_ros.errors import LosslessError
 from lossless_ros.models.device import find_device
 from lossless_ros.models.network import Network
+from lossless_ros.models.network_config import BATCH
 from lossless_ros.models.out_of_memory import explain_out_of_memory
 from lossless_ros.progress import echo
 from lossless_ros.training.batches import TrainingData
@@ -24,7 +25,7 @@ from lossless_ros.training.recordings import load_recordings
 from lossless_ros.training.threads import choose_threads, limited_threads
 from lossless_ros.training.train_config import TrainConfig
 from lossless_ros.training.train_job import TrainJob, prepare_job
-from lossless_ros.training.trained_policy import finish
+from lossless_ros.training.trained_policy import finish, save_checkpoint_bundle
 from lossless_ros.training.trainer import Trainer
 
 
@@ -53,6 +54,8 @@ def _train(
     started = time.monotonic()
     if group.size > 1 and hyperparameters.max_minutes is not None:
         raise LosslessError(f"max_minutes is for one process, not for {group.size}; give steps instead")
+    if group.size > 1 and hyperparameters.head_norm == BATCH:
+        raise LosslessError(f"head_norm: batch is for one process, not for {group.size}; its statistics would differ")
     job = prepare_job(config, hyperparameters)
     recordings = load_recordings(job, group, on_progress)
     if group.is_main and config.hyperparameters == defaults.SETTINGS:
@@ -65,7 +68,12 @@ def _train(
             trainer.restore(read_checkpoint(job.out, identity))
         log_dir = Path(config.log_dir) if config.log_dir and group.is_main else None
         logger = RunLogger(log_dir, trainer.step)
-        TrainingLoop(trainer, job.out, identity, logger, on_progress).run()
+
+        def keep(remaining: int) -> None:
+            if group.is_main and remaining <= config.keep_checkpoints:
+                save_checkpoint_bundle(trainer, job, recordings)
+
+        TrainingLoop(trainer, job.out, identity, logger, on_progress, keep).run()
         policy = finish(trainer, job.hyperparameters.bundle_dtype, recordings) if group.is_main else None
     job.backbone.to("cpu")
     if job.backbone.fingerprint != job.fingerprint:

@@ -13,11 +13,26 @@ from lossless_ros.models.adapters import default_bottleneck_dim
 from lossless_ros.models.backbones import Backbone
 from lossless_ros.models.bundle import DTYPES
 from lossless_ros.models.execution import DEFAULT_COEFF, ENSEMBLE, Execution
-from lossless_ros.models.network_config import GRID, MEAN, POOLINGS, PRETRAINED, RANDOM, TOPS, NetworkConfig
+from lossless_ros.models.network_config import (
+    ACTIVATIONS,
+    BATCH,
+    GELU,
+    GRID,
+    HEAD_NORMS,
+    LAYER,
+    MEAN,
+    POOLINGS,
+    PRETRAINED,
+    RANDOM,
+    TOPS,
+    NetworkConfig,
+)
 from lossless_ros.paths import find_config
 from lossless_ros.progress import echo
 
 BACKBONE_RUNTIMES = ("auto", "torch", "openvino")
+COSINE = "cosine"
+LR_SCHEDULES = (COSINE, "constant")
 MODES: dict[str, tuple[str, ...]] = {  # mode -> placements of its adapters
     "frozen": (),
     "top": ("top",),
@@ -67,6 +82,9 @@ _CHECKS: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (  # n
     (("kernel_size",), lambda value: value >= 1 and value % 2 == 1, "an odd number"),
     (("top",), lambda value: value in TOPS, " or ".join(TOPS)),
     (("pooling",), lambda value: value in POOLINGS, " or ".join(POOLINGS)),
+    (("head_norm",), lambda value: value in HEAD_NORMS, " or ".join(HEAD_NORMS)),
+    (("activation",), lambda value: value in ACTIVATIONS, " or ".join(ACTIVATIONS)),
+    (("lr_schedule",), lambda value: value in LR_SCHEDULES, " or ".join(LR_SCHEDULES)),
     (("backbone_runtime",), lambda value: value in BACKBONE_RUNTIMES, " or ".join(BACKBONE_RUNTIMES)),
     (("bundle_dtype",), lambda value: value in DTYPES, " or ".join(DTYPES)),
     (("hidden_dims",), lambda value: min(value, default=1) >= 1, "at least 1 each"),
@@ -98,6 +116,9 @@ ADDED = {  # newer settings -> what runs without them have
     "num_keypoints": 32,
     "keypoint_channels": 64,
     "pooling": MEAN,
+    "head_norm": LAYER,
+    "activation": GELU,
+    "lr_schedule": COSINE,
     "object_position_weight": 0.0,
     "object_width_weight": 0.0,
 }
@@ -119,7 +140,8 @@ class Hyperparameters:
     backbone_lr_scale: float
     weight_decay: float
     warmup_steps: int
-    grad_clip_norm: float
+    lr_schedule: str
+    grad_clip_norm: float | None
     gripper_weight: float
     object_position_weight: float
     object_width_weight: float
@@ -139,6 +161,8 @@ class Hyperparameters:
     num_keypoints: int
     keypoint_channels: int
     pooling: str
+    head_norm: str
+    activation: str
     hidden_dims: tuple[int, ...]
     kernel_size: int
     seed: int
@@ -163,6 +187,8 @@ class Hyperparameters:
                 value = getattr(self, name)
                 if value is not None and not is_valid(value):
                     raise ValueError(f"{name} is {value}, expected {expected}")
+        if self.head_norm == BATCH and self.batch_size < 2:
+            raise ValueError("batch_size is 1, expected at least 2 with head_norm: batch")
         Execution.parse(self.execution, self.chunk_size)
 
     def identity(self) -> dict[str, Any]:
@@ -226,6 +252,8 @@ def network_config(config: Hyperparameters, mode: str, backbone: Backbone) -> Ne
         num_keypoints=config.num_keypoints,
         keypoint_channels=config.keypoint_channels,
         pooling=config.pooling,
+        head_norm=config.head_norm,
+        activation=config.activation,
         hidden_dims=config.hidden_dims,
         chunk_size=config.chunk_size,
         num_modes=config.num_modes,

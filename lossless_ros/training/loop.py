@@ -21,13 +21,20 @@ class TrainingLoop:
         identity: of the run, for its checkpoints.
         logger: gets every point of the learning curve.
         on_progress: called after every step with the progress in percent, 100, and step and loss.
+        on_validation: called after every validation during the run with how many of them are still to come.
     """
 
     def __init__(
-        self, trainer: Trainer, out: Path, identity: RunIdentity, logger: RunLogger, on_progress: OnProgress
+        self,
+        trainer: Trainer,
+        out: Path,
+        identity: RunIdentity,
+        logger: RunLogger,
+        on_progress: OnProgress,
+        on_validation: Callable[[int], object] = lambda remaining: None,
     ) -> None:
         self._trainer, self._out, self._identity = trainer, out, identity
-        self._logger, self._on_progress = logger, on_progress
+        self._logger, self._on_progress, self._on_validation = logger, on_progress, on_validation
 
     def run(self) -> None:
         """Take all remaining steps; the last point of the trainer's curve is then that of the trained policy.
@@ -45,6 +52,7 @@ class TrainingLoop:
             if self._count_due() >= next_validation and trainer.progress < 1 and trainer.can_validate:
                 next_validation = self._count_due() + 1
                 self._validate()
+                self._on_validation(trainer.config.num_validations - self._count_due())
                 self._save()
         if trainer.curve[-1]["step"] < trainer.step:
             self._validate()

@@ -7,7 +7,7 @@ import torch
 
 from lossless_ros.models.network import Network
 from lossless_ros.models.network_config import PRETRAINED
-from lossless_ros.training.hyperparameters import Hyperparameters
+from lossless_ros.training.hyperparameters import COSINE, Hyperparameters
 
 
 def make_optimizer(network: Network, config: Hyperparameters) -> torch.optim.Optimizer:
@@ -24,6 +24,11 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, scale: float) -> None:
 def warmup(steps_done: int, warmup_steps: int) -> float:
     """Return the scale of the learning rate in the step after `steps_done` of a phase: a linear ramp up to 1."""
     return min(1.0, (steps_done + 1) / warmup_steps)
+
+
+def decay(schedule: str, progress: float) -> float:
+    """Return the scale of the learning rate at `progress` (0 to 1) of the last phase, by the name of its schedule."""
+    return cosine_decay(progress) if schedule == COSINE else 1.0
 
 
 def cosine_decay(progress: float) -> float:

@@ -31,6 +31,7 @@ class TrainConfig:
         allow_hub: whether weights may be downloaded.
         init_from: bundle of the same mode to start from; its proprioception statistics are kept.
         log_dir: folder for TensorBoard logs and an image of the learning curve.
+        keep_checkpoints: how many of the last validations before the end keep their policy, see `kept_bundle`.
     """
 
     data: Paths
@@ -45,6 +46,12 @@ class TrainConfig:
     allow_hub: bool = False
     init_from: str | Path | None = None
     log_dir: str | Path | None = None
+    keep_checkpoints: int = 0
+
+
+def kept_bundle(out: Path, step: int) -> Path:
+    """Return the bundle with the policy of the validation at `step`, of a training that writes `out`."""
+    return out.with_name(f"{out.stem}_step{step}{out.suffix}")
 
 
 def as_paths(paths: Paths) -> list[Path]:

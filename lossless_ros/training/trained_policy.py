@@ -15,6 +15,7 @@ from lossless_ros.models.training_statistics import TrainingStatistics
 from lossless_ros.provenance import versions
 from lossless_ros.training.recordings import Recordings
 from lossless_ros.training.statistics import training_statistics
+from lossless_ros.training.train_config import kept_bundle
 from lossless_ros.training.train_job import TrainJob
 from lossless_ros.training.trainer import Trainer
 
@@ -36,27 +37,9 @@ class TrainedPolicy:
             LosslessError: the file cannot be written.
         """
         config, trainer = job.config, self.trainer
-        data = recordings.describe(job.init.bundle if job.init else None)
-        provenance = {
-            "data": data,
-            "steps": trainer.step,
-            "config": dataclasses.asdict(job.hyperparameters),
-            "versions": versions(),
-            "metrics": self.metrics,
-        }
-        bundle = Bundle(
-            task=recordings.task,
-            mode=config.mode,
-            contract=job.contract,
-            backbone=config.backbone,
-            fingerprint=job.fingerprint,
-            network=job.network,
-            provenance=provenance,
-            source=job.backbone.source,
-            execution=job.execution,
-            dtype=job.hyperparameters.bundle_dtype,
-            statistics=self.statistics,
-        )
+        bundle = _describe(trainer, job, recordings, self.metrics)
+        bundle = dataclasses.replace(bundle, statistics=self.statistics)
+        data = bundle.provenance["data"]
         trainer.network.auxiliary = trainer.result.auxiliary = None
         bundle = save_bundle(job.out, bundle, trainer.result.state_dict())
         return {
@@ -72,6 +55,41 @@ class TrainedPolicy:
             "parameters": _count_parameters(trainer.network, job.backbone),
             "data": {**data, "left_out_by_episode": left_out_by_episode(recordings.data.episodes)},
         }
+
+
+def save_checkpoint_bundle(trainer: Trainer, job: TrainJob, recordings: Recordings) -> None:
+    """Write the policy of the trainer's last validation as a bundle without statistics of the data.
+
+    Raises:
+        LosslessError: the file cannot be written.
+    """
+    metrics = {name: trainer.curve[-1][name] for name in _METRICS}
+    tensors = {n: t for n, t in trainer.result.state_dict().items() if not n.startswith("auxiliary.")}
+    bundle = _describe(trainer, job, recordings, metrics)
+    save_bundle(kept_bundle(job.out, trainer.step), bundle, tensors)
+
+
+def _describe(trainer: Trainer, job: TrainJob, recordings: Recordings, metrics: dict[str, Any]) -> Bundle:
+    """Return the metadata of the bundle of a trainer's current policy."""
+    provenance = {
+        "data": recordings.describe(job.init.bundle if job.init else None),
+        "steps": trainer.step,
+        "config": dataclasses.asdict(job.hyperparameters),
+        "versions": versions(),
+        "metrics": metrics,
+    }
+    return Bundle(
+        task=recordings.task,
+        mode=job.config.mode,
+        contract=job.contract,
+        backbone=job.config.backbone,
+        fingerprint=job.fingerprint,
+        network=job.network,
+        provenance=provenance,
+        source=job.backbone.source,
+        execution=job.execution,
+        dtype=job.hyperparameters.bundle_dtype,
+    )
 
 
 def finish(trainer: Trainer, dtype: str, recordings: Recordings) -> TrainedPolicy:
@@ -95,5 +113,5 @@ def _count_parameters(network: Network, backbone: Backbone) -> dict[str, int]:
         "adapters": count_parameters(network.adapters),
         "top": count_parameters(network.top),
         "own_backbone": count_parameters(network.trainable_backbone) if network.trainable_backbone else 0,
-        "head": count_parameters(network.head) + count_parameters(network.norm),
+        "head": sum(count_parameters(part) for part in (network.head, network.norm, network.input_norm)),
     }

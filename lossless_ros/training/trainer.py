@@ -24,7 +24,7 @@ from lossless_ros.training.frozen_maps import FrozenMaps
 from lossless_ros.training.hyperparameters import Hyperparameters
 from lossless_ros.training.loss import action_errors, loss, speed_limits
 from lossless_ros.training.object_targets import NO_ERRORS, ObjectHead, object_targets
-from lossless_ros.training.optimizer import cosine_decay, make_optimizer, set_learning_rate, warmup
+from lossless_ros.training.optimizer import decay, make_optimizer, set_learning_rate, warmup
 
 _MAX_VALIDATION_SHARE = 0.1  # of the time budget, for validations
 _VALIDATION_BATCH = 16  # frames
@@ -133,7 +133,8 @@ class Trainer:
             value = value + self._targets.loss(objects, targets, batch.local, self.group.size)
         self._optimizer.zero_grad(set_to_none=True)
         value.backward()
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip_norm)
+        limit = math.inf if self.config.grad_clip_norm is None else self.config.grad_clip_norm
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), limit)
         if not math.isfinite(value.item()) or not math.isfinite(norm.item()):
             raise NotFiniteError
         set_learning_rate(self._optimizer, self._learning_rate_scale())
@@ -238,11 +239,12 @@ class Trainer:
         )
 
     def _learning_rate_scale(self) -> float:
-        """Return the scale of this step's learning rate: a warmup in each phase, a cosine decay over the last one."""
+        """Return the scale of this step's learning rate: a warmup in each phase, its schedule over the last one."""
         scale = warmup(self.step - self._phase_step, self.config.warmup_steps)
         if self.step < self._feature_steps < self.config.steps:
             return scale
-        return scale * cosine_decay((self.progress - self._phase_progress) / (1 - self._phase_progress))
+        progress = (self.progress - self._phase_progress) / (1 - self._phase_progress)
+        return scale * decay(self.config.lr_schedule, progress)
 
     def _training_point(self) -> dict[str, Any]:
         """Return the training's part of a point of the learning curve, see `validate`."""

@@ -8,14 +8,14 @@ import dataclasses
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.doc_commands import UnknownName, check, shell_lines, words
 from tests.support.doc_pages import PAGES, ROOT, Block, all_blocks, blocks, name_of
+from tests.support.in_this_process import run_in_this_process
 
 TUTORIAL = ROOT / "docs" / "tutorials" / "first-policy.md"
 STEPS = 12  # of an episode [control periods]
@@ -45,14 +45,6 @@ def small(text: str) -> str:
     return text
 
 
-def in_this_process(
-    make_worker: Callable[[], Any], items: Iterable[Any], workers: int, on_steps: object = None
-) -> Iterator[Any]:
-    """Do what `run_parallel` does, without the start of processes."""
-    assert workers >= 1
-    return map(make_worker(), items)
-
-
 @pytest.fixture(scope="module")
 def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
     """Jobs with few steps, and a cache that all pages share."""
@@ -76,7 +68,7 @@ def small_jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.Monk
         )  # composing the cell takes long; the tests of the simulator share it
         patch.setenv("XDG_CACHE_HOME", str(cache))
         for module in (rollout, collect, rerender, dagger_rollouts):
-            patch.setattr(module, "run_parallel", in_this_process)
+            patch.setattr(module, "run_parallel", run_in_this_process)
         for module in (behavior_cloning, dagger):
             patch.setattr(module, "load_hyperparameters", load_small)
         for job in (rollout.EvalConfig, collect.CollectConfig, dagger_rollouts.RolloutConfig):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lossless_ros.episodes.reader import read_episode
+from lossless_ros.evaluation.verify import verify
 from lossless_ros.models.backbones import load_backbone
 from lossless_ros.models.bundle import DTYPES, load_bundle, round_to_dtype
 from lossless_ros.models.network import Network
@@ -15,6 +16,7 @@ from lossless_ros.models.policy import load_policy
 from lossless_ros.training.behavior_cloning import train
 from lossless_ros.training.checkpoint import checkpoint_path
 from lossless_ros.training.hyperparameters import network_config
+from lossless_ros.training.train_config import kept_bundle
 from tests.support.interruption import train_until
 from tests.support.recordings import IMAGE_SIZE
 
@@ -31,6 +33,8 @@ from tests.support.recordings import IMAGE_SIZE
         {"top": "keypoints", "num_keypoints": 8, "keypoint_channels": 12},
         {"top": "keypoints", "amp": True},
         {"top": "keypoints", "backbone_runtime": "auto"},
+        {"head_norm": "batch", "activation": "tanh", "lr_schedule": "constant", "grad_clip_norm": None},
+        {"head_norm": "batch", "ema_decay": 0.9},
     ],
 )
 def test_every_option_learns_and_its_bundle_acts(job, episodes, contract, hyperparameters, options):
@@ -119,3 +123,33 @@ def test_openvino_trains_the_same_policy_as_torch(job, hyperparameters, tmp_path
         result = train(replace(job, mode="top", out=tmp_path / f"{runtime}.safetensors", hyperparameters=config))
         losses[runtime] = [result["train_loss"], result["held_out_loss"]]
     assert losses["openvino"] == pytest.approx(losses["torch"], rel=1e-3)
+
+
+def test_batch_norm_statistics_are_of_the_policy(job, hyperparameters):
+    settings = replace(hyperparameters, head_norm="batch", bundle_dtype="float16")
+    train(replace(job, mode="adapters", hyperparameters=settings))
+    _, tensors = load_bundle(job.out)
+    assert (tensors["input_norm.running_var"] != 1).any() and "input_norm.num_batches_tracked" not in tensors
+    policy = load_policy(job.out, "cpu")
+    assert not policy.network.input_norm.training
+    torch.testing.assert_close(policy.network.input_norm.running_mean, tensors["input_norm.running_mean"])
+    assert verify(job.out)["ok"]
+
+
+def test_batch_norm_needs_batches(hyperparameters):
+    with pytest.raises(ValueError, match="batch_size is 1, expected at least 2 with head_norm: batch"):
+        replace(hyperparameters, head_norm="batch", batch_size=1)
+
+
+def test_last_checkpoints_are_kept_as_bundles(job, hyperparameters):
+    steps = [point["step"] for point in train(replace(job, keep_checkpoints=1))["curve"]]
+    assert steps == [0, 2, 4, 6]
+    kept = kept_bundle(job.out, 4)
+    assert sorted(job.out.parent.glob("*_step*")) == [kept]
+    assert load_policy(kept, "cpu").bundle.provenance["steps"] == 4
+    before = load_bundle(kept)[1]
+    for path in (kept, job.out):
+        path.unlink()
+    train_until(5, replace(job, keep_checkpoints=1))
+    train(replace(job, keep_checkpoints=1, resume=True))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in load_bundle(kept)[1].items())
