@@ -50,6 +50,7 @@ def joint_suite(folder: Path) -> Suite:
         cameras=("camera",),
         joint_names=NAMES,
         action_high=LIMITS,
+        gripper_outputs=0,
         control_period=PERIOD_S,
         max_steps=10,
         ends_at_success=False,
