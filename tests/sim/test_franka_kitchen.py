@@ -14,11 +14,11 @@ from lossless_sim.tasks import find_task, make_env
 gymnasium_robotics = pytest.importorskip("gymnasium_robotics")
 MISSING = """
 import sys
-sys.modules["gymnasium_robotics"] = None
+sys.modules[sys.argv[1]] = None
 from lossless_ros.errors import LosslessError
-from lossless_ros.simulation.env import make_env
+from lossless_ros.simulation.env import make_expert
 try:
-    make_env("franka_kitchen/micro_open:default", "nominal")
+    make_expert("scripted", "franka_kitchen/micro_open:default", 0)
 except LosslessError as error:
     print(error)
 """
@@ -156,6 +156,13 @@ def test_an_episode_lasts_280_periods():
     assert ends == [False] * 279 + [True]
 
 
-def test_missing_package_is_one_line():
-    result = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("the Franka Kitchen is not installed (") and "lossless_ros[suites]" in result.stdout
+@pytest.mark.parametrize(
+    ("package", "line"),
+    [
+        ("gymnasium_robotics", "the Franka Kitchen is not installed ("),
+        ("mink", "the Kitchen's experts need mink ("),
+    ],
+)
+def test_missing_package_is_one_line(package, line):
+    result = subprocess.run([sys.executable, "-c", MISSING, package], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(line) and "lossless_ros[suites]" in result.stdout

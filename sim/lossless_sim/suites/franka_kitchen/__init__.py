@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lossless_sim.errors import unknown
+from lossless_sim.errors import SimError, unknown
 from lossless_sim.experts.protocol import Expert
 from lossless_sim.suite import Env, Info, Observation, Suite
 from lossless_sim.suites.franka_kitchen.starts import check_domain
@@ -35,8 +35,10 @@ def _make_expert(spec: str, name: str, seed: int) -> Expert:
 
         return RandomExpert(seed, ACTION_HIGH)
     if spec == "scripted":
-        from lossless_sim.suites.franka_kitchen.expert import ScriptedExpert
-
+        try:
+            from lossless_sim.suites.franka_kitchen.expert import ScriptedExpert
+        except ModuleNotFoundError as error:
+            raise SimError(f"the Kitchen's experts need mink ({error}); install lossless_ros[suites]") from None
         return ScriptedExpert(split(name)[0])
     raise unknown("franka_kitchen expert", spec, EXPERTS)
 
