@@ -4,7 +4,8 @@ from typing import Any
 
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.experts.protocol import Expert
-from lossless_sim.suite import Env, Info, Observation, Suite
+from lossless_sim.one_camera import CAMERA, SOLVED, find_stages
+from lossless_sim.suite import Env, Suite
 from lossless_sim.suites.franka_kitchen.starts import check_domain
 from lossless_sim.suites.franka_kitchen.tasks import (
     ACTION_HIGH,
@@ -19,7 +20,6 @@ from lossless_sim.suites.franka_kitchen.tasks import (
 __all__ = ["SUITE"]
 
 EXPERTS = ("scripted", "random")
-SOLVED = "solved"  # the only stage: the goal is reached
 
 
 def _make_env(name: str, domain: str = "nominal", **kwargs: Any) -> Env:
@@ -43,14 +43,10 @@ def _make_expert(spec: str, name: str, seed: int) -> Expert:
     raise unknown("franka_kitchen expert", spec, EXPERTS)
 
 
-def _find_stages(observation: Observation, info: Info) -> list[str]:
-    return [SOLVED] if info["success"] else []
-
-
 SUITE = Suite(
     tasks=NAMES,
     contract="franka_kitchen",
-    cameras=("camera",),
+    cameras=(CAMERA,),
     joint_names=(*ARM, *FINGERS),
     action_high=ACTION_HIGH,
     gripper_outputs=len(FINGERS),
@@ -67,5 +63,5 @@ SUITE = Suite(
     check_domain=check_domain,
     make_env=_make_env,
     make_expert=_make_expert,
-    find_stages=_find_stages,
+    find_stages=find_stages,
 )

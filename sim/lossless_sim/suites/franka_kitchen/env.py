@@ -8,8 +8,9 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from lossless_sim.errors import SimError, UnstableError, unknown
+from lossless_sim.errors import SimError, UnstableError
 from lossless_sim.free_camera import FreeCamera
+from lossless_sim.one_camera import CAMERA, check_cameras, observation_space, unbounded
 from lossless_sim.suite import Info, Observation
 from lossless_sim.suites.franka_kitchen.kitchen import TOOL, place_kitchen
 from lossless_sim.suites.franka_kitchen.package import kitchen_module
@@ -43,11 +44,9 @@ class KitchenEnv(gymnasium.Env[Observation, np.ndarray]):
     """
 
     def __init__(
-        self, name: str, domain: str = "nominal", cameras: Sequence[str] = ("camera",), image_size: int = 128
+        self, name: str, domain: str = "nominal", cameras: Sequence[str] = (CAMERA,), image_size: int = 128
     ) -> None:
-        for wanted in cameras:
-            if wanted != "camera":
-                raise unknown("camera", wanted, ("camera",))
+        check_cameras(cameras)
         _, self._task, view = split(name)
         self._domain = domain
         self._env = kitchen_module().KitchenEnv(
@@ -63,7 +62,9 @@ class KitchenEnv(gymnasium.Env[Observation, np.ndarray]):
         self._env.model.light_castshadow[_LIGHT_BEHIND] = False
         self._view = View(FreeCamera(self._env.model, image_size), view) if cameras else None
         self.action_space = gymnasium.spaces.Box(-ACTION_HIGH, ACTION_HIGH, dtype=np.float32)
-        self.observation_space = _observation_space(tuple(cameras), image_size)  # type: ignore[assignment]
+        self.observation_space = observation_space(  # type: ignore[assignment]
+            cameras, image_size, len(ARM), len(FINGERS), unbounded(59)
+        )
 
     @property
     def package_env(self) -> Any:
@@ -120,7 +121,7 @@ class KitchenEnv(gymnasium.Env[Observation, np.ndarray]):
             "state": state,
         }
         if self._view:
-            observation["camera"] = self._view.render(data)
+            observation[CAMERA] = self._view.render(data)
         return observation
 
     def _info(self) -> Info:
@@ -135,19 +136,3 @@ class KitchenEnv(gymnasium.Env[Observation, np.ndarray]):
         """Free the renderer."""
         if self._view:
             self._view.close()
-
-
-def _observation_space(cameras: tuple[str, ...], image_size: int) -> gymnasium.spaces.Dict:
-    def unbounded(size: int) -> gymnasium.spaces.Box:
-        return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
-
-    kinds = ("position", "velocity", "effort")
-    sizes = {f"joint_{kind}": len(ARM) for kind in kinds} | {f"gripper_{kind}": len(FINGERS) for kind in kinds}
-    return gymnasium.spaces.Dict(
-        {
-            **{name: gymnasium.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8) for name in cameras},
-            **{key: unbounded(size) for key, size in sizes.items()},
-            "tcp_pose": unbounded(7),
-            "state": unbounded(59),
-        }
-    )

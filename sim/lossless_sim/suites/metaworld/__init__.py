@@ -4,13 +4,13 @@ from typing import Any
 
 from lossless_sim.errors import SimError, unknown
 from lossless_sim.experts.protocol import Expert
-from lossless_sim.suite import Env, Info, Observation, Suite
+from lossless_sim.one_camera import CAMERA, SOLVED, find_stages
+from lossless_sim.suite import Env, Suite
 from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, CONTROL_PERIOD, DOMAIN, MAX_STEPS, NAMES
 
 __all__ = ["SUITE"]
 
 EXPERTS = ("scripted", "random")
-SOLVED = "solved"  # the only stage: what the package calls success
 
 
 def _check_domain(domain: str) -> None:
@@ -37,14 +37,10 @@ def _make_expert(spec: str, name: str, seed: int) -> Expert:
     raise unknown("metaworld expert", spec, EXPERTS)
 
 
-def _find_stages(observation: Observation, info: Info) -> list[str]:
-    return [SOLVED] if info["success"] else []
-
-
 SUITE = Suite(
     tasks=NAMES,
     contract="metaworld",
-    cameras=("camera",),
+    cameras=(CAMERA,),
     joint_names=(*(f"right_j{i}" for i in range(7)), "gripper_opening"),
     action_high=ACTION_HIGH,
     gripper_outputs=1,
@@ -61,5 +57,5 @@ SUITE = Suite(
     check_domain=_check_domain,
     make_env=_make_env,
     make_expert=_make_expert,
-    find_stages=_find_stages,
+    find_stages=find_stages,
 )

@@ -9,8 +9,9 @@ import gymnasium
 import mujoco
 import numpy as np
 
-from lossless_sim.errors import SimError, UnstableError, unknown
+from lossless_sim.errors import SimError, UnstableError
 from lossless_sim.free_camera import FreeCamera
+from lossless_sim.one_camera import CAMERA, check_cameras, observation_space
 from lossless_sim.suite import Info, Observation
 from lossless_sim.suites.metaworld.package import metaworld_module
 from lossless_sim.suites.metaworld.tasks import ACTION_HIGH, CAMERAS, DOMAIN, LOOK_AT, split
@@ -35,11 +36,9 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
         UnstableError: (a SimError) the simulation went unstable.
     """
 
-    def __init__(self, name: str, cameras: Sequence[str] = ("camera",), image_size: int = 128) -> None:
+    def __init__(self, name: str, cameras: Sequence[str] = (CAMERA,), image_size: int = 128) -> None:
         task, camera = split(name)
-        for wanted in cameras:
-            if wanted != "camera":
-                raise unknown("camera", wanted, ("camera",))
+        check_cameras(cameras)
         environments = metaworld_module("env_dict").ALL_V3_ENVIRONMENTS_GOAL_OBSERVABLE
         self._env = environments[f"{task.name}-goal-observable"](seed=0)
         self._env._freeze_rand_vec, self._env.seeded_rand_vec = False, True  # starts are those of the seed
@@ -48,7 +47,7 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
         self._camera = _make_camera(self._env.model, camera, image_size) if cameras else None
         self.action_space = gymnasium.spaces.Box(-ACTION_HIGH, ACTION_HIGH, dtype=np.float32)
         state = self._env.sawyer_observation_space
-        self.observation_space = _observation_space(tuple(cameras), image_size, state)  # type: ignore[assignment]
+        self.observation_space = observation_space(cameras, image_size, 7, 1, state)  # type: ignore[assignment]
 
     @property
     def package_env(self) -> Any:
@@ -105,7 +104,7 @@ class MetaworldEnv(gymnasium.Env[Observation, np.ndarray]):
             "state": state,
         }
         if self._camera:
-            observation["camera"] = self._camera.render(shown)
+            observation[CAMERA] = self._camera.render(shown)
         return observation
 
     def _info(self, success: bool) -> Info:
@@ -124,19 +123,3 @@ def _make_camera(model: mujoco.MjModel, name: str, size: int) -> FreeCamera:
     camera = FreeCamera(model, size)
     camera.place(CAMERAS[name], data.body(LOOK_AT).xpos)
     return camera
-
-
-def _observation_space(cameras: tuple[str, ...], image_size: int, state: gymnasium.spaces.Box) -> gymnasium.spaces.Dict:
-    def unbounded(size: int) -> gymnasium.spaces.Box:
-        return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
-
-    kinds = ("position", "velocity", "effort")
-    sizes = {f"joint_{kind}": 7 for kind in kinds} | {f"gripper_{kind}": 1 for kind in kinds}
-    return gymnasium.spaces.Dict(
-        {
-            **{name: gymnasium.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8) for name in cameras},
-            **{key: unbounded(size) for key, size in sizes.items()},
-            "tcp_pose": unbounded(7),
-            "state": state,
-        }
-    )
