@@ -63,10 +63,16 @@ def save_checkpoint_bundle(trainer: Trainer, job: TrainJob, recordings: Recordin
     Raises:
         LosslessError: the file cannot be written.
     """
-    metrics = {name: trainer.curve[-1][name] for name in _METRICS}
+    metrics = _last_metrics(trainer)
     tensors = {n: t for n, t in trainer.result.state_dict().items() if not n.startswith("auxiliary.")}
     bundle = _describe(trainer, job, recordings, metrics)
     save_bundle(kept_bundle(job.out, trainer.step), bundle, tensors)
+
+
+def _last_metrics(trainer: Trainer) -> dict[str, Any]:
+    """Return the metrics of the last validation; those of a gripper are missing without one."""
+    last = trainer.curve[-1]
+    return {name: last[name] for name in _METRICS if name in last}
 
 
 def _describe(trainer: Trainer, job: TrainJob, recordings: Recordings, metrics: dict[str, Any]) -> Bundle:
@@ -102,8 +108,9 @@ def finish(trainer: Trainer, dtype: str, recordings: Recordings) -> TrainedPolic
         trainer.curve[-2:] = [
             {**trainer.curve[-1], "train_loss": last["train_loss"], "learning_rate": last["learning_rate"]}
         ]
-    metrics = {name: trainer.curve[-1][name] for name in _METRICS if name in trainer.curve[-1]}
-    return TrainedPolicy(trainer, metrics, training_statistics(trainer.result, trainer.backbone, recordings.data))
+    return TrainedPolicy(
+        trainer, _last_metrics(trainer), training_statistics(trainer.result, trainer.backbone, recordings.data)
+    )
 
 
 def _count_parameters(network: Network, backbone: Backbone) -> dict[str, int]:

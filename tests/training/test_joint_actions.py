@@ -9,9 +9,11 @@ import pytest
 
 from lossless_ros.cli.descriptions import describe
 from lossless_ros.episodes.reader import read_episode
+from lossless_ros.models.bundle import read_bundle
 from lossless_ros.models.policy import load_policy
 from lossless_ros.training.behavior_cloning import TrainConfig, train
 from lossless_ros.training.hyperparameters import Hyperparameters
+from lossless_ros.training.train_config import kept_bundle
 from tests.support import joints
 
 
@@ -27,7 +29,7 @@ def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_policy_is_trained_and_acts_within_the_limits_of_the_joints(
     episodes: Path, hyperparameters: Hyperparameters, tmp_path: Path, num_modes: int, chunk_size: int
 ) -> None:
-    changes = {"num_modes": num_modes, "chunk_size": chunk_size, "noop_threshold": 0.01}
+    changes = {"num_validations": 2, "num_modes": num_modes, "chunk_size": chunk_size, "noop_threshold": 0.01}
     settings = dataclasses.replace(hyperparameters, **changes)
     job = TrainConfig(
         data=episodes,
@@ -36,11 +38,14 @@ def test_policy_is_trained_and_acts_within_the_limits_of_the_joints(
         mode="top",
         hyperparameters=settings,
         contract=joints.CONTRACT,
+        keep_checkpoints=1,
     )
     result = train(job)
     assert json.loads(json.dumps(result)) == result
     assert result["task"] == "two_joints/reach" and list(result["mae"]) == list(joints.NAMES)
     assert "gripper_agreement" not in result and all("gripper_agreement" not in point for point in result["curve"])
+    kept = kept_bundle(job.out, result["curve"][-2]["step"])
+    assert "gripper_agreement" not in read_bundle(kept).provenance["metrics"]
     described = describe(str(job.out))
     assert "elbow [rad/s]" in described["training actions"] and "gripper" not in described["training actions"]
     policy = load_policy(job.out)
