@@ -95,7 +95,7 @@ class ScriptedExpert:
         lateral = float(np.linalg.norm(offset - depth * approach))
         holds = closed or qpos[_FINGERS].sum() < self._grip.opens
         if np.linalg.norm(offset) < (_HELD if holds else _REACHED):
-            return self._towards(qpos, *(self._ahead(now) if holds else (handle, facing)), posture), True
+            return self._towards(qpos, *(self._ahead(now, handle) if holds else (handle, facing)), posture), True
         if lateral < _CORRIDOR and -1.5 * _STANDOFF < depth < _REACHED:
             back = np.clip(_FUNNEL * (lateral - _ALIGNED), 0.0, _STANDOFF)
             return self._towards(qpos, handle - back * approach, facing, posture), closed
@@ -115,9 +115,9 @@ class ScriptedExpert:
         turn = moved @ closed.T if self._grip.turns else np.eye(3)
         return self._data.xpos[body] + moved @ held, turn @ _facing(point, self._grip.rolled)
 
-    def _ahead(self, joint: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the pose of the tool far ahead on the tangent of the handle's path: aiming there it pulls."""
-        (here, _), (there, _) = self._handle(joint), self._handle(joint + self._sign * _TANGENT)
+    def _ahead(self, joint: float, here: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pose of the tool far ahead on the tangent of the handle's path from `here`: it pulls there."""
+        there, _ = self._handle(joint + self._sign * _TANGENT)
         return here + (there - here) * _LEAD / _TANGENT, self._handle(joint + self._sign * _LEAD)[1]
 
     def _posture(self, joint: float) -> np.ndarray:
